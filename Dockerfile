@@ -26,7 +26,7 @@ RUN python -m compileall -q tsad_tasks devstack plugins dags docker
 FROM python:3.12-slim-bookworm
 RUN groupadd --gid 10001 tsad \
     && useradd --uid 10001 --gid tsad --create-home --shell /usr/sbin/nologin tsad \
-    && install --directory --owner=tsad --group=tsad \
+    && install --directory --owner=tsad --group=tsad --mode=0700 \
        /var/lib/tsad /var/lib/tsad/airflow /var/lib/tsad/artifacts /var/lib/tsad/logs
 COPY --from=build /opt/tsad /opt/tsad
 ENV PATH=/opt/tsad/.venv/bin:$PATH \
@@ -34,4 +34,6 @@ ENV PATH=/opt/tsad/.venv/bin:$PATH \
 WORKDIR /var/lib/tsad
 # tsad, by its number: a host can tell from it that this is not root.
 USER 10001:10001
+# What any of its programs writes is for this account alone.
+ENTRYPOINT ["sh", "-c", "umask 077 && exec \"$0\" \"$@\""]
 CMD ["airflow", "version"]

@@ -13,6 +13,8 @@ SYNCED_E2E := $(VENV)/.synced-e2e
 # Nothing but the lock file decides what is installed, and no interpreter is downloaded.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# A process starts half a second sooner where modules were compiled by one before it.
+export PYTHONDONTWRITEBYTECODE :=
 # A company's proxy signs with a certificate that only the system knows.
 ifneq (,$(wildcard /etc/ssl/certs/ca-certificates.crt))
 export UV_SYSTEM_CERTS := true
@@ -28,7 +30,7 @@ SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-e2e demo up down status test check e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,8 +56,15 @@ test: $(SYNCED) ## run the tests
 check: $(SYNCED) ## ruff, mypy --strict, import contracts, licences
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-types check-imports check-licences
+
+check-types:
 	@$(BIN)/mypy
+
+check-imports:
 	@$(BIN)/lint-imports
+
+check-licences: | $(UV)
 	@$(BILL) | $(BIN)/python -m devstack.sbom
 
 sbom: $(SYNCED) ## the bill of materials, CycloneDX with licences: dist/tsad.cdx.json
@@ -114,6 +123,6 @@ $(SYNCED): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync $(SYNC_FLAGS) --no-group e2e --no-group lint --python $(TOOLS)/bin/python --quiet
 	@touch $@
 
-$(SYNCED_E2E): $(SYNCED)
+$(SYNCED_E2E): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync $(SYNC_FLAGS) --no-group lint --python $(TOOLS)/bin/python --quiet
-	@touch $@
+	@touch $(SYNCED) $@

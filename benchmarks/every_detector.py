@@ -112,7 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--small",
         action="store_true",
-        help=f"{', '.join(SMALL)}, two hours, little training: for CI",
+        help=f"{', '.join(SMALL)}, an hour, little training: for CI",
     )
     parser.add_argument(
         "--only", nargs="+", choices=sorted(DETECTORS), metavar="NAME", help="default: all of them"
@@ -123,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.only = arguments.only or (SMALL if arguments.small else sorted(DETECTORS))
     if arguments.small:
-        arguments.hours = 2
+        arguments.hours = 1
     return arguments
 
 

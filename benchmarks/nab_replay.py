@@ -120,9 +120,8 @@ SERIES = {
 }
 SMALL = {
     "ambient": replace(
-        _AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=6, retrain_every=14 * DAY
-    ),
-    "latency": replace(SERIES["latency"], end_at=datetime(2014, 3, 15, 4, tzinfo=UTC), n_hours=3),
+        _AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=3, retrain_every=14 * DAY
+    )
 }
 
 
@@ -186,7 +185,7 @@ def _arguments() -> argparse.Namespace:
         "series", nargs="*", metavar="SERIES", help=f"of {', '.join(SERIES)}; default: all"
     )
     parser.add_argument(
-        "--small", action="store_true", help="two of them, for weeks, with a few hours by DAG"
+        "--small", action="store_true", help="one of them, for a month, with a few hours by DAG"
     )
     parser.add_argument(
         "--keep", metavar="FOLDER", help="leave each one's TSAD_HOME in a folder of this folder"

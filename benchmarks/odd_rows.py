@@ -145,7 +145,7 @@ def judged(odd: Odd, plant_uri: str, warehouse_uri: str) -> str:
         span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
         with Store.connect(warehouse_uri) as store:
             ingest_interval(store, config, plant_uri, now=lambda: NOW_AT, **span)
-    check_dataset(config, plant_uri, now=lambda: NOW_AT)
+    check_dataset(config, plant_uri, now_at=NOW_AT)
     good = _run(warehouse_uri, _GOOD)
     if good != [(i, name, i + 0.25) for i in range(6) for name in ("load", "temp")]:
         return f"m1 was read as {good}"

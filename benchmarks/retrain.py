@@ -211,6 +211,10 @@ def cases(*, small: bool, network: bool) -> Iterator[Case]:
     text = (PROJECT / "dags" / "datasets" / "server_room.yaml").read_text(encoding="utf-8")
     room = yaml.safe_load(text)
     room["source"] |= {"tables": "plant.reading"}
+    # 4688f57 has other names for what is left out here, which no task of a retraining reads.
+    for name in ("late_rows_within", "wait_for_rows"):
+        del room["source"][name]
+    room["source"]["channels"] = {name: {} for name in room["source"]["channels"]}
     fleet: dict[str, Any] = {
         "dataset": "fleet",
         "source": {
@@ -393,11 +397,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--network", action="store_true", help="the fleet with the network, too")
     parser.add_argument("--only", default="", help="cases that have this in their name")
     parser.add_argument(
-        "--repeats", type=int, default=2, help="runs of a task; the cheapest counts"
+        "--repeats", type=int, help="runs of a task, of which the cheapest counts; by default 2"
     )
     parser.add_argument("--tasks", nargs="+", default=[*TASKS], help="the first ones alone")
     parser.add_argument("--role", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.repeats = arguments.repeats or (1 if arguments.small else 2)
+    return arguments
 
 
 if __name__ == "__main__":

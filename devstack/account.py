@@ -94,7 +94,10 @@ def shelter_for(folder: Path) -> Path:
     BadInput : somebody else has put a folder in that place.
     """
     shelter = _shelter_path(folder)
-    shelter.mkdir(mode=0o711, exist_ok=True)
+    if not shelter.exists():
+        shelter.mkdir()
+        # Whatever the umask is.
+        shelter.chmod(0o711)
     if shelter.is_symlink() or shelter.stat().st_uid != os.geteuid():
         wanted, owner = f"{shelter} to belong to user id {os.geteuid()}", shelter.lstat().st_uid
         hint = "Remove it, or choose another folder with TSAD_HOME."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg2 import sql
@@ -11,10 +12,12 @@ from psycopg2 import sql
 from devstack import postgres
 from devstack.environment import DATABASE_URI, MIGRATE_URI, Places
 from devstack.statements import statement
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.files import FILE_MODE, make_folder
 from tsad_tasks.base.places import absent_folder, home_folder, postgres_folder, project_folder
 from tsad_tasks.config import DEMO_CONNECTION, DatasetConfig
 from tsad_tasks.storage.database import connect, connection_uri
-from tsad_tasks.storage.migrate import bound_logins, ensure_schema
+from tsad_tasks.storage.migrate import advice, bound_logins, ensure_schema
 from tsad_tasks.storage.store import Store
 
 PLANT = "plant"
@@ -51,7 +54,8 @@ def warehouse() -> Warehouse:
         "reader": postgres.BROWSER,
         "operator": postgres.ON_CALL,
     }
-    if ensure_schema(owner_uri, **logins):
+    # Logins that somebody let in since then are bounded too.
+    if ensure_schema(owner_uri, **logins) or advice(owner_uri):
         bound_logins(owner_uri)
     return Warehouse(cluster.uri(postgres.WAREHOUSE, postgres.PIPELINE), owner_uri)
 
@@ -69,6 +73,14 @@ def open_store() -> Store:
     BadInput : when the warehouse has no schema yet.
     """
     return Store.open(warehouse().uri)
+
+
+def now() -> datetime:
+    """The time by the warehouse's clock; by this machine's where there is no warehouse yet."""
+    if not has_own_warehouse() and not postgres_folder().exists():
+        return utc_now()
+    with Store.connect(warehouse().uri) as store:
+        return store.now()
 
 
 def source_uri(config: DatasetConfig) -> str:
@@ -123,9 +135,9 @@ def mark_absent_examples(cluster: postgres.Cluster) -> None:
                 one.execute(statement("has_table"), (table,))
                 present |= {name} if one.fetchone() == (True,) else set()
     folder = absent_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name in TABLES:
         if name in present:
             (folder / name).unlink(missing_ok=True)
         else:
-            (folder / name).touch()
+            (folder / name).touch(FILE_MODE)

@@ -88,11 +88,16 @@ class Cluster:
     def create_database(self, name: str, template: str | None = None, owner: str = OWNER) -> str:
         """Make the database `name`, a clone of `template` if given, and return its owner's URI.
 
-        Nobody may be connected to the template.
+        Nobody may be connected to the template. A server that keeps nothing through a power cut
+        copies its files, at a third of the CPU that writing each page into the log takes.
         """
         names = map(sql.Identifier, (name, owner, template or "template1"))
+        statement = sql.SQL("create database {} owner {} template {}").format(*names)
         with administration(self) as server, server.cursor() as cursor:
-            cursor.execute(sql.SQL("create database {} owner {} template {}").format(*names))
+            cursor.execute("show fsync")
+            if cursor.fetchone() == ("off",):
+                statement += sql.SQL(" strategy file_copy")
+            cursor.execute(statement)
         return self.uri(name, owner)
 
     def drop_database(self, name: str) -> None:

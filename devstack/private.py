@@ -5,23 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tsad_tasks.base.errors import AccessDenied
+from tsad_tasks.base.files import FILE_MODE, FOLDER_MODE, make_folder, write_whole
+
+# Of root's: the account that the database server runs under walks through and lists nothing.
+PASSED_THROUGH = 0o711
+# Of programs that are not ours: what they write is for nobody else to read.
+UMASK = 0o077
 
 
 def write_private(path: Path, text: str) -> None:
     """Write `text` to `path` with mode 0600; a reader sees the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    new.replace(path)
+    make_folder(path.parent)
+    write_whole(path, text)
 
 
 def write_private_json(path: Path, content: dict[str, Any]) -> None:
@@ -46,6 +47,12 @@ def read_private_json(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def private_log(path: Path) -> BinaryIO:
+    """A log of mode 0600 to append to."""
+    make_folder(path.parent)
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, FILE_MODE), "ab")
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which falls with the process that holds it.
@@ -55,8 +62,9 @@ def locked(folder: Path) -> Iterator[None]:
     AccessDenied : the folder cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        make_folder(folder, PASSED_THROUGH if os.geteuid() == 0 else FOLDER_MODE)
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        descriptor = os.open(folder / "lock", flags, FILE_MODE)
     except PermissionError as error:
         raise AccessDenied(
             f"Expected {folder} to be writable by user id {os.geteuid()}. Received: permission "

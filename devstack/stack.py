@@ -35,8 +35,9 @@ from devstack.environment import (
     airflow_environment,
     ensure_secrets,
 )
-from devstack.private import locked, read_private_json, write_private_json
+from devstack.private import UMASK, locked, private_log, read_private_json, write_private_json
 from tsad_tasks.base.errors import BadInput, Unavailable
+from tsad_tasks.base.files import FILE_MODE
 
 MARK = "TSAD_STACK"
 API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
@@ -201,7 +202,7 @@ def _start(places: Places, port: int, progress: Progress) -> StackStatus:
     kept, _ = ensure_secrets(places.home)
     shown = places.home / "run" / "password-shown"
     new_password = None if shown.exists() else kept.admin_password
-    shown.touch()
+    shown.touch(FILE_MODE)
     return replace(status(places.home), new_admin_password=new_password)
 
 
@@ -213,13 +214,14 @@ def _ensure_metadata(places: Places, environment: Mapping[str, str], progress: P
         return
     progress("Airflow's metadata tables")
     log, program = _log_path(places.home, "initdb"), "from airflow.utils import db; db.initdb()"
-    with log.open("ab") as output:
+    with private_log(log) as output:
         finished = subprocess.run(
             [sys.executable, "-c", program],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            umask=UMASK,
             check=False,
         )
     if finished.returncode != 0:
@@ -246,13 +248,14 @@ def _metadata_state(uri: str) -> dict[str, str | None]:
 
 def _spawn(places: Places, name: str, environment: Mapping[str, str]) -> None:
     """Start one component in a session of its own, so that it outlives this terminal."""
-    with _log_path(places.home, name).open("ab") as output:
+    with private_log(_log_path(places.home, name)) as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "airflow", name, *OPTIONS.get(name, [])],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            umask=UMASK,
             start_new_session=True,
         )
     state = {"pid": child.pid, "created_s": psutil.Process(child.pid).create_time()}
@@ -327,6 +330,4 @@ def _recorded(home: Path, name: str) -> dict[str, Any] | None:
 
 
 def _log_path(home: Path, name: str) -> Path:
-    folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.log"
+    return home / "logs" / f"{name}.log"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.migrate import advice, migrate
 
 ADMIN = "admin"
 
@@ -40,11 +40,13 @@ def ensure_admin(password: str) -> bool:
 
 
 def main() -> None:
-    """Run all three."""
+    """Run all three, and say which logins are not bounded yet."""
     print(
         "warehouse:",
         migrate(os.environ["TSAD_MIGRATE_URI"], writer="tsad_pipeline", reader="tsad_browser"),
     )
+    for statement in advice(os.environ["TSAD_MIGRATE_URI"]):
+        print(f"warehouse: a superuser should run: {statement};")
     migrate_metadata()
     print(
         "admin:", "made" if ensure_admin(os.environ["AIRFLOW_ADMIN_PASSWORD"]) else "there already"

@@ -36,7 +36,9 @@ def airflow_errors() -> Iterator[None]:
             yield
     except NotYet as error:
         log.info("%s", error)
-        raise exceptions.AirflowRescheduleException(error.retry_at) from error
+        # By the clock of Airflow, which wakes the task.
+        retry_at = datetime.now(UTC) + error.wait
+        raise exceptions.AirflowRescheduleException(retry_at) from error
     except NothingToDo as error:
         raise exceptions.AirflowSkipException(str(error)) from error
     except BadInput as error:

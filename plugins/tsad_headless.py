@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.files import FILE_MODE, make_folder
 from tsad_tasks.base.interval import Span, moment
 
 if TYPE_CHECKING:
@@ -234,15 +235,18 @@ def _chosen_dags(bag: BundleDagBag, dag_ids: list[str]) -> list[DAG]:
 @contextlib.contextmanager
 def _airflow_speaks_to(log: Path) -> Iterator[TextIO]:
     """Send all that is printed, by native libraries too, to `log`; yields the real stdout."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent)
+    # Airflow writes its logs and settings: nobody else reads them.
+    former_umask = os.umask(0o077)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     errors_fd = os.dup(2)
-    log_fd = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    log_fd = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, FILE_MODE)
     for fd in (1, 2):
         os.dup2(log_fd, fd)
     try:
         yield answers
     finally:
+        os.umask(former_umask)
         sys.stderr.flush()
         os.dup2(errors_fd, 2)
         with contextlib.suppress(BrokenPipeError):

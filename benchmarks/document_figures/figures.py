@@ -46,7 +46,7 @@ class Sizes:
         return self.name == "small"
 
 
-SMALL = Sizes("small", 6, 6, 1_200, 6_000, 4_000, 5, 8_000, 24, 4, 2, 1)
+SMALL = Sizes("small", 6, 6, 1_200, 6_000, 4_000, 4, 8_000, 24, 4, 2, 1)
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,15 @@ def fitted(
     )
 
 
-@lru_cache(maxsize=12)
 def usual(sizes: Sizes, seed: int, name: str = PRESET.detector.name) -> Fitted:
     """A detector trained on the clean part of the seed's series; several experiments look at the
     same one.
     """
+    return _usual(sizes, seed, name)
+
+
+@lru_cache(maxsize=12)
+def _usual(sizes: Sizes, seed: int, name: str) -> Fitted:
     return fitted(sizes, seed, made(sizes, seed).clean, name)
 
 

@@ -16,6 +16,7 @@ from tests.cli.test_commands import Tsad, _refused, tsad
 from tests.cli.test_stops import at_plant
 from tests.plants.plant import SOURCE
 from tests.plants.trained import END_AT, SPLIT_AT, START_AT, Plant, config
+from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import NewsEvent
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig
@@ -103,7 +104,7 @@ def test_a_step_or_hold_that_a_check_proposes_is_taken(apart_s: float) -> None:
 
 def test_the_index_that_a_check_proposes_is_what_it_missed(at_plant: Plant) -> None:
     def hints() -> list[str]:
-        texts = [one.text for one in check_dataset(config(), at_plant.uri)]
+        texts = [one.text for one in check_dataset(config(), at_plant.uri, now_at=utc_now())]
         return [found for text in texts for found in re.findall("CREATE INDEX.*;", text)]
 
     (statement,) = hints()

@@ -71,7 +71,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_its_links_lead_somewhere() -> None:
-    page = keys_page()
+    page = PAGE.read_text(encoding="utf-8")
     titles = re.findall(r"^## (.*)$", page, re.MULTILINE)
     anchors = [re.sub(r"[^a-z0-9 _-]", "", one.lower()).replace(" ", "-") for one in titles]
     assert set(re.findall(r"\]\(#([^)]*)\)", page)) == set(anchors)
@@ -129,5 +129,9 @@ def test_the_example_of_a_detector_is_taken_and_shows_every_setting(name: str) -
     ],
 )
 def test_a_default_is_said_in_words_where_it_fits_itself_to_others(key: str, default: str) -> None:
-    [row] = [line for line in keys_page().splitlines() if line.startswith(f"| `{key}` |")]
+    [row] = [
+        line
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{key}` |")
+    ]
     assert row.split(" | ")[2] == default

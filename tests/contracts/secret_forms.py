@@ -112,6 +112,28 @@ WEBHOOK = _logins("http://", "{at}/hooks") | {
     "other scheme": f"slack://{SECRET}@{{at}}",
 }
 
+# Places of artifacts, and what the environment says beside them.
+STORES: dict[str, tuple[str, dict[str, str]]] = {
+    "key": ("s3://one/a", {"AWS_SECRET_ACCESS_KEY": SECRET}),
+    "token": ("s3://two/a", {"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": SECRET}),
+    "login": (f"s3://me:{SECRET}@three/a", {}),
+    "login of the endpoint": (
+        "s3://four/a",
+        {"AWS_ENDPOINT_URL_S3": f"http://me:{SECRET}@{{at}}", "AWS_SECRET_ACCESS_KEY": SECRET},
+    ),
+    "port of the endpoint": ("s3://five/a", {"AWS_ENDPOINT_URL_S3": f"http://h:{SECRET}"}),
+    "slash in the endpoint": (
+        "s3://six/a",
+        {"AWS_ENDPOINT_URL_S3": f"http://me:a/{SECRET}@{{at}}"},
+    ),
+    "presigned": (f"http://{{at}}/b/k?X-Amz-Signature={SECRET}", {}),
+    "SAS": (f"http://{{at}}/b/k?sv=2024&sig={SECRET}", {}),
+    "web": (f"http://me:{SECRET}@{{at}}/b", {}),
+    "web with @": (f"http://me:a@{SECRET}@{{at}}/b", {}),
+    "Azure": (f"abfs://me:{SECRET}@account/b", {}),
+    "unknown": (f"plant://me:{SECRET}@{{at}}/b", {}),
+}
+
 # Texts of programs that nobody here runs, as they end up in an error.
 SAID = {
     "presigned": f"403 for url: https://b.s3.amazonaws.com/k?X-Amz-Date=1&X-Amz-Signature={SECRET}",

@@ -23,7 +23,7 @@ import pytest
 
 from devstack.postgres import PIPELINE, Cluster, free_port
 from tests.cli.test_commands import Tsad, tsad
-from tests.contracts.secret_forms import POSTGRES, SAID, SECRET, SMTP, WEBHOOK, traces
+from tests.contracts.secret_forms import POSTGRES, SAID, SECRET, SMTP, STORES, WEBHOOK, traces
 from tests.storage.rooms import HOUR_AT, Room, opened_room
 from tsad_tasks.base import masking
 from tsad_tasks.base.errors import TsadError
@@ -37,6 +37,7 @@ from tsad_tasks.notifications.queries import INSERT_NOTIFICATIONS, NewNotificati
 from tsad_tasks.pipeline.record import recorded
 from tsad_tasks.pipeline.task import TASKS, TaskRun, run_task
 from tsad_tasks.reporting.drawing import fonts
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.store import columns
 
 __all__ = ["tsad"]
@@ -232,6 +233,24 @@ def test_what_stands_beside_a_connection_is_not_told(
 ) -> None:
     connection = Connection(f"http://{telltale}/x", extras)
     assert traces(delivered(room, "webhook", {"web": connection}, log)) == []
+
+
+@pytest.mark.parametrize("form", STORES)
+def test_an_object_store_that_is_not_reached_is_told_without_its_secret(
+    filled: Callable[[str], str],
+    log: io.StringIO,
+    form: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, variables = STORES[form]
+    always = {"AWS_ENDPOINT_URL_S3": "http://{at}", "AWS_SECRET_ACCESS_KEY": "x"}
+    always |= {"AWS_ACCESS_KEY_ID": "me", "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_REGION": "eu"}
+    for name, value in (always | variables).items():
+        monkeypatch.setenv(name, filled(value))
+    with pytest.raises(Exception) as raised, masked_errors():  # noqa: PT011
+        artifact_path(filled(place)).joinpath("x").read_bytes()
+    logging.getLogger("airflow.task").exception("failed", exc_info=raised.value)
+    assert traces(trace_of(raised.value) + _read(log)) == []
 
 
 def _refused(port: int) -> Iterator[BaseException]:

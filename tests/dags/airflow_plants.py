@@ -59,14 +59,14 @@ def airflow_plant(
     environment |= {"TSAD_DATASETS": str(folder / "datasets"), "AIRFLOW_CONN_PLANT": warehouse_uri}
     environment[DATABASE_URI] = cluster.uri(warehouse_uri.rsplit("/", 1)[1], PIPELINE)
     metadata_uri = cluster.create_database(
-        f"airflow_{uuid4().hex}", _metadata(cluster, environment), AIRFLOW
+        f"airflow_{uuid4().hex}", metadata(cluster, environment), AIRFLOW
     )
     return AirflowPlant(
         warehouse_uri, metadata_uri, places, environment | {METADATA_URI: metadata_uri}
     )
 
 
-def _metadata(cluster: Cluster, environment: Mapping[str, str]) -> str:
+def metadata(cluster: Cluster, environment: Mapping[str, str]) -> str:
     """Name of a database with Airflow's tables; making them takes longer than most tests."""
 
     def make(uri: str) -> None:

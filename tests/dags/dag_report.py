@@ -214,9 +214,13 @@ def bridge() -> dict[str, str]:
         if issubclass(getattr(errors, name), errors.TsadError)
     ]
     later = datetime(2026, 3, 5, 11, tzinfo=UTC)
-    made = [family("said", later) if family is errors.NotYet else family("said") for family in ours]
+    made = [
+        family("said", timedelta(hours=2)) if family is errors.NotYet else family("said")
+        for family in ours
+    ]
     made += [psycopg2.OperationalError("said"), ValueError("said")]
-    ended = {type(error).__name__: ending(raised(error)) for error in made}
+    ended = {"asked_at": datetime.now(UTC).isoformat()}
+    ended |= {type(error).__name__: ending(raised(error)) for error in made}
     ended["no interval"] = ending(lambda: run_of(None, None).span)
     ended["empty interval"] = ending(lambda: run_of(later, later).span)
     found = run_of(later - timedelta(hours=1), later)

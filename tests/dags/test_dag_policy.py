@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fields = yaml.safe_load((folder / f"{EXAMPLES[0]}.yaml").read_text(encoding="utf-8"))
     for section, asks in ASKS.items():
         fields[section] = fields.get(section, {}) | asks
-    fields["dataset"] = "asked"
+    fields |= {"dataset": "asked", "description": "<b>x</b>\n[a](http://x.example)"}
     folder.joinpath("asked.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     folder.joinpath("hall.yaml").write_text("dataset: hall\nsource: 5\n", encoding="utf-8")
     folder.joinpath("pump house (süd).yaml").write_text("dataset: hall\n", encoding="utf-8")
@@ -156,6 +157,10 @@ def test_a_broken_file_shows_itself_without_anybody_s_help(report: dict[str, Any
     assert [task["retries"] for task in dag["tasks"]] == [0]
     assert "source: Expected a mapping. Received: 5." in dag["doc"]
     assert "config_error" in dag["tags"]
+
+
+def test_a_description_is_text(dags: dict[str, Dag]) -> None:
+    assert "\n`<b>x</b> [a](http://x.example)`\n" in dags["asked.score"]["doc"]
 
 
 def test_every_dag_says_what_it_is_and_whose(dags: dict[str, Dag]) -> None:
@@ -285,13 +290,17 @@ def test_the_bridge_fails_skips_reschedules_or_lets_airflow_try_again(
 ) -> None:
     ended = report["bridge"]
     fails = ["AccessDenied", "BadInput", "BundleError", "ConfigError", "SourceError"]
-    again = ["OperationalError", "TsadError", "Unavailable", "ValueError"]
+    again = ["NoSpace", "OperationalError", "TsadError", "Unavailable", "ValueError"]
     assert {name: ended[name] for name in fails} == dict.fromkeys(
         fails, "AirflowFailException: said"
     )
     assert {name: ended[name] for name in again} == {name: f"{name}: said" for name in again}
     assert ended["NothingToDo"] == "AirflowSkipException: said"
-    assert ended["NotYet"] == "AirflowRescheduleException: 2026-03-05 11:00:00+00:00"
+    # So long from now on as the warehouse said, by the clock of Airflow.
+    kind, _, wakes_at = ended["NotYet"].partition(": ")
+    assert kind == "AirflowRescheduleException"
+    away = datetime.fromisoformat(wakes_at) - datetime.fromisoformat(ended["asked_at"])
+    assert timedelta(hours=2) <= away < timedelta(hours=2, minutes=1)
 
 
 @pytest.mark.parametrize("case", ["no interval", "empty interval"])

@@ -89,7 +89,9 @@ def test_a_machine_on_which_every_batch_takes_a_minute_learns_the_same(
 
 @pytest.mark.parametrize("name", ["dense_autoencoder", "isolation_forest", "ensemble"])
 def test_a_training_that_timed_out_is_no_model(name: str) -> None:
-    detector: Any = build_detector(name, width=WIDTH, n_channels=1, n_inputs=1)
+    members = [{"name": "dense_autoencoder"}, {"name": "isolation_forest"}]
+    params = {"members": members} if name == "ensemble" else None
+    detector: Any = build_detector(name, width=WIDTH, n_channels=1, n_inputs=1, params=params)
     with pytest.raises(BadInput, match=r"training\.timeout"):
         detector.fit(make_training(), budget=Budget(timeout_s=1e-9), seed=1)
     with pytest.raises(BadInput, match="one that has not learned"):

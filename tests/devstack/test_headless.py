@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from uuid import uuid4
 import pytest
 
 from devstack.environment import METADATA_URI, Places, airflow_environment, ensure_secrets
-from devstack.headless import headless
+from devstack.headless import Outcome, headless
 from devstack.postgres import AIRFLOW, Cluster
+from tests.dags.airflow_plants import metadata
+from tests.modes import open_to_others
 from tsad_tasks.base.errors import TsadError
 from tsad_tasks.base.places import project_folder
 
@@ -77,11 +80,42 @@ def places(folder: Path) -> Places:
 
 @pytest.fixture(scope="module")
 def environment(cluster: Cluster, places: Places) -> dict[str, str]:
-    metadata_uri = cluster.create_database(f"headless_{uuid4().hex}", owner=AIRFLOW)
     kept, _ = ensure_secrets(places.home)
-    return airflow_environment(places, kept, cluster, os.environ, headless=True) | {
-        METADATA_URI: metadata_uri
-    }
+    made = airflow_environment(places, kept, cluster, os.environ, headless=True)
+    name = f"headless_{uuid4().hex}"
+    return made | {METADATA_URI: cluster.create_database(name, metadata(cluster, made), AIRFLOW)}
+
+
+@dataclass
+class Session:
+    """What one process that runs jobs answered, and what was said of the jobs that failed."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def session(places: Places, environment: dict[str, str]) -> Session:
+    """Two hours, an hour that fails, one that does not, and at last a DAG that there is not."""
+    at, hour, seen = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1), Session()
+
+    def run(dag_id: str, first: int, last: int, **conf: int) -> None:
+        span = at + first * hour, at + last * hour
+        for outcome in airflow.runs([dag_id], *span, hour, conf):
+            seen.outcomes.append(outcome)
+
+    try:
+        with headless(places, environment) as airflow:
+            run("toy.score", 0, 2)
+            with pytest.raises(TsadError) as failed:
+                run("toy.score", 0, 1, fail_hour=0)
+            seen.errors.append(str(failed.value))
+            run("toy.score", 2, 3)
+            run("nobody.score", 0, 1)
+    except TsadError as error:
+        seen.errors.append(str(error))
+    assert airflow.child.poll() is not None
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +138,13 @@ def test_each_run_has_exactly_the_interval_asked_for(
     ]
 
 
+@pytest.mark.usefixtures("finished")
+def test_what_airflow_and_its_tasks_wrote_is_for_nobody_else_to_read(places: Places) -> None:
+    assert (places.home / "logs" / "headless.log").stat().st_size > 0
+    assert list(places.airflow_home.iterdir())
+    assert open_to_others(places.home) == []
+
+
 def test_stdout_is_one_json_line_for_each_run_and_nothing_else(
     finished: subprocess.CompletedProcess[str],
 ) -> None:
@@ -121,32 +162,15 @@ def test_one_failed_run_makes_the_exit_code_1_and_does_not_stop_the_others(
     assert (folder / "totals.txt").read_text(encoding="utf-8") == "30\n30\n"
 
 
-def test_one_process_runs_one_job_after_the_other(
-    places: Places, environment: dict[str, str]
-) -> None:
-    at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
-    with headless(places, environment) as airflow:
-        first = list(airflow.runs(["toy.score"], at, at + 2 * hour, hour))
-        with pytest.raises(
-            TsadError,
-            match=r"Expected all 1 runs to succeed. Received: 1 failed \(toy.score: shards\)",
-        ):
-            list(airflow.runs(["toy.score"], at, at + hour, hour, {"fail_hour": 0}))
-        (last,) = airflow.runs(["toy.score"], at + 2 * hour, at + 3 * hour, hour)
-    assert [one["interval_start"][11:13] for one in first] == ["00", "01"]
-    assert last["state"] == "success"
-    assert airflow.child.returncode == 1
+def test_one_process_runs_one_job_after_the_other(session: Session) -> None:
+    seen = [(one["interval_start"][11:13], one["state"]) for one in session.outcomes]
+    assert seen == [("00", "success"), ("01", "success"), ("00", "failed"), ("02", "success")]
+    failed = "Expected all 1 runs to succeed. Received: 1 failed (toy.score: shards)."
+    assert session.errors[0] == failed
 
 
-def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(
-    places: Places, environment: dict[str, str]
-) -> None:
-    at, hour = datetime(2024, 5, 2, tzinfo=UTC), timedelta(hours=1)
-    with (
-        pytest.raises(TsadError, match=r"Expected 1 runs\. Received: 0, then"),
-        headless(places, environment) as airflow,
-    ):
-        list(airflow.runs(["nobody.score"], at, at + hour, hour))
+def test_a_job_that_cannot_be_run_ends_the_process_with_an_error(session: Session) -> None:
+    assert session.errors[1:] == ["Expected 1 runs. Received: 0, then Airflow's process ended."]
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,19 @@ from devstack.postgres import (
 from tsad_tasks.base.errors import BadInput
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    chosen = tmp_path / "a path with spaces" / ("long" * 30) / "postgres"
+@pytest.fixture(scope="module")
+def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where one server is made for all tests of this file, at the first start."""
+    chosen = tmp_path_factory.mktemp("a path with spaces") / ("long" * 30) / "postgres"
     yield chosen
     remove(chosen)
+
+
+@pytest.fixture
+def folder(made_folder: Path) -> Iterator[Path]:
+    """The server's folder; it does not run before a test, and not after it."""
+    yield made_folder
+    stop(made_folder)
 
 
 def query(uri: str, statement: str) -> list[tuple[object, ...]]:
@@ -97,12 +105,12 @@ def test_a_second_start_says_that_the_server_runs_and_ensure_running_uses_it(fol
 
 def test_a_committed_row_survives_kill_9_of_the_server(folder: Path) -> None:
     cluster = start(folder)
-    query(cluster.uri(), "create table kept as select 42 as answer")
+    query(cluster.uri(), "create table survives as select 42 as answer")
     pid = postmaster_pid(cluster)
     os.kill(pid, signal.SIGKILL)
     wait_until_dead(pid)
     again = start(folder)
-    assert query(again.uri(), "select answer from kept") == [(42,)]
+    assert query(again.uri(), "select answer from survives") == [(42,)]
 
 
 def test_a_stale_pid_file_that_names_another_living_program_does_not_stop_a_start(

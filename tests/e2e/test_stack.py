@@ -19,6 +19,7 @@ import pytest
 
 from devstack import postgres, stack
 from devstack.environment import Places
+from tests.modes import open_to_others
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.places import project_folder
 
@@ -116,6 +117,12 @@ def test_the_password_logs_in_and_another_does_not(running: stack.StackStatus) -
         token_of(running, "guessed")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         request(running, "/api/v2/dags")
+
+
+@pytest.mark.usefixtures("running")
+def test_what_the_stack_writes_is_for_nobody_else_to_read(places: Places) -> None:
+    assert (places.home / "logs" / "scheduler.log").exists()
+    assert open_to_others(places.home) == []
 
 
 def test_a_taken_port_is_one_clear_error(running: stack.StackStatus, tmp_path: Path) -> None:

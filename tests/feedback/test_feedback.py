@@ -4,6 +4,7 @@ erases nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import psycopg2
 import pytest
 
 from devstack.postgres import BROWSER, ON_CALL, Cluster
-from tests.plants.weeks import MACHINE, Weeks, week
+from tests.plants.weeks import MACHINE, Weeks, copied_weeks, filled_weeks, week
 from tests.statements import run
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.feedback.labels import add_label, add_labels, withdraw_label
@@ -119,14 +120,22 @@ SAYS = [
 ]
 
 
-@pytest.fixture
-def weeks(warehouse_uri: str, tmp_path: Path) -> Weeks:
+@pytest.fixture(scope="module")
+def scored(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
     """A learned week, and three hours of fault in the next."""
-    made = Weeks.filled(warehouse_uri, tmp_path)
-    made.shift(*FAULT)
-    made.train(week(1))
-    made.score(week(1), week(1, 72))
-    return made
+    with filled_weeks(cluster, template_database, tmp_path_factory.mktemp("weeks")) as made:
+        made.shift(*FAULT)
+        made.train(week(1))
+        made.score(week(1), week(1, 72))
+        yield made
+
+
+@pytest.fixture
+def weeks(cluster: Cluster, scored: Weeks, tmp_path: Path) -> Iterator[Weeks]:
+    with copied_weeks(cluster, scored, tmp_path) as made:
+        yield made
 
 
 def _maintain(weeks: Weeks, start_at: datetime, end_at: datetime, **more: Any) -> tuple[int, int]:

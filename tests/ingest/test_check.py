@@ -31,7 +31,7 @@ def plant(databases: Plant) -> Plant:
 
 
 def _texts(plant: Plant, level: str, **source: Any) -> str:
-    found = check_dataset(plant.config(**source), plant.source_uri, now=lambda: plant.now_at)
+    found = check_dataset(plant.config(**source), plant.source_uri, now_at=plant.now_at)
     return "\n".join(finding.text for finding in found if finding.level == level)
 
 

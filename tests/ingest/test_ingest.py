@@ -5,10 +5,12 @@ kept.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import psycopg2
 import pytest
 
 from tests.plants.plant import Plant, at
@@ -166,7 +168,7 @@ def test_a_run_that_dies_leaves_whole_hours(plant: Plant) -> None:
 
     def now():
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise Killed
         return plant.now_at
 
@@ -193,7 +195,7 @@ def test_an_interval_that_has_not_settled_is_tried_again_when_it_has(plant: Plan
     plant.now_at = at("11:01")
     with pytest.raises(NotYet, match="11:05:00 UTC") as caught:
         plant.ingest("10:00", "11:00", plant.config(wait_for_rows="5min"))
-    assert caught.value.retry_at == at("11:05")
+    assert caught.value.wait == timedelta(minutes=4)
 
 
 def test_the_lag_is_measured_live_and_not_in_a_backfill(plant: Plant) -> None:
@@ -281,6 +283,27 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
     )
     with pytest.raises(Unavailable, match="statement_timeout"):
         plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
+
+
+OWNERS_WORK = {
+    "a lock": "LOCK TABLE reading IN ACCESS EXCLUSIVE MODE",
+    "a new column": "ALTER TABLE reading ADD COLUMN spare float8",
+    "a load": "CREATE TEMP TABLE kept AS TABLE reading; TRUNCATE reading; "
+    "INSERT INTO reading TABLE kept",
+    "another table in its place": "ALTER TABLE reading RENAME TO old; CREATE TABLE reading (n int)",
+    "an index": "CREATE INDEX ON reading (at); CLUSTER reading USING reading_at_idx",
+}
+
+
+@pytest.mark.parametrize("work", [*OWNERS_WORK])
+def test_what_the_owner_of_a_table_does_not_commit_fails_one_run(plant: Plant, work: str) -> None:
+    patient = plant.config(statement_timeout="1s")
+    with closing(psycopg2.connect(plant.source_uri)) as owner:
+        owner.cursor().execute(OWNERS_WORK[work])
+        with pytest.raises(Unavailable, match="Received: a lock that another session there holds"):
+            plant.ingest("10:00", "11:00", patient)
+    assert plant.rows("SELECT count(*) FROM tsad.ingest_hour") == [(0,)]
+    assert plant.ingest("10:00", "11:00", patient).n_hours_read == 1
 
 
 @pytest.mark.parametrize(

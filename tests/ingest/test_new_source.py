@@ -74,7 +74,9 @@ class CsvFolder(Source):
         read = np.array(values, np.float64).reshape(shape)
         return plain_rows(self._config, self.tables[0], np.array(times, np.int64), names, read)
 
-    def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
+    def time_bounds(
+        self, table: SourceTable, now_at: datetime
+    ) -> tuple[datetime | None, datetime | None]:
         times_us = self.read(0, 2**62).times_us
         low, high = (datetime.fromtimestamp(us / 1e6, UTC) for us in (times_us[0], times_us[-1]))
         return low, high

@@ -163,7 +163,7 @@ def _fill(plant: Plant, table: str, rows: str) -> None:
 
 def _said(plant: Plant, **source: Any) -> str:
     """What `datasets check` says."""
-    found = check_dataset(plant.config(**source), plant.source_uri, now=lambda: plant.now_at)
+    found = check_dataset(plant.config(**source), plant.source_uri, now_at=plant.now_at)
     return "\n".join(finding.text for finding in found)
 
 

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
 from upath import UPath
 
 from devstack.postgres import Cluster
-from tests.plants.weeks import MACHINE, Weeks, week
+from tests.plants.weeks import MACHINE, Weeks, copied_weeks, filled_weeks, week
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.feedback.sensor_changes import add_sensor_change, withdraw_sensor_change
@@ -38,24 +37,9 @@ ROWS = """
 @contextmanager
 def _trained(cluster: Cluster, template: str, folder: Path, **changes: Any) -> Iterator[Weeks]:
     """A machine whose first week was learned."""
-    name = f"epochs_{uuid4().hex}"
-    made = Weeks.filled(
-        cluster.create_database(name, template=template), folder, **CHANGES | changes
-    )
-    made.train(week(1))
-    yield made
-    cluster.drop_database(name)
-
-
-@contextmanager
-def _copy(cluster: Cluster, trained: Weeks, folder: Path) -> Iterator[Weeks]:
-    name = f"epoch_{uuid4().hex}"
-    yield Weeks(
-        cluster.create_database(name, template=trained.uri.rsplit("/", 1)[1]),
-        folder,
-        trained.config,
-    )
-    cluster.drop_database(name)
+    with filled_weeks(cluster, template, folder, **CHANGES | changes) as made:
+        made.train(week(1))
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +65,13 @@ def forest(
 
 @pytest.fixture
 def weeks(cluster: Cluster, trained: Weeks, tmp_path: Path) -> Iterator[Weeks]:
-    with _copy(cluster, trained, tmp_path) as made:
+    with copied_weeks(cluster, trained, tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def wood(cluster: Cluster, forest: Weeks, tmp_path: Path) -> Iterator[Weeks]:
-    with _copy(cluster, forest, tmp_path) as made:
+    with copied_weeks(cluster, forest, tmp_path) as made:
         yield made
 
 

@@ -5,14 +5,18 @@ them.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from upath import UPath
 
+from devstack.postgres import Cluster
 from tests.statements import run
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.config import DatasetConfig
@@ -163,3 +167,22 @@ class Weeks:
             "SELECT reason, sum(n_steps)::int FROM tsad.v_exclusion WHERE model_id = %s GROUP BY 1"
         )
         return dict(self.execute(query, model_id))
+
+
+@contextmanager
+def filled_weeks(cluster: Cluster, template: str, folder: Path, **changes: Any) -> Iterator[Weeks]:
+    """Six quiet weeks in a database of their own, which goes afterwards."""
+    name = f"weeks_{uuid4().hex}"
+    yield Weeks.filled(cluster.create_database(name, template=template), folder, **changes)
+    cluster.drop_database(name)
+
+
+@contextmanager
+def copied_weeks(cluster: Cluster, weeks: Weeks, folder: Path) -> Iterator[Weeks]:
+    """A copy of weeks to which nobody is connected, with a folder for what it learns; it goes
+    afterwards.
+    """
+    name = f"weeks_{uuid4().hex}"
+    uri = cluster.create_database(name, template=weeks.uri.rsplit("/", 1)[1])
+    yield replace(weeks, uri=uri, folder=folder)
+    cluster.drop_database(name)

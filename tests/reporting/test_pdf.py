@@ -16,7 +16,7 @@ import samples
 from samples.report import empty_report, sample_incident, sample_report
 
 from tests.reporting.pdf_text import ascii_text, n_pages
-from tsad_tasks.reporting.drawing.document import write_whole
+from tsad_tasks.base.files import write_whole
 from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
 from tsad_tasks.reporting.period.content import (
     Coverage,
@@ -189,7 +189,7 @@ def test_the_same_content_gives_the_same_bytes_in_any_process() -> None:
 
 def test_a_file_is_written_whole_with_title_and_outline(tmp_path: Path) -> None:
     path = tmp_path / "report.pdf"
-    write_whole(report_bytes(SMALL)[0], path)
+    write_whole(path, report_bytes(SMALL)[0])
     document = path.read_bytes()
     assert report_bytes(SMALL) == (document, n_pages(document))
     assert b"/Outlines" in document

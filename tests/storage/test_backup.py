@@ -25,7 +25,8 @@ from tsad_tasks.base.places import project_folder
 GUIDE = project_folder() / "docs" / "guides" / "backup.md"
 VIEWS = sorted(path.stem for path in (project_folder() / "sql" / "public").glob("v_*.sql"))
 ALL_ROWS = "SELECT to_jsonb(v)::text FROM tsad.{} v ORDER BY 1"
-N_BEFORE = 4
+# Both with a fault in them.
+BEFORE, AFTER = HOURS[:4], HOURS[4:7]
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_restored_backup_goes_on_as_the_original_does(
     shutil.copytree(artifacts_folder(), old_folder)
     moving = "UPDATE tsad.model SET artifact_uri = replace(artifact_uri, %s, %s)"
     plant.execute(moving, str(artifacts_folder()), str(old_folder))
-    run_hours(plant, HOURS[:N_BEFORE])
+    run_hours(plant, BEFORE)
     name = f"restored_{uuid4().hex}"
     restored = replace(plant, uri=new_server.uri(name, OWNER))
     variables = {
@@ -81,7 +82,7 @@ def test_a_restored_backup_goes_on_as_the_original_does(
     }
     shown = _public_rows(plant.uri)
     _run_commands("Backup", variables)
-    run_hours(plant, HOURS[N_BEFORE:])
+    run_hours(plant, AFTER)
     # What is restored must not live on what was lost.
     shutil.rmtree(old_folder)
     _run_commands("Restore", variables)
@@ -91,5 +92,5 @@ def test_a_restored_backup_goes_on_as_the_original_does(
     }
     assert told == shown
     assert shown["v_anomaly"]
-    run_hours(restored, HOURS[N_BEFORE:])
+    run_hours(restored, AFTER)
     assert restored.rows() == plant.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from tests.storage.rooms import (
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import ChannelSection, DatasetConfig
 from tsad_tasks.storage.datasets import lock_hours, select_entities
-from tsad_tasks.storage.migrate import advice
+from tsad_tasks.storage.migrate import advice, bound_logins
 from tsad_tasks.storage.scores import write_scores
 
 RANGE = "'room', 'a', '2026-03-01', '2026-03-02'"
@@ -278,3 +279,26 @@ def test_what_is_advised_keeps_readers_from_using_up_the_server(
         _run(cluster, database, BROWSER, call)
     with opened_room(cluster.uri(database, PIPELINE)) as room, room.store.transaction():
         lock_hours(room.store, room.dataset_id, [HOUR_AT])
+
+
+def test_a_login_that_comes_later_is_bounded_and_its_connections_at_the_next_look(
+    cluster: Cluster, database: str
+) -> None:
+    uri, name, password = cluster.uri(database), f"late_{uuid4().hex}", uuid4().hex
+    bound_logins(uri)
+    assert advice(uri) == []
+    run(uri, f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE tsad_operator")
+    try:
+        owner = f"{OWNER}:{cluster.passwords[OWNER]}"
+        own = uri.replace(owner, f"{name}:{password}")
+        shown = "SELECT current_setting('temp_file_limit'), has_database_privilege({}, 'TEMPORARY')"
+        assert run(own, shown.format("current_database()")) == [("1GB", False)]
+        with closing(psycopg2.connect(own)) as idle, idle.cursor() as cursor:
+            cursor.execute("SELECT current_setting('idle_in_transaction_session_timeout')")
+            assert cursor.fetchone() == ("10min",)
+        assert run(cluster.uri(database, PIPELINE), "SHOW temp_file_limit") == [("-1",)]
+        assert advice(uri) == [f"ALTER ROLE {name} CONNECTION LIMIT 20"]
+        bound_logins(uri)
+        assert advice(uri) == []
+    finally:
+        run(uri, f"DROP ROLE {name}")

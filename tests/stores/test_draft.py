@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.plants.plant import Plant
+from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR, hour_floor
 from tsad_tasks.config import named_config
@@ -166,7 +167,7 @@ def test_a_store_is_recognised_drafted_and_read(known: Known, plant: Plant, tmp_
     for line in known.lines:
         assert line in files.dataset
     config = named_config(tmp_path / "drafted.yaml")
-    found = check_dataset(config, plant.source_uri)
+    found = check_dataset(config, plant.source_uri, now_at=utc_now())
     assert [one.text for one in found if one.level == "error"] == []
     span = (f"{at:%Y-%m-%d %H:%M}" for at in (start_at, start_at + HOUR))
     plant.ingest(*span, config)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.plants.weeks import MACHINE, Weeks, week
+from devstack.postgres import Cluster
+from tests.plants.weeks import MACHINE, Weeks, copied_weeks, filled_weeks, week
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.feedback.verdicts import set_verdict
@@ -16,17 +18,25 @@ from tsad_tasks.storage.store import Store
 OUTAGE, AGAIN = (week(1, 130), week(1, 142)), (week(2, 130), week(2, 142))
 
 
-@pytest.fixture
-def weeks(warehouse_uri: str, tmp_path: Path) -> Weeks:
+@pytest.fixture(scope="module")
+def scored(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
     """Two weeks, the first of which was learned; in the second there was an outage, in the third
     the same fault.
     """
-    made = Weeks.filled(warehouse_uri, tmp_path)
-    for fault in (OUTAGE, AGAIN):
-        made.shift(*fault)
-    made.train(week(1))
-    made.score(week(1), week(2))
-    return made
+    with filled_weeks(cluster, template_database, tmp_path_factory.mktemp("weeks")) as made:
+        for fault in (OUTAGE, AGAIN):
+            made.shift(*fault)
+        made.train(week(1))
+        made.score(week(1), week(2))
+        yield made
+
+
+@pytest.fixture
+def weeks(cluster: Cluster, scored: Weeks, tmp_path: Path) -> Iterator[Weeks]:
+    with copied_weeks(cluster, scored, tmp_path) as made:
+        yield made
 
 
 def _unlearned_high_scores(weeks: Weeks) -> None:

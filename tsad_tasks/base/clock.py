@@ -1,4 +1,4 @@
-"""The steps' default clock; tests hand in their own."""
+"""This machine's clock, for names and for what is shown: about rows the warehouse's decides."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The time now, in UTC."""
+    """The time now, in UTC, as this machine has it; see `Store.now`."""
     return datetime.now(UTC)

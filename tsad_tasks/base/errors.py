@@ -6,7 +6,7 @@ The docstring of a class is its advice; a message says what was expected and wha
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from tsad_tasks.base.masking import masked
 from tsad_tasks.base.shown import visible
@@ -50,15 +50,22 @@ class NothingToDo(TsadError):
 
 
 class NotYet(TsadError):
-    """The interval has not settled yet: try again at `retry_at`."""
+    """The interval has not settled yet: try again after `wait`.
 
-    def __init__(self, message: str, retry_at: datetime) -> None:
+    A duration, since the clock of whoever waits may not be the one that said so.
+    """
+
+    def __init__(self, message: str, wait: timedelta) -> None:
         super().__init__(message)
-        self.retry_at = retry_at
+        self.wait = wait
 
 
 class Unavailable(TsadError):
     """A server did not answer: a retry may succeed."""
+
+
+class NoSpace(Unavailable):
+    """A disk is full: make room; a retry goes on from there."""
 
 
 class Undelivered(Unavailable):

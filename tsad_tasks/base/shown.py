@@ -14,7 +14,8 @@ from tsad_tasks.base.masking import masked
 
 # What Markdown, or Airflow's kind of it, takes for more than text.
 _MEANS_MORE = re.compile(
-    r"[\\`*\[\]~#|&]|<(?=[\w/!?])|(?<!\w)_|_(?!\w)|:/|\bwww\.|\w@\w|^\s*(?:[-+>=]|\d+[.)])"
+    r"[\\`*\[\]~#|&]|<(?=[\w/!?])|(?<!\w)_|_(?!\w)|:/|\bwww\.|\w@\w|^\s*"
+    r"(?:(?:[-+]|\d+[.)])(?:\s|$)|=|>(?! \d))"
 )
 _MOST_MASKED = 2000
 _BACKTICKS = re.compile(r"`+")
@@ -49,8 +50,8 @@ def visible(text: str) -> str:
 def as_markdown(text: str) -> str:
     """The text for a Markdown page: as it is, or as code where it would be a link, HTML or a table.
 
-    >>> as_markdown("host-01"), as_markdown("<b>a|b`</b>")
-    ('host-01', '``<b>a|b`</b>``')
+    >>> as_markdown("host-01"), as_markdown("> 99.9 %"), as_markdown("<b>a|b`</b>")
+    ('host-01', '> 99.9 %', '``<b>a|b`</b>``')
     """
     seen = visible(text)
     if not _MEANS_MORE.search(seen):

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.queries import SELECT_MODEL_USES, UPDATE_PRUNED_MODELS, ModelUse
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.storage.datasets import lock_dataset, select_dataset
-from tsad_tasks.storage.folders import Contents, folders_below, remove_folder
+from tsad_tasks.storage.folders import Contents, folders_below, place_now, remove_folder
 from tsad_tasks.storage.store import Store
 
 KEPT_CHAMPIONS = 3
@@ -87,7 +86,7 @@ def prune_bundles(
     newest_at: datetime,
     kept_s: int,
     dry_run: bool = False,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
 ) -> PruneSummary:
     """Gives up a dataset's bundles that nothing refers to; removes their folders below `root`.
 
@@ -96,7 +95,8 @@ def prune_bundles(
     newest_at : of the dataset's readings, from which ages count.
     kept_s : for so many seconds after it was last of use a bundle stays in any case.
     dry_run : only say what would become of each.
-    now : tells how old a folder is that no row ever referred to.
+    now : tells how old a folder is that no row ever referred to, by default by the clock that
+        stamps files there.
     """
     used_before, place = newest_at - timedelta(seconds=kept_s), root / config.dataset
     scores_s, found = config.retention.scores_s, folders_below(place)
@@ -113,7 +113,8 @@ def prune_bundles(
         if not dry_run:
             given_up = [use.model_id for use in uses if use.model_id not in kept]
             store.execute(UPDATE_PRUNED_MODELS, model_ids=given_up, because=because)
-    folders = _removable(uses, kept, found, now() - LEFTOVER_AGE)
+    files_now = now() if now else place_now(root)
+    folders = _removable(uses, kept, found, files_now - LEFTOVER_AGE)
     if not dry_run:
         for name in folders:
             remove_folder(place / name)

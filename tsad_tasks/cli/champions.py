@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.champions import champions
@@ -48,7 +47,7 @@ def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
 
     config = config_of(dataset)
     with local.open_store() as store, store.transaction():
-        judged = judged_shadows(store, config, end_at=utc_now(), lineage=lineage)
+        judged = judged_shadows(store, config, end_at=store.now(), lineage=lineage)
         entities = select_entities(store, select_dataset(store, dataset).dataset_id)
         names = {key: name for name, key in entities.items()}
     for one in judged:

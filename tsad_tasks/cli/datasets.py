@@ -61,7 +61,7 @@ def check(
             config = config_of(name)
             if not names and is_absent_example(config):
                 continue
-            found = check_dataset(config, local.source_uri(config))
+            found = check_dataset(config, local.source_uri(config), now_at=local.now())
             findings = [(one.level, one.text) for one in found]
         except TsadError as error:
             findings = [("error", str(error))]

@@ -10,7 +10,6 @@ import typer
 from typer import Argument, Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import hour_floor, moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
@@ -203,8 +202,9 @@ def add_epoch(
     said: dict[str, Any] = {"scale": scale, "offset": offset, "said_by": by or getpass.getuser()}
     with local.open_store() as store:
         key = add_sensor_change(store, name, entity, channel, from_at, kind, why, **said)
+        now = hour_floor(store.now())
     say(f"Change {key}: {entity} {channel}, {kind} at {from_at:%Y-%m-%d %H:%M} UTC.")
-    if from_at < (now := hour_floor(utc_now())):
+    if from_at < now:
         again = f"tsad rescore {name} --from {from_at:%Y-%m-%dT%H:%MZ} --to {now:%Y-%m-%dT%H:%MZ}"
         say(f"Score what came since then: {again}")
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from typer import Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.cli.options import Dataset
 from tsad_tasks.cli.screen import list_rows, say, say_counts
 from tsad_tasks.config import config_of
@@ -34,7 +33,7 @@ def notify(
     config = config_of(dataset)
     with local.open_store() as store:
         if not pending and config.notifications.targets:
-            told = notify.notify(store, config, sender(connection_uri), end_at=utc_now())
+            told = notify.notify(store, config, sender(connection_uri), end_at=store.now())
             say_counts("notify", told)
         elif not pending:
             say("This dataset's file names no notifications.targets: nobody is told.")

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from typer import Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
@@ -176,7 +175,7 @@ def explore(
             preview = training_preview(store, config, end_at) if training else None
             readings = explore.warehouse_readings(store, config, start_at, end_at, entity)
         content = explore.explored_content(
-            config, readings, generated_at=utc_now(), preview=preview
+            config, readings, generated_at=store.now(), preview=preview
         )
     show_exploration(content)
     if content.preview:

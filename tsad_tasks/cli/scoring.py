@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from typer import Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.cli.ingest import range_run
@@ -92,7 +91,7 @@ def show_what_if(
     store: Store, config: DatasetConfig, version: int, start_at: datetime, end_at: datetime
 ) -> None:
     """A range scored by a version of one's choice, beside what was said."""
-    run_id = f"cli-{utc_now():%Y%m%dT%H%M%S}"
+    run_id = f"cli-{store.now():%Y%m%dT%H%M%S}"
     asked = score_what_if(store, config, version, start_at=start_at, end_at=end_at, run_id=run_id)
     (n_flags, n_flags_before), (n_incidents, n_before) = asked.n_flags, asked.n_incidents
     rows = [(f"version {version}", n_flags, n_incidents), ("as it was", n_flags_before, n_before)]

@@ -13,7 +13,6 @@ import typer
 from typer import Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import moment
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.no_champion import no_champion
@@ -82,7 +81,8 @@ def ask_about(run: Retraining) -> None:
 
     say_markdown(preview_run(run).table)
     is_approved, who = typer.confirm("Train on this?", default=False), getpass.getuser()
-    decide_training(run, Answer(is_approved, who, "answered tsad retrain --preview", utc_now()))
+    said = is_approved, who, "answered tsad retrain --preview"
+    decide_training(run, Answer(*said, run.store.now()))
 
 
 def show_gate(

@@ -112,7 +112,7 @@ def _table(block: Block) -> list[str]:
     for name, field in section.model_fields.items():
         key = key_of(section, name)
         meaning, by_default = _BY_DEFAULT.sub("", told[key]), _BY_DEFAULT.search(told[key])
-        default = by_default[1] if by_default else _default(section, name, field)
+        default = by_default[1] if by_default else _default(name, field)
         value = _value(schema["properties"][key], schema.get("$defs", {}))
         if issubclass(section, FileSection) and any(_sections_in(field.annotation)):
             value = f"[{value}](#{_anchor(_place_below(section, block.place, name))})"
@@ -128,15 +128,13 @@ def _cell(text: str) -> str:
     return "".join(part if part[:1] == "`" else part.replace("<", "\\<") for part in outside)
 
 
-def _default(section: type[Section], name: str, field: FieldInfo) -> str:
+def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "must be there"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Section):
         return "its keys' own"
-    schema = section.model_json_schema(by_alias=True)["properties"][key_of(section, name)]
-    lasts = schema.get("anyOf") == DURATION_JSON["anyOf"] or name.endswith("_s")
-    if lasts and name not in counts_of_readings(section):
+    if name.endswith("_s"):
         return f"`{_lasting(value)}`"
     return f"`{_plain(value)}`" if value != "" else "empty"
 

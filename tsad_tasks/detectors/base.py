@@ -10,29 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import ConfigDict, ValidationError
 
 from tsad_tasks.base.arrays import Flags, Floats32, Ints
 from tsad_tasks.base.errors import BadInput, BundleError, ConfigError
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.lazy import np
 from tsad_tasks.base.places import Folder
 from tsad_tasks.base.settings import Section, problems
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# They have no folders; asked to make one they list the whole bucket.
-_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
-
-
-def make_folder(folder: Folder) -> None:
-    """Makes a folder and those above it, where the place has folders."""
-    if isinstance(folder, Path) or folder.protocol not in _WITHOUT_FOLDERS:
-        folder.mkdir(parents=True, exist_ok=True)
-
 
 Loss = Literal["mse", "mae", "huber"]
 Schedule = Literal["cosine", "plateau", "constant"]
@@ -262,7 +252,7 @@ class Detector(Protocol):
         """Write the files into an existing or new folder."""
         make_folder(folder)
         for name, content in self.to_files().items():
-            (folder / name).write_bytes(content)
+            write_whole(folder / name, content)
 
     @classmethod
     def load(cls, folder: Folder) -> Self:

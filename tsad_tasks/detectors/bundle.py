@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsad_tasks.base.errors import AccessDenied, BundleError
+from tsad_tasks.base.errors import AccessDenied, BundleError, NoSpace
+from tsad_tasks.base.files import make_folder, space_at, sync_folder, write_whole
 from tsad_tasks.base.places import Folder
-from tsad_tasks.detectors.base import DETAILS_FILE, Detector, make_folder
+from tsad_tasks.detectors.base import DETAILS_FILE, Detector
 from tsad_tasks.detectors.registry import detector_from_files
 
 FORMAT_VERSION = 1
@@ -125,17 +126,22 @@ def _publish(folder: Folder, files: Mapping[str, bytes], manifest: bytes) -> Non
     # The manifest comes last: without it, what a killed writer left behind is not a bundle, and is
     # written again.
     for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
-        (folder / name).write_bytes(files[name])
+        write_whole(folder / name, files[name])
 
 
 def _rename_into_place(folder: Path, files: Mapping[str, bytes], manifest: bytes) -> None:
     make_folder(folder.parent)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with space_at(folder.parent):
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        draft.chmod(0o755)
         for name, content in files.items():
-            (draft / name).write_bytes(content)
-        draft.rename(folder)
+            write_whole(draft / name, content)
+        with space_at(folder.parent):
+            draft.rename(folder)
+            sync_folder(folder.parent)
+    except NoSpace:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if not folder.is_dir() or not _is_there(folder, manifest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from math import ceil, inf
@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
@@ -38,9 +37,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_dataset(
-    config: DatasetConfig, source_uri: str, *, now: Callable[[], datetime] = utc_now
-) -> list[Finding]:
+def check_dataset(config: DatasetConfig, source_uri: str, *, now_at: datetime) -> list[Finding]:
     """Findings about the dataset's file, its tables and their last six hours, errors first.
 
     Whatever keeps the tables from being read, such as a wrong password, is a finding and not
@@ -48,7 +45,7 @@ def check_dataset(
     """
     try:
         with open_source(source_uri, config) as source:
-            found = [*_tables(source), *_readings(config, source, now())]
+            found = [*_tables(source), *_readings(config, source, now_at)]
     except TsadError as error:
         found = [Finding("error", str(error))]
     found += [Finding("warning", text) for text in deprecations_of(config)]
@@ -80,11 +77,11 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
     bounds = []
     for table in source.tables[:_SAMPLE_TABLES]:
         try:
-            bounds.append(source.time_bounds(table))
+            bounds.append(source.time_bounds(table, now_at))
         except SourceError as error:
             yield Finding("error", f"{table.title}: {error}")
     newest_at = max((high for _, high in bounds if high is not None), default=None)
-    if implausible := source.implausible_times():
+    if implausible := source.implausible_times(now_at):
         few = ", ".join(f"{shortened(name)} {n}" for name, n in sorted(implausible.items())[:5])
         text = f"Expected times from {PLAUSIBLE_FROM:%Y} to a day ahead. Received: others in"
         hint = "Is time.unit right?" if config.source.time.unit else "Which clock is wrong?"

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.errors import NotYet
+from tsad_tasks.base.errors import NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
@@ -44,6 +43,8 @@ from tsad_tasks.storage.store import Store, columns
 
 Mask = NDArray[np.bool_]
 
+# Of an hour whose rows have a time of change, and none has changed; of one that was not asked.
+NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
 
@@ -100,7 +101,7 @@ def ingest_interval(
     start_at: datetime,
     end_at: datetime,
     history_s: int = 0,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
     force: bool = False,
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.
@@ -112,6 +113,8 @@ def ingest_interval(
     Parameters
     ----------
     history_s : how far before `start_at` readings are needed.
+    now : tells when the interval has settled and until when rows may change: by default the
+        warehouse's clock, whatever the one of this machine says.
     force : read the hours of [start_at, end_at) whatever the ledger says.
 
     Raises
@@ -121,12 +124,13 @@ def ingest_interval(
     SourceError, AccessDenied, Unavailable
         See `open_source`.
     """
-    settled_at, now_at = end_at + timedelta(seconds=config.source.wait_for_rows_s), now()
+    clock = now or store.now
+    settled_at, now_at = end_at + timedelta(seconds=config.source.wait_for_rows_s), clock()
     if now_at < settled_at:
         rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
         at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
         said = f"Expected {rule}, which is so at {at}. Received: {received}."
-        raise NotYet(said, settled_at)
+        raise NotYet(said, settled_at - now_at)
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         layout = datasets.ensure_layout(store, dataset.dataset_id, config)
@@ -135,7 +139,7 @@ def ingest_interval(
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
     ]
     forced = frozenset(hours_between(start_at, end_at) if force else ())
-    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, now)
+    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock)
     due: list[datetime] = []
     if wanted:
         with store.transaction():
@@ -206,7 +210,7 @@ class _Ingest:
         found = [("null_time", "", source.count_null_times(cheaply=True), where)]
         # Whoever reads the seventies means them.
         if first_at >= PLAUSIBLE_FROM:
-            counts = source.implausible_times(cheaply=True).items()
+            counts = source.implausible_times(self.now(), cheaply=True).items()
             detail = f"before {PLAUSIBLE_FROM:%Y} or more than a day ahead, {where}"
             found += [("implausible_time", name, n_rows, detail) for name, n_rows in counts]
         return found
@@ -250,12 +254,15 @@ class _Chunk:
         """Read, merge, write."""
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
         known = datasets.select_entities(store, dataset_id)
-        read_at = self.ingest.now()
+        read_at, updated = self.ingest.now(), self._updated_until()
         read = self._read(known)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         n_blocks, changed = self._merge(layout, entity_ids, read)
-        rows = [self._ledger_row(i, hour, read, read_at) for i, hour in enumerate(self.hours)]
+        rows = [
+            self._ledger_row(i, hour, read, read_at)._replace(updated_until=updated.get(_us(hour)))
+            for i, hour in enumerate(self.hours)
+        ]
         store.execute(
             queries.UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, queries.IngestHour)
         )
@@ -291,6 +298,23 @@ class _Chunk:
         last = self.hours[-1]
         before = self.ledger[last].read_until if last in self.ledger else last
         return min(last + HOUR, max(self.ingest.end_at, before))
+
+    def _updated_until(self) -> dict[int, datetime]:
+        """The newest change of each hour's rows, as the source's own clock has it, if it says so.
+
+        Asked before the rows are read: what changes meanwhile is told as late, and never missed.
+        """
+        if self.ingest.config.source.updated_at is None:
+            return {}
+        try:
+            counts = self.source.count_hours(_us(self.hours[0]), _us(self.read_until))
+        except SourceError:
+            # A view that cannot say it of one row says it of none.
+            return {}
+        return {
+            _us(hour): counts.get(_us(hour), HourCount(0)).updated_at or NO_CHANGE
+            for hour in self.hours
+        }
 
     def _read(self, known: dict[str, int]) -> AcceptedRows:
         config, start_us = self.ingest.config, _us(self.hours[0])
@@ -394,7 +418,8 @@ def nothing_read(
     if any(row.n_rows for row in ledger) or not ledger:
         return ""
     with open_source(source_uri, config) as source:
-        bounds = [source.time_bounds(table) for table in source.tables]
+        now_at = store.now()
+        bounds = [source.time_bounds(table, now_at) for table in source.tables]
     ends = [at for pair in bounds for at in pair if at is not None]
     range_text = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (start_at, end_at))
     known = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (min(ends), max(ends))) if ends else ""
@@ -423,7 +448,8 @@ def late_changes(
     late = []
     for row in ledger:
         now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
-        is_updated = now.updated_at is not None and now.updated_at > row.read_at
+        # Both by the source's clock: when the warehouse read it says another one.
+        is_updated = (now.updated_at or NO_CHANGE) > (row.updated_until or LAST_CHANGE)
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
             until = _held_until(config, hour_end, ledger[-1].hour_at + HOUR)
             from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, until))

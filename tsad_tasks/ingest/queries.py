@@ -10,7 +10,10 @@ from tsad_tasks.storage.store import Query, Statement
 
 
 class IngestHour(NamedTuple):
-    """One hour of the ledger: until when and when it was read, and what was in it."""
+    """One hour of the ledger: until when and when it was read, and what was in it.
+
+    `updated_until` is the newest change of its rows by the source's own clock; None: not asked.
+    """
 
     hour_at: datetime
     read_until: datetime
@@ -19,6 +22,7 @@ class IngestHour(NamedTuple):
     n_readings: int
     newest_at: datetime | None
     lag_s: float | None
+    updated_until: datetime | None = None
 
 
 class IngestIssue(NamedTuple):

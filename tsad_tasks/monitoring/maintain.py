@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.base.places import Folder
@@ -20,7 +20,7 @@ from tsad_tasks.monitoring import queries
 from tsad_tasks.notifications.notify import retire_alerts
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifacts_root
-from tsad_tasks.storage.folders import remove_folder, written_at
+from tsad_tasks.storage.folders import place_now, remove_folder, written_at
 from tsad_tasks.storage.store import Query, Statement, Store
 
 RUN_FILES_AGE = timedelta(days=2)
@@ -70,14 +70,14 @@ def maintain_dataset(
     source_uri: str,
     *,
     at: datetime,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
 ) -> MaintainSummary:
     """Does a dataset's housekeeping; what needs no source comes before the source is asked.
 
     Parameters
     ----------
     at : nothing that was read from the source for hours after this counts.
-    now : tells how old the files of runs are.
+    now : tells how old files are, by default by the clock that stamps them.
 
     Raises
     ------
@@ -94,10 +94,11 @@ def maintain_dataset(
         if ends.hour_at is not None:
             silent = silent_entities(store, config, dataset, ends.hour_at)
     runs = artifacts_root() / "runs"
-    n_folders = delete_run_folders(runs, config.dataset, now() - RUN_FILES_AGE)
+    files_now = now or partial(place_now, artifacts_root())
+    n_folders = delete_run_folders(runs, config.dataset, files_now() - RUN_FILES_AGE)
     done: dict[str, Any] = {"n_run_folders_deleted": n_folders, "silent": silent}
     if ends.newest_at is not None:
-        done |= retire(store, config, dataset, ends.newest_at, now)
+        done |= retire(store, config, dataset, ends.newest_at, files_now)
         done |= _late(store, config, source_uri, ends.newest_at)
     summary = MaintainSummary(**done)
     for one in summary.silent:

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.notifications import queries
@@ -127,7 +126,7 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
     events = sorted({event for chosen in wanted.values() for event in chosen})
     if not events:
         return NewsSummary()
-    newer_than = utc_now() - timedelta(seconds=config.notifications.max_age_s)
+    newer_than = store.now() - timedelta(seconds=config.notifications.max_age_s)
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         lock_dataset(store, dataset_id, "alerts")
@@ -221,7 +220,11 @@ def retire_alerts(store: Store, config: DatasetConfig, *, newest_at: datetime, k
 
 
 def deliver(
-    store: Store, config: DatasetConfig, send: Send, *, now: Callable[[], datetime] = utc_now
+    store: Store,
+    config: DatasetConfig,
+    send: Send,
+    *,
+    now: Callable[[], datetime] | None = None,
 ) -> DeliverySummary:
     """What came of sending what is due, oldest first; what is not accepted waits for a later run.
 
@@ -231,10 +234,11 @@ def deliver(
     Parameters
     ----------
     send : sends one message; raises `Undelivered` or one of its kinds when it was not accepted.
+    now : tells what is due: by default the warehouse's clock.
     """
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
-    attempts = list(_attempts(store, dataset_id, send, now()))
+    attempts = list(_attempts(store, dataset_id, send, (now or store.now)()))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tsad_tasks.base import errors
+from tsad_tasks.base.files import space_at
 from tsad_tasks.base.masking import masked
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
@@ -25,6 +28,7 @@ _STATES: tuple[tuple[type[errors.TsadError], str], ...] = (
     (errors.BadInput, "bad_input"),
     (errors.NothingToDo, "nothing_to_do"),
     (errors.NotYet, "not_yet"),
+    (errors.NoSpace, "no_space"),
     (errors.Unavailable, "unavailable"),
 )
 
@@ -75,11 +79,13 @@ def recorded(
             store.execute(UPSERT_RUN_STATUS, **row, **more)
 
     try:
-        yield record
+        # Whatever writes files by itself, such as a library its temporary ones.
+        with space_at(Path(tempfile.gettempdir())):
+            yield record
     except Exception as error:
         row |= {"state": state_of(error), "message": masked(str(error))[:2000]}
         # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
-        with suppress(DatabaseError):
+        with suppress(DatabaseError, errors.Unavailable):
             write()
         raise
     write()

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.files import make_folder, whole_file
 from tsad_tasks.base.places import Folder
-from tsad_tasks.detectors.base import make_folder
 
 Write = Callable[[str, NDArray[Any]], None]
 _FACTS = "_facts"
@@ -20,9 +20,12 @@ _FACTS = "_facts"
 
 @contextmanager
 def arrays_writer(path: Folder, facts: dict[str, Any]) -> Iterator[Write]:
-    """Writes arrays one by one, never all in memory; facts as they are at the end."""
+    """Writes arrays one by one, never all in memory; facts as they are at the end.
+
+    The file is there once it is whole; see `whole_file` for what it raises.
+    """
     make_folder(path.parent)
-    with path.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+    with whole_file(path) as stream, zipfile.ZipFile(stream, "w") as archive:
 
         def write(name: str, array: NDArray[Any]) -> None:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

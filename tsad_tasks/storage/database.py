@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
-from tsad_tasks.base.errors import AccessDenied, BadInput, TsadError, Unavailable
+from tsad_tasks.base.errors import AccessDenied, BadInput, NoSpace, TsadError, Unavailable
 from tsad_tasks.base.masking import learn, masked
 
 # What a statement may raise.
@@ -132,7 +133,7 @@ def connect(
     given = parsed_uri(uri)
     where = shown_place(given)
     options = (
-        "-c timezone=UTC -c extra_float_digits=3 "
+        "-c timezone=UTC -c extra_float_digits=3 -c idle_in_transaction_session_timeout=0 "
         f"-c statement_timeout={statement_timeout_s * 1000} -c lock_timeout={lock_timeout_s * 1000}"
     )
     parameters: dict[str, Any] = given | {"application_name": "tsad", "options": options}
@@ -164,10 +165,36 @@ def database_error(error: Exception) -> TsadError:
             f"Expected a login that may use the warehouse. Received: {said}. "
             "The warehouse's owner lets one in with: tsad migrate --writer <login>"
         )
+    if isinstance(cause, (psycopg2.errors.DiskFull, psycopg2.errors.OutOfMemory)):
+        return _no_space(cause, "that was asked")
     if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return Unavailable(f"Expected a database that answers. Received: {said}.")
     received = f"{type(cause).__name__}: {said}"
     return TsadError(f"Expected a database that takes our statements. Received: {received}.")
+
+
+@contextmanager
+def database_space(connection: Connection) -> Iterator[None]:
+    """Says of what fails inside for want of space whose server is full.
+
+    Raises
+    ------
+    NoSpace
+        Where the server's disk is full, or its memory.
+    """
+    try:
+        yield
+    except (psycopg2.errors.DiskFull, psycopg2.errors.OutOfMemory) as error:
+        raise _no_space(error, f"{connection.info.dbname} at {connection.info.host}") from error
+
+
+def _no_space(error: Exception, which: str) -> NoSpace:
+    said = str(error).splitlines()[0]
+    return NoSpace(
+        f"Expected room on the server of the database {which}. Received: {said}. Make room there "
+        "(its folder of rows, its logs, or max_locks_per_transaction where it says shared memory): "
+        "what was not written whole was not written, and the next try does it."
+    )
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.places import Folder
 
 
@@ -39,6 +41,22 @@ def written_at(folder: Folder) -> datetime:
     if isinstance(folder, Path):
         return max(times, default=datetime.fromtimestamp(folder.stat().st_mtime, UTC))
     return max(times or [_file_written_at(folder.fs.info(folder.path))])
+
+
+def place_now(place: Folder) -> datetime:
+    """The time now by the clock that a place stamps its files with: a file written there tells.
+
+    Ages of files are told by this clock alone, which may be another machine's.
+    """
+    make_folder(place)
+    probe = place / f".clock-{secrets.token_hex(4)}"
+    write_whole(probe, b"?")
+    try:
+        if isinstance(probe, Path):
+            return datetime.fromtimestamp(probe.stat().st_mtime, UTC)
+        return _file_written_at(probe.fs.info(probe.path))
+    finally:
+        probe.unlink()
 
 
 def remove_folder(folder: Folder) -> None:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.places import Folder
-from tsad_tasks.detectors.base import make_folder
 
 Value = TypeVar("Value")
 
@@ -32,7 +32,7 @@ def from_json_value(content: Any, kind: type[Value]) -> Value:
 def write_json(path: Folder, value: Any, kind: Any = None) -> None:
     """Writes a dataclass, or a value of another kind that is named, into a file."""
     make_folder(path.parent)
-    path.write_bytes(_adapter(kind or type(value)).dump_json(value))
+    write_whole(path, _adapter(kind or type(value)).dump_json(value))
 
 
 def read_json(path: Folder, kind: type[Value]) -> Value:

@@ -132,7 +132,6 @@ INSERT_ATTRIBUTIONS = Statement("storage/insert_attributions")
 SUPERSEDE_UNSCORED_HOURS = Statement("storage/supersede_unscored_hours")
 INSERT_UNSCORED_HOURS = Statement("storage/insert_unscored_hours")
 # The server's clock, for revisions that are decided under the hours' locks.
-SELECT_DECIDED_AT = Query("storage/select_decided_at", datetime)
 
 
 def read_score_memo(
@@ -206,7 +205,7 @@ def write_scores(
     store.copy_in(INCOMING_SCORE, _score_columns(rows))
     store.copy_in(INCOMING_ANOMALY, _anomaly_columns(anomalies, rows.model_id))
     store.copy_in(INCOMING_ATTRIBUTION, _attribution_columns(attributions, rows.model_id))
-    decided_at = store.one(SELECT_DECIDED_AT)
+    decided_at = store.now()
     n_new, n_superseded = store.execute(INSERT_SCORES, decided_at=decided_at), 0
     # In a live hour all rows are new, and nothing has to be compared.
     if n_new < len(rows.entity_ids):
@@ -286,7 +285,7 @@ def write_unscored_hours(
         "hour_at": list(hours),
         "status": list(status),
         "detail": [detail] * len(entity_ids),
-        "decided_at": store.one(SELECT_DECIDED_AT),
+        "decided_at": store.now(),
     }
     store.execute(SUPERSEDE_UNSCORED_HOURS, **marks)
     return store.execute(INSERT_UNSCORED_HOURS, **marks) if any(status) else 0

@@ -16,16 +16,19 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar, cast, is_typeddict
 
 from numpy.typing import NDArray
 from psycopg2 import DataError, sql
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.database import connect, statement_text
+from tsad_tasks.storage.database import connect, database_space, statement_text
 from tsad_tasks.storage.waiting import Blocker, LockWatch
 
 Row = TypeVar("Row", covariant=True)
@@ -73,6 +76,7 @@ COPY_ROWS_OUT = Statement("storage/copy_rows_out")
 CLEAR_INCOMING = Statement("storage/clear_incoming")
 SET_SNAPSHOT = Statement("storage/set_snapshot")
 END_BLOCKERS = Query("storage/end_blockers", Blocker)
+SELECT_NOW = Query("storage/select_now", datetime)
 SELECT_SCHEMA = Query("storage/select_schema", bool)
 
 
@@ -82,6 +86,8 @@ class Store:
     def __init__(self, connection: Connection, watch: LockWatch | None = None) -> None:
         self._connection = connection
         self._over = watch.over if watch else nullcontext
+        self._space = partial(database_space, connection)
+        self._is_inside = False
         self._incoming: set[Incoming] = set()
 
     @classmethod
@@ -119,8 +125,12 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
-        with self._connection:
-            yield
+        with database_space(self._connection), self._connection:
+            self._is_inside = True
+            try:
+                yield
+            finally:
+                self._is_inside = False
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -132,6 +142,18 @@ class Store:
     def rollback(self) -> None:
         """Forgets what was not committed."""
         self._connection.rollback()
+
+    def now(self) -> datetime:
+        """The time now by the warehouse's clock, in UTC: no other one decides about rows.
+
+        Workers' clocks may differ by days; what is compared with a time that the warehouse has
+        written is a time that it gives. Inside a transaction or outside of one.
+        """
+        status = self._connection.info.transaction_status
+        if self._is_inside or status != TRANSACTION_STATUS_IDLE:
+            return self.one(SELECT_NOW)
+        with self.transaction():
+            return self.one(SELECT_NOW)
 
     def rows(self, query: Query[Row], /, **params: object) -> list[Row]:
         """All rows of a query."""
@@ -163,7 +185,7 @@ class Store:
     ) -> dict[str, NDArray[Any]]:
         """The columns of a statement's rows, as `binary.decode` gives them: for many rows."""
         stream = io.BytesIO()
-        with self._over(), self._connection.cursor() as cursor:
+        with self._space(), self._over(), self._connection.cursor() as cursor:
             inner = sql.SQL(cursor.mogrify(statement.text, params).decode())
             cursor.copy_expert(sql.SQL(COPY_ROWS_OUT.text).format(statement=inner), stream)
         return binary.decode(stream.getvalue(), columns)
@@ -174,7 +196,7 @@ class Store:
             sql.SQL(one.text).format(table=sql.Identifier(incoming.table))
             for one in (CLEAR_INCOMING, COPY_ROWS_IN)
         )
-        with self._over(), self._connection.cursor() as cursor:
+        with self._space(), self._over(), self._connection.cursor() as cursor:
             if incoming not in self._incoming:
                 cursor.execute(incoming.text)
                 self._incoming.add(incoming)
@@ -186,7 +208,7 @@ class Store:
     def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Cursor]:
         with self._connection.cursor() as cursor:
             try:
-                with self._over():
+                with self._space(), self._over():
                     cursor.execute(statement.text, params)
             except DataError as error:
                 # What our SQL functions refuse, such as an incident_id that is none.

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.model.periods import dominant_period
@@ -83,7 +82,7 @@ def find_exclusions(run: Retraining) -> Count:
             }
             # Nobody was asked, so nothing else was looked at.
             shown |= {"pdf": "", "missing_share": None, "jumps": "[]"}
-            said = TrainingDecision.STOPPED, "exclusions", reason, utc_now()
+            said = TrainingDecision.STOPPED, "exclusions", reason, store.now()
             retrain.write_training_decision(run, *said, shown)
             raise BadInput(reason)
         run.folder_of(scope).write("survey", first)

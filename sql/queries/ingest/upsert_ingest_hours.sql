@@ -1,7 +1,8 @@
 -- Writes the ledger; what was read once stays read.
-INSERT INTO tsad.ingest_hour AS h (dataset_id, hour_at, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
+INSERT INTO tsad.ingest_hour AS h (dataset_id, hour_at, read_until, read_at, n_rows, n_readings, newest_at, lag_s, updated_until)
 SELECT %(dataset_id)s, u.* FROM unnest(%(hour_at)s::timestamptz[], %(read_until)s::timestamptz[], %(read_at)s::timestamptz[],
-  %(n_rows)s::bigint[], %(n_readings)s::bigint[], %(newest_at)s::timestamptz[], %(lag_s)s::float8[]) AS u
+  %(n_rows)s::bigint[], %(n_readings)s::bigint[], %(newest_at)s::timestamptz[], %(lag_s)s::float8[], %(updated_until)s::timestamptz[]) AS u
 ON CONFLICT (dataset_id, hour_at) DO UPDATE
   SET read_until = greatest(h.read_until, EXCLUDED.read_until), read_at = EXCLUDED.read_at, n_rows = EXCLUDED.n_rows,
-      n_readings = EXCLUDED.n_readings, newest_at = EXCLUDED.newest_at, lag_s = coalesce(EXCLUDED.lag_s, h.lag_s)
+      n_readings = EXCLUDED.n_readings, newest_at = EXCLUDED.newest_at, lag_s = coalesce(EXCLUDED.lag_s, h.lag_s),
+      updated_until = EXCLUDED.updated_until

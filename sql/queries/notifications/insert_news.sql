@@ -6,7 +6,7 @@ FROM (
   FROM tsad.model_decision x JOIN tsad.model m USING (model_id)
   WHERE m.dataset_id = %(dataset_id)s::int AND x.lineage = 'live'
   UNION ALL
-  SELECT 'training_stopped', NULL, t.decision_id, t.decided_at
+  SELECT 'training_stopped', NULL, t.decision_id, t.recorded_at
   FROM tsad.training_decision t
   WHERE t.dataset_id = %(dataset_id)s::int AND t.lineage = 'live' AND t.decision = 'stopped') u
 WHERE u.event = ANY(%(events)s::text[]) AND u.decided_at > %(newer_than)s::timestamptz

@@ -9,6 +9,13 @@ UNION ALL
 SELECT 'REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC'
 WHERE has_function_privilege('tsad_reader', 'lo_create(oid)', 'EXECUTE')
 UNION ALL
+SELECT format('ALTER DATABASE %%I SET %%s', current_database(), bound.setting)
+FROM (VALUES ('temp_file_limit', 'temp_file_limit = ''1GB'''),
+             ('idle_in_transaction_session_timeout', 'idle_in_transaction_session_timeout = ''10min''')) AS bound(name, setting)
+WHERE NOT EXISTS (
+  SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS said
+  WHERE d.datname = current_database() AND s.setrole = 0 AND split_part(said, '=', 1) = bound.name)
+UNION ALL
 (SELECT 'REVOKE EXECUTE ON FUNCTION ' || f.names || ' FROM PUBLIC; GRANT EXECUTE ON FUNCTION ' || f.names || ' TO tsad_writer, '
         || quote_ident(current_user)
  FROM (

@@ -1,5 +1,5 @@
 -- Closes anomalies of re-scored hours that are not, or not the same, among the incoming ones.
-UPDATE tsad.anomaly a SET superseded_at = %(decided_at)s
+UPDATE tsad.anomaly a SET superseded_at = greatest(%(decided_at)s, a.known_from)
 FROM incoming_score h
 WHERE a.entity_id = h.entity_id AND a.hour_at = h.hour_at AND a.model_id = h.model_id AND a.superseded_at = 'infinity'
   AND h.thresholds IS NOT NULL

@@ -1,5 +1,5 @@
 -- Closes the revision of hours whose content changed.
-UPDATE tsad.score_block b SET superseded_at = %(decided_at)s
+UPDATE tsad.score_block b SET superseded_at = greatest(%(decided_at)s, b.scored_at)
 FROM incoming_score i
 WHERE b.entity_id = i.entity_id AND b.hour_at = i.hour_at AND b.model_id = i.model_id AND b.superseded_at = 'infinity'
   AND i.thresholds IS NOT NULL AND b.thresholds IS NOT NULL

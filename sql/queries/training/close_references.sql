@@ -1,5 +1,5 @@
 -- Ends commissioning references that a verdict new_normal puts others in place of; the same verdict does so once.
-UPDATE tsad.commissioning_reference t SET replaced_at = clock_timestamp()
+UPDATE tsad.commissioning_reference t SET replaced_at = greatest(clock_timestamp(), t.recorded_at)
 FROM unnest(%(entity_id)s::int[], %(channel_id)s::int[], %(verdict_id)s::bigint[]) AS u(entity_id, channel_id, verdict_id)
 WHERE t.lineage = %(lineage)s AND t.entity_id = u.entity_id AND t.channel_id = u.channel_id AND t.replaced_at = 'infinity'
   AND u.verdict_id IS NOT NULL AND t.verdict_id IS DISTINCT FROM u.verdict_id

@@ -198,6 +198,7 @@ def _learner(
     from tsad_tasks.detectors.neural.training.keras_training import compiled
     from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
 
-    start_keras().backend.clear_session()
+    # Python finds the garbage when there is enough of it; a search at once costs half a second.
+    start_keras().backend.clear_session(free_memory=False)
     detector = kind(*sizes, **json.loads(params))
     return compiled(detector.keras_model(0), detector.objective(start_keras(), loss), jit=jit)

@@ -206,7 +206,9 @@ class Source(Protocol):
         """
         ...
 
-    def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
+    def time_bounds(
+        self, table: SourceTable, now_at: datetime
+    ) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest plausible time of one table, in UTC; None where there is none."""
         ...
 
@@ -223,8 +225,8 @@ class Source(Protocol):
         """Rows without a time; `cheaply` leaves out tables of which this is slow to say."""
         return 0
 
-    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
-        """Rows by entity before `PLAUSIBLE_FROM` or later than `PLAUSIBLE_AHEAD` from now.
+    def implausible_times(self, now_at: datetime, *, cheaply: bool = False) -> dict[str, int]:
+        """Rows by entity before `PLAUSIBLE_FROM` or later than `PLAUSIBLE_AHEAD` from `now_at`.
 
         `cheaply` leaves out tables of which this is slow to say.
         """

@@ -91,9 +91,12 @@ class PostgresSource(Source):
         with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
                 timeout_ms = self._config.source.statement_timeout_s * 1000
+                # Who waits for a lock until then hears of the lock, not of the time.
+                limits = timeout_ms, int(0.9 * timeout_ms)
+                settings = "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s"
                 # All digits of float4 and float8, whatever the login is set to.
-                settings = "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'"
-                cursor.execute(f"{settings}; SET LOCAL extra_float_digits = 3", (timeout_ms,))
+                zone = "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"
+                cursor.execute(f"{settings}; {zone}", limits)
                 yield cursor
             finally:
                 if not self._connection.closed:
@@ -199,13 +202,13 @@ class PostgresSource(Source):
         found = self._outside(statements.null_times_statement, plans, cheaply)
         return sum(n_rows for (n_rows,) in found)
 
-    def implausible_times(self, *, cheaply: bool = False) -> dict[str, int]:
+    def implausible_times(self, now_at: datetime, *, cheaply: bool = False) -> dict[str, int]:
         """Rows by entity with implausible times; `cheaply`: as above."""
 
         def ask(plan: TablePlan) -> sql.Composable:
             return statements.implausible_statement(self._config, plan, span)
 
-        span, found = statements.plausible_us(), Counter[str]()
+        span, found = statements.plausible_us(now_at), Counter[str]()
         for name, n_rows in self._outside(ask, self.tables, cheaply):
             found[rows.as_text(name)] += n_rows
         return dict(found)
@@ -250,11 +253,13 @@ class PostgresSource(Source):
                     found[us] = found.get(us, HourCount(0)) + count
         return {us: count for us, count in found.items() if start_us <= us < end_us}
 
-    def time_bounds(self, table: SourceTable) -> tuple[datetime | None, datetime | None]:
+    def time_bounds(
+        self, table: SourceTable, now_at: datetime
+    ) -> tuple[datetime | None, datetime | None]:
         """Oldest and newest plausible time of one table, in UTC."""
         (plan,) = (one for one in self.tables if one is table)
         with self.snapshot() as cursor:
-            span = statements.plausible_us()
+            span = statements.plausible_us(now_at)
             cursor.execute(statements.bounds_statement(self._config, plan, span))
             low, high = cast("tuple[Any, Any]", cursor.fetchone())
         return rows.as_utc(self._config, plan.time, low), rows.as_utc(self._config, plan.time, high)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from tsad_tasks.base.places import Folder
 from tsad_tasks.reporting.drawing.flow import Page
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.drawing.theme import BODY, CELL, MUTED, RULE, TextStyle
@@ -74,13 +71,3 @@ def _draw_top(sheet: Sheet, y: float, title: str, style: TextStyle, content: Dat
     zone = f"times in {zone_text(content.zone, content.start_at, content.end_at)}"
     used = sheet.text(sheet.right, y, zone, _TOP, "right")
     sheet.cut(sheet.left, y, title, style, sheet.inner_width - used - 20)
-
-
-def write_whole(content: bytes, path: Folder) -> None:
-    """Writes a file, whole or not at all where the file system can rename."""
-    if not isinstance(path, Path):
-        path.write_bytes(content)
-        return
-    partial_path = Path(f"{path}.partial")
-    partial_path.write_bytes(content)
-    os.replace(partial_path, path)

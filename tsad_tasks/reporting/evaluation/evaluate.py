@@ -15,18 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import whole_hours
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.champions import check_bundle
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.model import evaluation
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.evaluation.content import (
     EvaluatedModel,
     EvaluationContent,
@@ -270,7 +268,7 @@ def evaluate_model(
     until_at: datetime,
     seed: int,
     pdf: Folder | None = None,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
 ) -> tuple[EvaluationContent, EvaluationSummary]:
     """The report on a model as `evaluation.pdf` and `evaluation.json` in a folder.
 
@@ -278,20 +276,21 @@ def evaluate_model(
     ----------
     until_at : readings up to then count; those after the training range are a part of their own.
     pdf : another place for the PDF.
-    now : tells when the report was generated; nothing else depends on it.
+    now : tells when the report was generated, by default by the warehouse's clock; nothing else
+        depends on it.
     """
     began = time.monotonic()
     with store.snapshot():
         content = evaluation_content(
-            store, config, subject, until_at=until_at, seed=seed, generated_at=now()
+            store, config, subject, until_at=until_at, seed=seed, generated_at=(now or store.now)()
         )
     document, n_pages = evaluation_bytes(content, page_size=config.report.page_size)
     target = pdf or folder / "evaluation.pdf"
     for needed in {folder, target.parent}:
         make_folder(needed)
-    write_whole(document, target)
+    write_whole(target, document)
     figures = folder / "evaluation.json"
-    figures.write_text(json.dumps(evaluation_json(content), indent=2))
+    write_whole(figures, json.dumps(evaluation_json(content), indent=2))
     seconds = round(time.monotonic() - began, 1)
     return content, EvaluationSummary(
         str(target), str(figures), n_pages, headline_text(content), seconds

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags, Floats64, Ints
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.accepted_rows import accepted_rows
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS, Label
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
-from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.exploration import statistics
 from tsad_tasks.reporting.exploration.content import (
@@ -323,5 +322,5 @@ def write_exploration(
     """Where the PDF of an exploration is, and its pages."""
     document, n_pages = exploration_bytes(content, page_size=config.report.page_size)
     make_folder(path.parent)
-    write_whole(document, path)
+    write_whole(path, document)
     return str(path), n_pages

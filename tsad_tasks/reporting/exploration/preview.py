@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import TrainingDecision
 from tsad_tasks.base.errors import NothingToDo
+from tsad_tasks.base.files import write_whole
 from tsad_tasks.base.shown import as_markdown
 from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
 from tsad_tasks.reporting.exploration.explore import (
@@ -65,12 +65,12 @@ def preview_run(run: Retraining) -> PreviewSummary:
     run.store.rollback()
     readings = warehouse_readings(run.store, run.config, run.span.start_at, run.span.end_at)
     preview = prepared_preview(run)
-    content = explored_content(run.config, readings, generated_at=utc_now(), preview=preview)
+    content = explored_content(run.config, readings, generated_at=run.store.now(), preview=preview)
     folder = run.artifacts / "explorations" / run.config.dataset
     place = folder / f"training_{run.span.end_at:%Y%m%dT%H%M}.pdf"
     pdf, _ = write_exploration(run.config, content, place)
     summary = summary_of(content, pdf)
-    (run.folder / _FILE).write_text(json.dumps(asdict(summary)))
+    write_whole(run.folder / _FILE, json.dumps(asdict(summary)))
     return summary
 
 

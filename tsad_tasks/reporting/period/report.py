@@ -11,21 +11,19 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.enums import HourStatus, Lineage, Severity
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import hour_floor, hours_between
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.detectors.base import make_folder
 from tsad_tasks.ingest.queries import (
     SELECT_FIRST_HOURS,
     SELECT_INGEST_HOURS,
     SELECT_LEDGER_ENDS,
     IngestHour,
 )
-from tsad_tasks.reporting.drawing.document import write_whole
 from tsad_tasks.reporting.period import content, queries
 from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
 from tsad_tasks.reporting.period.models import model_cards
@@ -61,14 +59,15 @@ def render_period(
     lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
     path: Folder | None = None,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
 ) -> ReportSummary:
     """The PDF of [start_at, end_at), by default the last period of a report, written whole.
 
     Parameters
     ----------
     path : where it goes; None: the reports folder of the artifacts.
-    now : tells when the report was generated; nothing else depends on it.
+    now : tells when the report was generated, by default by the warehouse's clock; nothing else
+        depends on it.
 
     Raises
     ------
@@ -78,11 +77,13 @@ def render_period(
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
     span = {"start_at": start_at, "end_at": end_at}
-    report = period_content(store, config, lineage=lineage, generated_at=now(), **span)
+    report = period_content(
+        store, config, lineage=lineage, generated_at=(now or store.now)(), **span
+    )
     document, n_pages = report_bytes(report, page_size=config.report.page_size)
     target = path or report_path(config.dataset, start_at, end_at)
     make_folder(target.parent)
-    write_whole(document, target)
+    write_whole(target, document)
     seconds = round(time.monotonic() - began, 2)
     n_incidents = report.headline.n_all_incidents
     counts = n_pages, len(document), n_incidents, seconds, report.headline.n_hours_scored

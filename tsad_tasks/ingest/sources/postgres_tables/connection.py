@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
 from tsad_tasks.base.masking import learn, masked
-from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, shown_place
+from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, KEEPALIVES, shown_place
 
 # Of the options in a URI those that libpq knows: Airflow adds others.
 _LIBPQ = re.compile(
@@ -99,6 +99,7 @@ def _login(url: URL) -> dict[str, Any]:
 def _parameters(url: URL) -> dict[str, Any]:
     """What libpq needs to know for a connection."""
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
+    options |= KEEPALIVES
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
     return _login(url) | options
 
@@ -148,6 +149,13 @@ def explained_errors() -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         said = first_line(error)
+        if isinstance(error, psycopg2.errors.LockNotAvailable):
+            raise Unavailable(
+                "Expected source tables that may be read within source.statement_timeout. "
+                "Received: a lock that another session there holds, as ALTER TABLE, TRUNCATE and "
+                "VACUUM FULL do until they are committed; pg_locks of the source says which. The "
+                "next run goes on from here."
+            ) from error
         if isinstance(error, psycopg2.errors.QueryCanceled):
             raise Unavailable(
                 "Expected the source to answer within source.statement_timeout. Received: no "

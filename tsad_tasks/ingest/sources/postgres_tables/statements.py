@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from psycopg2 import sql
 
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.base.local_time import local_range
 from tsad_tasks.config import DatasetConfig
@@ -78,9 +77,9 @@ def about(plan: TablePlan, text: str, **parts: sql.Composable) -> sql.Composable
     return sql.SQL(text).format(table=plan.table.relation, at=at, **parts)
 
 
-def plausible_us() -> tuple[int, int]:
-    """Plausible times, [start, end) in microseconds since 1970."""
-    start_s, end_s = unix_s(PLAUSIBLE_FROM), unix_s(utc_now() + PLAUSIBLE_AHEAD)
+def plausible_us(now_at: datetime) -> tuple[int, int]:
+    """Plausible times as of a moment, [start, end) in microseconds since 1970."""
+    start_s, end_s = unix_s(PLAUSIBLE_FROM), unix_s(now_at + PLAUSIBLE_AHEAD)
     return start_s * 1_000_000, end_s * 1_000_000
 
 

@@ -1,0 +1,324 @@
+"""A full disk stops no more than the run that met it: real steps on a file system that is full.
+
+Usage: python benchmarks/full_disk.py [--small]
+
+A small tmpfs takes artifacts, hand-over files and reports: each task of a training, of scoring and
+of a report meets it with no room, then with some kilobytes, then with enough, in one run folder. A
+second one takes the tables of a warehouse, as a tablespace. Whatever a task says, it is to be tried
+again and names the disk; what lies there is whole; and the rows at the end are those of an
+undisturbed life. Where nothing may be mounted (only root may), files are bounded by RLIMIT_FSIZE
+instead, and the second part is left out.
+--small: one size of room for each task; otherwise four.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from devstack import postgres
+from tsad_tasks.base.errors import NoSpace
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.pipeline.register import register
+from tsad_tasks.pipeline.tasks import STEPS
+from tsad_tasks.reporting.period.report import render_period
+from tsad_tasks.scoring.features import build_features
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_shard
+from tsad_tasks.scoring.windows import build_windows
+from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.retrain import Retraining
+
+AT = datetime(2026, 3, 9, tzinfo=UTC)
+DAYS, N_HOURS = 8, 6
+ROOMS, SMALL = (0, 4 << 10, 32 << 10, 256 << 10), (4 << 10,)
+FILES_BYTES, TABLES_BYTES = 6 << 20, 48 << 20
+FILE: dict[str, Any] = {
+    "dataset": "room",
+    "source": {
+        "connection": "plant",
+        "tables": "room",
+        "time": {"column": "at"},
+        "entity": {"column": "machine"},
+        "step": "10min",
+        "late_rows_within": 0,
+        "channels": {"temperature": {}, "load": {}},
+    },
+    "detector": {"name": "isolation_forest", "window": "auto"},
+    "threshold": {"kind": "percentile", "percentile": 99.5, "combine": "max"},
+    "training": {"range": "7d", "min_hours": 10},
+    "features": {"min_own_scale": "1d"},
+    "gate": {
+        **dict.fromkeys(("min_point_share", "min_contextual_share", "min_collective_share"), 0),
+        "max_false_alarm_share": 1,
+        "max_incidents_per_entity_week": 1000,
+        "min_known_share": 0,
+        "max_latency_ms": 1e6,
+        "n_injected": 10,
+    },
+    "shadow": {"hours": 0},
+}
+FILLED = """
+CREATE TABLE room AS
+SELECT at, 'm-' || m AS machine, (50 + 5 * cos(i / 31.0))::float8 AS load,
+  (20 + sin(i / 23.0) + m + 0.2 * sin(i * 1.7)
+   + CASE WHEN at >= %(at)s AND m = 0 THEN 40 ELSE 0 END)::float8 AS temperature
+FROM generate_series(0, %(last)s) i, generate_series(0, 1) m,
+  LATERAL (SELECT %(at)s - make_interval(days => %(days)s) + i * interval '10 min' AS at) t
+"""
+ROWS = (
+    "SELECT entity_id, hour_at, checksum FROM tsad.reading_block",
+    "SELECT entity_id, hour_at, status, errors, thresholds, scores, reasons FROM tsad.score_block "
+    "WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL",
+    "SELECT entity, at, severity, score FROM tsad.v_anomaly",
+    "SELECT incident_id, started_at, last_flag_at, n_flags, severity FROM tsad.v_incident",
+    "SELECT version, sha256, gate_passed FROM tsad.model",
+)
+
+
+def rows_of(uri: str, statement: Any, params: Any = None) -> list[tuple[Any, ...]]:
+    """Rows of a statement, committed at once; none where it gives none."""
+    connection = psycopg2.connect(uri, options="-c timezone=UTC")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def everything(uri: str) -> list[list[str]]:
+    """What stands in a warehouse, to be compared."""
+    return [sorted(map(repr, rows_of(uri, one))) for one in ROWS]
+
+
+class Disk:
+    """A file system of its own, which can be filled but for some bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ballast = folder, folder / "ballast"
+
+    @contextmanager
+    def full(self, room: int) -> Iterator[None]:
+        """No more than `room` bytes are free, as the system counts them."""
+        free = os.statvfs(self.folder)
+        block, n_blocks = free.f_frsize, free.f_bavail - room // free.f_frsize
+        with self.ballast.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, max(1, n_blocks) * block)
+        try:
+            yield
+        finally:
+            self.ballast.unlink()
+
+
+class Bounded(Disk):
+    """In place of a disk: no file of this process may be longer than the room."""
+
+    @contextmanager
+    def full(self, room: int) -> Iterator[None]:
+        former = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(room, 1), former[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+@contextmanager
+def tmpfs(folder: Path, n_bytes: int) -> Iterator[Disk | None]:
+    """A small file system at `folder`, or None where nobody may mount one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes},mode=0755", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield None
+        return
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+class Life:
+    """A dataset's life, step by step: training, scoring, report."""
+
+    def __init__(self, source_uri: str, uri: str, folder: Path) -> None:
+        self.source_uri, self.uri, self.folder = source_uri, uri, folder
+        self.config = DatasetConfig.model_validate(FILE)
+        self.shards: list[list[str]] = []
+
+    def steps(self) -> dict[str, Callable[[Store], object]]:
+        """What is done, in order."""
+        span: dict[str, Any] = {"start_at": AT, "end_at": AT + N_HOURS * HOUR}
+        before: dict[str, Any] = {"start_at": AT - timedelta(days=7), "end_at": AT}
+        of, folder = (self.config,), self.folder
+
+        def trained(step: Callable[[Retraining], object]) -> Callable[[Store], object]:
+            return lambda store: step(Retraining(store, *of, AT, folder / "run", folder))
+
+        def features(store: Store) -> None:
+            self.shards = build_features(store, *of, **span, folder=folder / "score").shards
+
+        def scored(store: Store) -> None:
+            for shard in self.shards:
+                score_shard(store, *of, shard)
+            build_incidents(store, *of, **span, lineage="live")
+
+        report = folder / "reports" / "room.pdf"
+        return {
+            "ingest": lambda store: ingest_interval(store, *of, self.source_uri, **before),
+            **{name: trained(step) for name, step in STEPS.items()},
+            "register": trained(register),
+            "ingest hours": lambda store: ingest_interval(store, *of, self.source_uri, **span),
+            "score features": features,
+            "score windows": lambda _: build_windows(self.shards),
+            "score": scored,
+            "report": lambda store: render_period(store, *of, **span, path=report, now=lambda: AT),
+        }
+
+    def live(self, disk: Disk | None = None, rooms: tuple[int, ...] = ()) -> int:
+        """How often the full disk was met, after living through all steps; each is tried with
+        every room first, and then with enough.
+        """
+        n_met = 0
+        for name, step in self.steps().items():
+            for room in rooms if disk else ():
+                assert disk is not None
+                n_met += self._is_stopped(name, step, disk, room)
+                self.check(name)
+            with Store.connect(self.uri) as store:
+                step(store)
+            self.check(name)
+        return n_met
+
+    def _is_stopped(
+        self, name: str, step: Callable[[Store], object], disk: Disk, room: int
+    ) -> bool:
+        try:
+            with Store.connect(self.uri) as store, disk.full(room):
+                step(store)
+        except NoSpace:
+            return True
+        except Exception as error:
+            raise AssertionError(f"{name} with {room} bytes: {error!r}") from error
+        return False
+
+    def check(self, name: str) -> None:
+        """Nothing lies there that is not whole."""
+        for path in self.folder.rglob("*"):
+            if not path.is_file() or path.name == "ballast":
+                continue
+            assert not path.name.startswith("."), f"{name} left {path}"
+            if path.suffix == ".npz":
+                assert zipfile.ZipFile(path).testzip() is None, path
+            elif path.suffix == ".json":
+                json.loads(path.read_bytes())
+            elif path.suffix == ".pdf":
+                assert path.read_bytes().rstrip().endswith(b"%%EOF"), path
+
+
+class Bench:
+    """A server with a filled source, and warehouses of their own for each life."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.expected: list[list[str]] = []
+        self.cluster = postgres.ensure_running(folder / "postgres", durable=False)
+        self.source_uri = self.cluster.create_database("plant")
+        last = {"at": AT, "days": DAYS, "last": DAYS * 144 + 6 * N_HOURS}
+        rows_of(self.source_uri, FILLED, last)
+        migrate(self.cluster.create_database("made"))
+
+    def life(self, name: str, folder: Path) -> Life:
+        """A life in an empty warehouse."""
+        uri = self.cluster.create_database(name, template="made")
+        return Life(self.source_uri, uri, folder)
+
+    def on_full_tables(self, rooms: tuple[int, ...]) -> Callable[[], str]:
+        """A life whose tables lie on a small disk."""
+
+        def lived() -> str:
+            place = self.cluster.data_folder.with_name("small-tables")
+            with tmpfs(place, TABLES_BYTES) as disk:
+                if disk is None:
+                    return "not measured: nothing can be mounted where the server sees it"
+                owner = place.parent.joinpath(self.cluster.data_folder.name).stat()
+                os.chown(place, owner.st_uid, owner.st_gid)
+                space = self.cluster.uri("postgres")
+                rows_of(space, sql.SQL("CREATE TABLESPACE small LOCATION {}").format(
+                    sql.Literal(str(place))))  # fmt: skip
+                life = self.life("tables", self.folder / "tables")
+                try:
+                    rows_of(space, "ALTER DATABASE tables SET TABLESPACE small")
+                    n_met = life.live(disk, tuple(max(room, 32 << 10) for room in rooms))
+                    return self.said(life, n_met)
+                finally:
+                    self.cluster.drop_database("tables")
+                    rows_of(space, "DROP TABLESPACE small")
+
+        return lived
+
+    def said(self, life: Life, n_met: int) -> str:
+        """What came of a life, beside the undisturbed one."""
+        assert n_met, "the disk was never full"
+        assert everything(life.uri) == self.expected, "other rows than undisturbed"
+        return f"met {n_met} times; the same rows"
+
+
+def main() -> int:
+    """1 where a full disk left more than a run that is tried again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true")
+    asked = parser.parse_args()
+    rooms, n_wrong = SMALL if asked.small else ROOMS, 0
+    folder = Path(tempfile.mkdtemp(prefix="tsad-full-disk-"))
+    folder.chmod(0o711)
+    try:
+        bench = Bench(folder)
+        undisturbed = bench.life("undisturbed", folder / "undisturbed")
+        undisturbed.live()
+        bench.expected = everything(undisturbed.uri)
+        assert all(bench.expected), "nothing to compare"
+
+        def on_full_files() -> str:
+            with tmpfs(folder / "small-files", FILES_BYTES) as disk:
+                place = disk or Bounded(folder / "small-files")
+                life = bench.life("files", place.folder)
+                how = "" if disk else " (RLIMIT_FSIZE: nothing can be mounted here)"
+                return bench.said(life, life.live(place, rooms)) + how
+
+        for name, lived in {
+            "full disk of files": on_full_files,
+            "full disk of tables": bench.on_full_tables(rooms),
+        }.items():
+            began = time.perf_counter()
+            try:
+                said = lived()
+            except Exception as error:
+                n_wrong, said = n_wrong + 1, f"{type(error).__name__}: {error}"
+            print(f"{name:20} {time.perf_counter() - began:5.1f} s  {said}", flush=True)
+    finally:
+        postgres.remove(folder / "postgres")
+    return bool(n_wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
