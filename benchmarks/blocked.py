@@ -44,6 +44,10 @@ PERSONS = "a person's"
 # More than the two seconds for which DDL waits, twice.
 LIMIT_S, SMALL_PATIENCE_S = 120.0, 1.2
 SCORED_FROM = START_AT + WEEK
+# Somebody is told of incidents, of those of last spring too.
+TOLD: dict[str, Any] = {
+    "notifications": {"targets": [{"webhook": "hook"}], "max_age": "3000d"},
+}
 MODES = (
     *("ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE"),
     *("SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"),
@@ -454,9 +458,8 @@ class Trial:
         source = CONFIG["source"]
         new = {f"spare_{n}": {"column": "spare"} for n in range(self.n_tried + 1)}
         channels = source["channels"] | new
-        return config_of(
-            source=source | {"channels": channels}, retention={"readings": "30d", "scores": "30d"}
-        )
+        kept = {"readings": "30d", "scores": "30d"}
+        return config_of(source=source | {"channels": channels}, retention=kept, **TOLD)
 
 
 def _here(_task: Task, work: Callable[[], Any]) -> Outcome:
@@ -476,7 +479,7 @@ def main() -> int:
         tried = [(kind, [*group]) for kind, group in kinds if kind in SMALL_KINDS]
     preload()
     with opened_house() as house:
-        room = house.room("room", config_of())
+        room = house.room("room", config_of(**TOLD))
         # Not in a child: what it opens, it closes.
         for dag, at in (("retrain", SCORED_FROM), ("score", SCORED_FROM + 40 * HOUR)):
             Pipeline(room).run(dag, SCORED_FROM if dag == "score" else START_AT, at, "first")

@@ -27,7 +27,7 @@ TSAD: Any = typer.main.get_command(app)
 # Up to where a command goes on in a sentence: a word that follows in prose is none of it.
 COMMAND = re.compile(r"(?:\.venv/bin/)?\btsad ([a-z][a-z-]*[^`\n;)]*)")
 PROSE_AFTER = re.compile(
-    r"(\. |\.$|, |: | \(| > | and | or | of | starts | says | makes | lists ).*", re.S
+    r"(\. |\.$|, |: | \(| > | and | or | of | on | starts | says | makes | lists ).*", re.S
 )
 # What a row says of how somebody answered is no proposal.
 NOT_PROPOSED = "answered tsad "

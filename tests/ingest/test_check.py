@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -41,17 +42,50 @@ def test_a_good_dataset_has_no_errors(plant: Plant) -> None:
     assert "1 of 1 tables can be read." in said
     assert "2 entities, such as m1, m2." in said
     assert "Columns that are not used: fan." in said
-    assert 'CREATE INDEX ON "public"."reading" ("at");' in said
 
 
-def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
+def test_rows_that_are_read_for_nothing_are_a_warning(plant: Plant) -> None:
     plant.run(
         "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, "
         "20000); ANALYZE reading"
     )
-    assert "every run reads the whole table" in _texts(plant, "warning")
+    said = _texts(plant, "warning")
+    assert re.search(r"An hour reads 20,\d+ rows and uses 12 \(.* s\): no key of it serves.", said)
+    assert 'CREATE INDEX CONCURRENTLY ON "public"."reading" USING brin ("at");' in said
     plant.run("CREATE INDEX ON reading (at)")
-    assert "every run" not in _texts(plant, "warning") + _texts(plant, "info")
+    assert "no key of it serves" not in _texts(plant, "warning")
+
+
+def test_series_that_would_be_mixed_are_an_error(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE cpu (id serial, at timestamptz, host text, cpu text, temp float8);"
+        "INSERT INTO cpu (at, host, cpu, temp) SELECT '2024-05-01 10:00Z'::timestamptz + i * "
+        "interval '5 min', 'h' || j, 'cpu' || k, k FROM generate_series(0, 11) i, "
+        "generate_series(1, 2) j, generate_series(1, 3) k"
+    )
+    source = {"tables": "cpu", "entity": {"column": "host"}, "channels": {"temp": {}}}
+    said = "72 rows of an hour for 24 of entity and time; cpu tells them apart (3 values)"
+    assert said in _texts(plant, "error", **source)
+    assert _texts(plant, "error", **source, rows_where={"cpu": "cpu1"}) == ""
+    plant.run("UPDATE cpu SET cpu = 'cpu1'")
+    assert _texts(plant, "error", **source) == ""
+
+
+def test_a_login_that_could_write_is_a_warning(plant: Plant) -> None:
+    assert "The login may write to it." in _texts(plant, "warning")
+
+
+def test_a_unit_that_would_fit_is_named(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE epoch AS SELECT 1714557600000 + 60000 * i AS at, 'm1' AS machine, 1 AS temp "
+        "FROM generate_series(0, 59) i"
+    )
+    source = {"tables": "epoch", "channels": {"temp": {}}}
+    said = _texts(plant, "warning", **source, time={"column": "at", "unit": "s"})
+    assert "They would be plausible in time.unit: ms." in said
+    assert "time.unit" not in _texts(
+        plant, "warning", **source, time={"column": "at", "unit": "ms"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +118,12 @@ def test_a_large_table_without_a_time_index_is_a_warning(plant: Plant) -> None:
         (
             {"time": {"column": "at", "unit": "s"}},
             "warning",
-            "Expected no time.unit, since at is a timestamptz",
+            "Expected no time.unit, since at is a timestamp with time zone",
+        ),
+        (
+            {"time": {"column": "at", "zone": "Europe/Berlin"}},
+            "warning",
+            "Expected no time.zone, since at is a timestamp with time zone. Received: Europe/Berl",
         ),
     ],
 )

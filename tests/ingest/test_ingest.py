@@ -285,6 +285,31 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
         plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
 
 
+HARMLESS = {
+    "another lock": "LOCK TABLE reading IN EXCLUSIVE MODE",
+    "new rows": "INSERT INTO reading TABLE reading",
+    "other values": "UPDATE reading SET temp = -1",
+    "no rows": "DELETE FROM reading",
+    "an index": "CREATE INDEX ON reading (at)",
+    "locked rows": "SELECT FROM reading FOR UPDATE",
+    "a trigger": "CREATE TRIGGER t BEFORE UPDATE ON reading EXECUTE FUNCTION "
+    "suppress_redundant_updates_trigger()",
+}
+
+
+@pytest.mark.parametrize("work", [*HARMLESS])
+def test_what_locks_no_reader_hinders_nothing_until_it_is_committed(
+    plant: Plant, work: str
+) -> None:
+    with closing(psycopg2.connect(plant.source_uri)) as owner:
+        owner.cursor().execute(HARMLESS[work])
+        plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
+    meanwhile = plant.readings()
+    assert len(meanwhile) == 24
+    plant.ingest("10:00", "11:00", force=True)
+    assert plant.readings() == meanwhile
+
+
 OWNERS_WORK = {
     "a lock": "LOCK TABLE reading IN ACCESS EXCLUSIVE MODE",
     "a new column": "ALTER TABLE reading ADD COLUMN spare float8",

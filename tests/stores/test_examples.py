@@ -106,7 +106,7 @@ def test_an_example_reads_the_right_values(name: str, plant: Plant, tmp_path: Pa
     (tmp_path / "example.tags.csv").write_text(tags)
     source = {"connection": "other", "step": "10min", **yaml.safe_load(EXAMPLES[name])}
     config = DatasetConfig.model_validate({"dataset": "plant", "source": source})
-    found = check_dataset(config, plant.source_uri)
+    found = check_dataset(config, plant.source_uri, now_at=plant.now_at)
     assert [one.text for one in found if one.level == "error"] == []
     plant.ingest("10:00", "11:00", config)
     assert plant.readings() == readings

@@ -381,6 +381,11 @@ class SourceSection(FileSection):
         for name, channel in self.channels.items():
             if channel.across is not None and not self.series:
                 raise wrong("series, which across is about", "none", "channels", name, "across")
+        of_column: dict[str, str] = {}
+        for name, column in self.channel_columns().items():
+            if not self.series and of_column.setdefault(column, name) != name:
+                expected = f"a column of its own, since {of_column[column]} is {shown(column)}"
+                raise wrong(expected, shown(column), "channels", name)
         self._check_names()
         if self.shape == "long" and self.value_column is None:
             raise wrong("this field, since the table is long", "nothing", "value_column")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from math import ceil, inf
@@ -16,7 +16,14 @@ from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows
-from tsad_tasks.ingest.sources.base import PLAUSIBLE_FROM, Source, SourceRows, open_source
+from tsad_tasks.ingest.sources.base import (
+    HOUR_US,
+    PLAUSIBLE_FROM,
+    Hint,
+    Source,
+    SourceRows,
+    open_source,
+)
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Level = Literal["error", "warning", "info"]
@@ -57,16 +64,20 @@ def _tables(source: Source) -> Iterator[Finding]:
     yield Finding("info", f"{n_readable} of {n_all} tables can be read.")
     for fault in source.faults[:_SAMPLE_TABLES]:
         yield Finding("error", f"{fault.table}: {fault.detail}")
-    said: list[tuple[Level, str, str]] = [
+    said: list[Hint] = [
         ("error", fault.detail, fault.table) for table in source.tables for fault in table.faults
     ]
     for table in source.tables:
         if table.unused:
             columns = f"Columns that are not used: {', '.join(table.unused)}."
             said.append(("info", columns, table.title))
-    # The same about many tables is said once.
+    yield from _said_once([*said, *source.hints()])
+
+
+def _said_once(said: Iterable[Hint]) -> Iterator[Finding]:
+    """The same about many tables is said once."""
     tables: dict[tuple[Level, str], list[str]] = {}
-    for level, text, title in [*said, *source.hints()]:
+    for level, text, title in said:
         tables.setdefault((level, text), []).append(title)
     for (level, text), titles in tables.items():
         more = f" and {len(titles) - 1} more tables" if len(titles) > 1 else ""
@@ -75,7 +86,8 @@ def _tables(source: Source) -> Iterator[Finding]:
 
 def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterator[Finding]:
     bounds = []
-    for table in source.tables[:_SAMPLE_TABLES]:
+    # By name the last ones are the newest of tables over time.
+    for table in source.tables[-_SAMPLE_TABLES:]:
         try:
             bounds.append(source.time_bounds(table, now_at))
         except SourceError as error:
@@ -85,6 +97,8 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         few = ", ".join(f"{shortened(name)} {n}" for name, n in sorted(implausible.items())[:5])
         text = f"Expected times from {PLAUSIBLE_FROM:%Y} to a day ahead. Received: others in"
         hint = "Is time.unit right?" if config.source.time.unit else "Which clock is wrong?"
+        if (unit := source.fitting_unit(now_at)) is not None:
+            hint = f"They would be plausible in time.unit: {unit}."
         text += f" {sum(implausible.values())} rows ({few}); they are not taken"
         yield Finding("warning", f"{text} (implausible_time). {hint}")
     elif newest_at is None and bounds:
@@ -107,6 +121,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield Finding("warning", f"{config.source.time.column}: {what}")
     end_s = unix_s(hour_floor(newest_at)) + 3600
     span_us = (end_s - _SAMPLE_HOURS * 3600) * 1_000_000, end_s * 1_000_000
+    yield from _said_once(source.advice(span_us[1] - HOUR_US, span_us[1]))
     rows = source.read(*span_us)
     for fault in rows.faults:
         yield Finding("error", f"{fault.table}: {fault.detail}")

@@ -90,7 +90,7 @@ def drafted(
     ]
     step_s = _step_s(channels)
     lines = [
-        f"# Drafted by tsad datasets draft on {now_at:%Y-%m-%d} from {store.title}.",
+        f"# Drafted on {now_at:%Y-%m-%d} from {store.title}.",
         "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
         f"dataset: {_yaml(name)}",
         "source:",

@@ -30,7 +30,7 @@ register = SOURCES.register
 
 
 # How grave it is, what a person might mend, and the table's title.
-Hint = tuple[Literal["warning", "info"], str, str]
+Hint = tuple[Literal["error", "warning", "info"], str, str]
 
 
 class NoSettings(Section):
@@ -235,6 +235,14 @@ class Source(Protocol):
     def hints(self) -> list[Hint]:
         """What a person might mend."""
         return []
+
+    def advice(self, start_us: int, end_us: int) -> list[Hint]:
+        """What a person might mend, as rows of an hour show it."""
+        return []
+
+    def fitting_unit(self, now_at: datetime) -> str | None:
+        """The unit in which times are plausible, where that of the dataset file is not it."""
+        return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tsad_tasks.base.errors import SourceError, Unavailable
 from tsad_tasks.base.lazy import LazyModule
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources import tags
     from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable, Tag
     from tsad_tasks.ingest.sources.postgres_tables import (
+        advice,
         broken,
         carried,
         connection,
@@ -35,17 +36,17 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    broken, carried, connection, query, rows, statements, tables = (
+    advice, broken, carried, connection, query, rows, statements, tables = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("broken", "carried", "connection", "query", "rows", "statements", "tables")
+        for name in "advice broken carried connection query rows statements tables".split()
     )
     tags = LazyModule("tsad_tasks.ingest.sources.tags")
 
 _LARGE_ROWS = 1_000_000
 # By the planner, which takes a million rows read one after another for half of it.
 _CHEAPLY_S, _CHEAP_COST = 10, 50_000
-# From so many rows on an index on the time matters to those who wait.
-_INDEX_MATTERS_ROWS = 10_000
+# What a look at tables may cost: so many of them, of the series of tags, and seconds of each.
+_ADVISED_TABLES, _SAMPLED_SERIES, _BRIEFLY = 5, 20, "SET LOCAL statement_timeout = '5 s'"
 
 
 @register("postgres")
@@ -259,17 +260,18 @@ class PostgresSource(Source):
         """Oldest and newest plausible time of one table, in UTC."""
         (plan,) = (one for one in self.tables if one is table)
         with self.snapshot() as cursor:
+            series = sorted({tag.series for tag in self._tags})
+            few = series[:: -(-len(series) // _SAMPLED_SERIES)] if series else []
             span = statements.plausible_us(now_at)
-            cursor.execute(statements.bounds_statement(self._config, plan, span))
+            cursor.execute(statements.bounds_statement(self._config, plan, span, few))
             low, high = cast("tuple[Any, Any]", cursor.fetchone())
         return rows.as_utc(self._config, plan.time, low), rows.as_utc(self._config, plan.time, high)
 
     def hints(self) -> list[Hint]:
-        """Texts where numbers should be, a time's unit that counts for nothing, missing indexes."""
+        """Texts where numbers should be, a time's unit that counts for nothing."""
 
         found: list[Hint] = []
         unit = self._config.source.time.unit
-        no_index: dict[Literal["warning", "info"], list[str]] = {"warning": [], "info": []}
         for plan in self.tables:
             numbers = (*plan.columns, *plan.values)
             no_words = not self._config.source.words
@@ -279,21 +281,30 @@ class PostgresSource(Source):
                 text = f"{name}: Expected numbers. Received: texts; {what}."
                 found.append(("warning", text, plan.title))
             if unit is not None and plan.time.family in tables.CLOCKS:
-                text = f"Expected no time.unit, since {plan.time.name} is a {plan.time.family}."
+                text = f"Expected no time.unit, since {plan.time.name} is a {plan.time.type_name}."
                 found.append(("warning", f"{text} Received: {unit}; it is ignored.", plan.title))
-            if plan.table.may_have_index and not plan.time.has_index:
-                place = f'"{plan.table.schema}"."{plan.table.name}" ("{plan.time.name}")'
-                is_large = plan.table.n_rows_estimate >= _INDEX_MATTERS_ROWS
-                no_index["warning" if is_large else "info"].append(
-                    f"No index begins with {plan.time.name}: every run reads the whole table. "
-                    f"Make one: CREATE INDEX ON {place};"
-                )
             if text := self._no_seek(plan):
                 found.append(("warning", text, plan.title))
-        for level, texts in no_index.items():
-            more = f" So do {len(texts) - 1} more tables." if len(texts) > 1 else ""
-            found += [(level, texts[0] + more, "")] if texts else []
         return found
+
+    def advice(self, start_us: int, end_us: int) -> list[Hint]:
+        """What an hour costs, whether the login could write, and whether series are mixed."""
+        found: list[Hint] = []
+        for plan in self.tables[-_ADVISED_TABLES:]:
+            try:
+                # What cannot be computed is told by those who read it.
+                with suppress(SourceError), self.snapshot() as cursor:
+                    cursor.execute(_BRIEFLY)
+                    found += advice.advice(cursor, self._config, plan, (start_us, end_us))
+            except Unavailable:
+                found.append(("warning", "An hour takes longer than 5 s to read.", plan.title))
+        return found
+
+    def fitting_unit(self, now_at: datetime) -> str | None:
+        """The unit in which times are plausible, where that of the dataset file is not it."""
+        with self.snapshot() as cursor:
+            units = [advice.fitting_unit(cursor, plan, now_at) for plan in self.tables[:1]]
+        return next((unit for unit in units if unit != self._config.source.time.unit), None)
 
     def _no_seek(self, plan: TablePlan) -> str:
         """What to say of a table in which the last row of a series is not found by an index."""

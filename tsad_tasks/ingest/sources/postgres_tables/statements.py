@@ -30,7 +30,7 @@ ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 QUARTER_US = 900_000_000
 NEVER = -(2**63)
 NOTHING = sql.SQL("false")
-_UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
 _NOT_FINITE = r"^[ \t\r\n]*[+-]?(nan|inf|infinity)[ \t\r\n]*$"
@@ -85,7 +85,7 @@ def plausible_us(now_at: datetime) -> tuple[int, int]:
 
 def unit_ns(config: DatasetConfig) -> int:
     """Nanoseconds of one unit of the times that are numbers."""
-    return _UNITS_NS[config.source.time.unit or "s"]
+    return UNITS_NS[config.source.time.unit or "s"]
 
 
 def no_change(updated_at: SourceColumn) -> sql.Composable:
@@ -333,12 +333,50 @@ def explained(statement: sql.Composable) -> sql.Composable:
     return sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement)
 
 
-def bounds_statement(
-    config: DatasetConfig, plan: TablePlan, span: tuple[int, int]
+def measured(statement: sql.Composable) -> sql.Composable:
+    """How Postgres answers a statement, what it reads for that, and how long it takes."""
+    return sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {}").format(statement)
+
+
+def distinct_statement(
+    config: DatasetConfig,
+    plan: TablePlan,
+    names: Sequence[str],
+    tells: Sequence[SourceColumn],
+    span: tuple[int, int],
 ) -> sql.Composable:
-    """Oldest and newest time of a table in a range."""
+    """Rows of a range; how many differ by `names`, by these and each of `tells`, by it alone."""
+    key = [sql.Identifier(name) for name in names]
+    of = [sql.Identifier(column.name) for column in tells]
+    counts = [sql.SQL("count(*), count(DISTINCT ({}))").format(sql.SQL(", ").join(key))]
+    for one in of:
+        both = sql.SQL(", ").join([*key, one])
+        counts.append(sql.SQL("count(DISTINCT ({})), count(DISTINCT {})").format(both, one))
+    where = in_range(config, plan.time, *span)
+    text = "SELECT {counts} FROM {table} WHERE {where}"
+    return about(plan, text, counts=sql.SQL(", ").join(counts), where=where)
+
+
+def bounds_statement(
+    config: DatasetConfig, plan: TablePlan, span: tuple[int, int], series: Sequence[Sequence[str]]
+) -> sql.Composable:
+    """Oldest and newest time of a table in a range; of these series each by the store's own key."""
+    where = in_range(config, plan.time, *span)
+    if series:
+        ends = []
+        for one in series:
+            pairs = zip(plan.series, one, strict=True)
+            same = [
+                sql.SQL("{} = {}").format(sql.Identifier(c.name), sql.Literal(v)) for c, v in pairs
+            ]
+            rows = sql.SQL(" AND ").join([*same, where])
+            for way in ("ASC", "DESC"):
+                text = "(SELECT {at} AS at FROM {table} WHERE {rows} ORDER BY {at} {way} LIMIT 1)"
+                ends.append(about(plan, text, rows=rows, way=sql.SQL(way)))
+        union = sql.SQL(" UNION ALL ").join(ends)
+        return sql.SQL("SELECT min(at), max(at) FROM ({}) AS ends").format(union)
     text = "SELECT min({at}), max({at}) FROM {table} WHERE {where}"
-    return about(plan, text, where=in_range(config, plan.time, *span))
+    return about(plan, text, where=where)
 
 
 def _name(column: str) -> sql.Composable:

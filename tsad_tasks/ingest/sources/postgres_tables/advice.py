@@ -1,0 +1,146 @@
+"""What an hour of a table costs its server, and what of it might be mistaken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from psycopg2 import extensions, sql
+
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.sources.base import Hint
+from tsad_tasks.ingest.sources.postgres_tables import statements
+from tsad_tasks.ingest.sources.postgres_tables.tables import (
+    CLOCKS,
+    NUMBERS,
+    TablePlan,
+)
+
+_RIGHTS = Path(__file__).parents[4] / "sql" / "source" / "select_rights.sql"
+# So many rows are read for each that is used before anybody is told, and so many at least.
+_TOO_MANY_FOR_ONE, _MANY_ROWS = 10, 10_000
+# Rows of one entity, channel and time are several series where a column tells so many apart.
+_TOLD_APART, _SEVERAL = 0.9, 1.2
+_UNITS = ("s", "ms", "us", "ns")
+
+
+class _Rights(NamedTuple):
+    may_write: bool
+    may_index: bool
+    is_partitioned: bool
+
+
+def advice(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+) -> Iterator[Hint]:
+    """What a person might mend about a table, of which an hour is looked at."""
+    rights = _rights(cursor, plan)
+    if rights.may_write:
+        text = "The login may write to it. One that may only read is enough, and safer."
+        yield "warning", text, plan.title
+    if config.source.time.zone != "UTC" and plan.time.family == "timestamptz":
+        text = f"Expected no time.zone, since {plan.time.name} is a {plan.time.type_name}."
+        yield "warning", f"{text} Received: {config.source.time.zone}; it is ignored.", plan.title
+    yield from _cost(cursor, config, plan, span_us, rights)
+    yield from _several_series(cursor, config, plan, span_us)
+
+
+def _rights(cursor: extensions.cursor, plan: TablePlan) -> _Rights:
+    if not plan.table.schema:
+        return _Rights(False, False, False)
+    names = {"schema": plan.table.schema, "name": plan.table.name}
+    cursor.execute(_RIGHTS.read_text(encoding="utf-8"), names)
+    return _Rights(*cast("tuple[Any, ...]", cursor.fetchone()))
+
+
+def _cost(
+    cursor: extensions.cursor,
+    config: DatasetConfig,
+    plan: TablePlan,
+    span_us: tuple[int, int],
+    rights: _Rights,
+) -> Iterator[Hint]:
+    """How many rows are read for those that are used, by the statement that a run sends."""
+    fields = statements.copy_fields(config, plan)
+    asked = statements.rows_statement(config, plan, fields, *span_us)
+    cursor.execute(statements.measured(asked))
+    (explained,) = cast("tuple[Any]", cursor.fetchone())
+    top = explained[0]
+    n_used, n_read = int(top["Plan"]["Actual Rows"]), _rows_read(top["Plan"])
+    seconds = float(top["Execution Time"]) / 1000
+    if n_read < _MANY_ROWS or n_read < _TOO_MANY_FOR_ONE * max(n_used, 1):
+        return
+    text = (
+        f"An hour reads {n_read:,} rows and uses {n_used:,} ({seconds:.2g} s): no key of it serves."
+    )
+    if not rights.may_index:
+        yield "warning", f"{text} Whoever owns it could make an index on the time.", plan.title
+        return
+    place = sql.Identifier(plan.table.schema, plan.table.name).as_string(cursor)
+    column = sql.Identifier(plan.time.name).as_string(cursor)
+    # Of a table with partitions no index is made beside its readers and writers.
+    how = "" if rights.is_partitioned else " CONCURRENTLY"
+    index = (
+        f"CREATE INDEX{how} ON {place} USING brin ({column}); where rows come in the order of time"
+    )
+    yield "warning", f"{text} Make one: {index}, else without USING brin.", plan.title
+
+
+def _rows_read(node: dict[str, Any]) -> int:
+    """Rows that the scans below a node looked at."""
+    below: int = sum(_rows_read(one) for one in node.get("Plans", ()))
+    if "Scan" not in node["Node Type"] or node["Node Type"] in {
+        "Subquery Scan",
+        "Bitmap Index Scan",
+    }:
+        return below
+    dropped = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    own = node["Actual Rows"] + sum(node.get(name, 0) for name in dropped)
+    n_own: int = round(own * node["Actual Loops"])
+    return below + n_own
+
+
+def _several_series(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+) -> Iterator[Hint]:
+    """Whether rows of one entity, channel and time differ by a column that nothing is said of."""
+    source = config.source
+    key = [source.time.column, source.entity.column, source.channel_column, source.time.nanoseconds]
+    names = [*filter(None, key), *source.series_columns]
+    tells = [plan.table.columns[name] for name in plan.unused]
+    tells = [one for one in tells if one.family in {"text", "integer", "bool"}]
+    if source.updated_at is not None or not tells:
+        return
+    counted = statements.distinct_statement(config, plan, names, tells, span_us)
+    cursor.execute(counted)
+    n_rows, n_keys, *of = cast("tuple[int, ...]", cursor.fetchone())
+    if n_rows < _SEVERAL * n_keys:
+        return
+    for column, n_together, n_alone in zip(tells, of[::2], of[1::2], strict=True):
+        # What is different in each row, such as its number, tells everything apart.
+        if n_together >= _TOLD_APART * n_rows and n_alone < n_rows / 2:
+            several = f"{n_rows:,} rows of an hour for {n_keys:,} of entity and time"
+            ways = f"choose one by rows_where: {{{column.name}: …}}, or name series by it"
+            text = f"Several series are mixed: {several}; {column.name} tells them apart"
+            yield (
+                "error",
+                f"{text} ({n_alone} values). Else the greatest counts: {ways}.",
+                plan.title,
+            )
+            return
+
+
+def fitting_unit(cursor: extensions.cursor, plan: TablePlan, now_at: datetime) -> str | None:
+    """The unit in which a time of the table is a plausible one; None where there is none."""
+    if plan.time.family not in NUMBERS - CLOCKS:
+        return None
+    cursor.execute(statements.about(plan, "SELECT {at}::numeric FROM {table} LIMIT 100"))
+    low_us, high_us = statements.plausible_us(now_at)
+    times = [row[0] for row in cursor.fetchall() if row[0] is not None and row[0].is_finite()]
+    for unit in _UNITS:
+        us = [at * statements.UNITS_NS[unit] / 1000 for at in times]
+        if us and all(low_us <= at < high_us for at in us):
+            return unit
+    return None
