@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
+    _NAMES = ["advice", "broken", "carried", "connection", "query", "rows", "statements", "tables"]
     advice, broken, carried, connection, query, rows, statements, tables = (
-        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in "advice broken carried connection query rows statements tables".split()
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES
     )
     tags = LazyModule("tsad_tasks.ingest.sources.tags")
 
