@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
-from math import ceil
+from math import ceil, inf
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
@@ -129,13 +130,14 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
     rows = source.read(*span_us)
     for fault in rows.faults:
         yield Finding("error", f"{fault.table}: {fault.detail}")
-    if len(rows.times_us):
+    is_inside = rows.times_us >= span_us[0]
+    if is_inside.any():
         few = ", ".join(map(shortened, rows.entity_names[:3]))
         yield Finding("info", f"{len(rows.entity_names)} entities, such as {few}.")
         yield from _not_taken(config, rows, span_us)
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
-        yield from _rate(config, rows)
+        yield from _rate(config, rows.times_us[is_inside], rows.entity[is_inside])
         yield from _channels(config, rows)
 
 
@@ -155,14 +157,18 @@ def _not_taken(
         yield Finding("warning", f"{what}: {detail} ({issue}).")
 
 
-def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
+def _rate(
+    config: DatasetConfig, times_us: NDArray[np.int64], entity: NDArray[np.intp]
+) -> Iterator[Finding]:
     """How far apart readings are, against the step."""
-    of_first = np.unique(rows.times_us[rows.entity == rows.entity.max()])
+    of_first = np.unique(times_us[entity == entity.max()])
     if len(of_first) < 3:
         return
     apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
-    if apart_s > 1.5 * step_s:
+    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    valid_s = min(inf if isinstance(one, str) else one for one in given)
+    if apart_s > max(1.5 * step_s, valid_s):
         valid = f"valid_for: {ceil(apart_s)}s on the channels"
         step = proposed_step(apart_s, config.interval_s)
         what = f"step: {step}, or {valid}" if step else valid

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import NotYet, SourceError
-from tsad_tasks.base.interval import HOUR, from_unix_s, hours_between, unix_s, whole_hours
+from tsad_tasks.base.interval import (
+    HOUR,
+    from_unix_s,
+    hour_ceil,
+    hours_between,
+    unix_s,
+    whole_hours,
+)
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
@@ -328,8 +335,9 @@ class _Chunk:
         # All known entities are compared where an hour was read before: some may have vanished.
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         span_us = start_us, _us(self.hours[-1] + HOUR)
+        until_us = _us(self.read_until)
         fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
-        read = accepted_rows(rows, config, shown, span_us, self.tally, fitted)
+        read = accepted_rows(rows, config, shown, span_us, self.tally, until_us, fitted)
         for position, name in enumerate(read.entity_names):
             if name not in known:
                 first = int(read.gridded.present[position].any(axis=1).argmax())
@@ -486,8 +494,18 @@ def late_changes(
         # Both by the source's clock: when the warehouse read it says another one.
         is_updated = (now.updated_at or NO_CHANGE) > (row.updated_until or LAST_CHANGE)
         if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
-            from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, hour_end))
+            until = _held_until(config, hour_end, ledger[-1].hour_at + HOUR)
+            from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, until))
             again = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}"
             command = again if now.n_rows > row.n_rows or is_updated else ""
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late
+
+
+def _held_until(config: DatasetConfig, hour_end: datetime, last_at: datetime) -> datetime:
+    """Up to where values of an hour may still hold, as far as hours were looked at."""
+    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    if any(isinstance(valid_s, str) for valid_s in given):
+        return last_at
+    longest_s = max(valid_s for valid_s in given if not isinstance(valid_s, str))
+    return min(hour_ceil(hour_end + timedelta(seconds=longest_s)), last_at)

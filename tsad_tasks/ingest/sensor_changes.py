@@ -220,7 +220,7 @@ class _Learner:
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)
         channels = self._config.source.channels.values()
-        hold_steps = [channel.valid_for_s // self._step_s for channel in channels]
+        hold_steps = [channel.hold_s // self._step_s for channel in channels]
         grace, running_when = self._config.startup_grace_s, self._config.running_when
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:

@@ -83,6 +83,7 @@ def _hour_verdicts(
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     ranges = [channel.sensor_range for channel in config.source.channels.values()]
     low, high = np.array(ranges, np.float64).T
+    on_change = reported_on_change(config)
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
     median, spread = usual_level(np.concatenate(reference, axis=1))
@@ -91,10 +92,21 @@ def _hour_verdicts(
     looked_at = suspects(values, previous, low, high, median, spread, fitted)
     for i in np.flatnonzero(looked_at).tolist():
         usual = {"reference_median": median[i], "reference_spread": spread[i], "fitted": fitted[i]}
+        usual["on_change"] = on_change
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
             verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *found[1:]))
     return verdicts
+
+
+def reported_on_change(config: DatasetConfig) -> Mask:
+    """Channels (n_channels,) of which a value that stays for an hour says nothing.
+
+    They are valid until they change, or for so long that a sensor would be called stuck.
+    """
+    enough_s = min(STUCK_STEPS * config.source.step_s, HOUR.total_seconds())
+    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
 
 
 def suspects(
