@@ -40,6 +40,7 @@ def test_a_good_dataset_has_no_errors(plant: Plant) -> None:
     assert _texts(plant, "error") == ""
     said = _texts(plant, "info")
     assert "1 of 1 tables can be read." in said
+    assert re.search(r"An hour reads \d+ rows and uses 12 \(.* s\)\.", said)
     assert "2 entities, such as m1, m2." in said
     assert "Columns that are not used: fan." in said
 
@@ -140,6 +141,23 @@ def test_values_that_stay_valid_want_an_index_and_no_coarser_step(plant: Plant) 
     assert "most steps will be empty" not in said
     plant.run("CREATE INDEX ON reading (machine, at)")
     assert "last row of each series" not in _texts(plant, "warning", **source)
+
+
+def test_each_channel_of_a_long_table_has_a_rate(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE long AS SELECT DAY + i * interval '1 min' AS at, 'm1' AS machine, 'temp' AS "
+        "what, 1.0 AS value FROM generate_series(0, 999) i UNION ALL SELECT DAY + i * interval "
+        "'10 min 1 s', 'm1', 'load', 2 FROM generate_series(0, 99) i".replace(
+            "DAY", f"'{DAY:%Y-%m-%d}Z'::timestamptz"
+        )
+    )
+    source = {"tables": "long", "shape": "long", "channel_column": "what", "value_column": "value"}
+    source["step"] = "1min"
+    said = _texts(plant, "warning", **source, channels={"temp": {}, "load": {}})
+    assert "load: Readings are 601 s apart, the step is 60 s: most steps will be empty." in said
+    assert "temp: Readings" not in said
+    held = {"temp": {}, "load": {"valid_for": "11min"}}
+    assert "steps will be empty" not in _texts(plant, "warning", **source, channels=held)
 
 
 def test_old_and_future_readings_are_warnings(plant: Plant) -> None:

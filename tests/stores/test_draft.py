@@ -22,8 +22,8 @@ from tsad_tasks.stores.draft import drafted
 from tsad_tasks.stores.recipes import open_store, recipes
 
 ZABBIX = """
-CREATE TABLE dbversion (mandatory int, optional int);
-INSERT INTO dbversion VALUES (6000000, 6000000);
+CREATE TABLE dbversion (dbversionid bigint PRIMARY KEY, mandatory int, optional int);
+INSERT INTO dbversion VALUES (1, 6000000, 6000018);
 CREATE TABLE hosts (hostid bigint PRIMARY KEY, host text, name text, status int, flags int);
 CREATE TABLE hstgrp (groupid bigint, name text);
 CREATE TABLE hosts_groups (hostid bigint, groupid bigint);
@@ -37,7 +37,7 @@ CREATE TABLE history_uint (itemid bigint, clock int, value numeric(20), ns int,
 INSERT INTO hosts VALUES (1, 'a', 'Pump A', 0, 0), (2, 't', 'Template', 3, 0);
 INSERT INTO hstgrp VALUES (5, 'Pumps'); INSERT INTO hosts_groups VALUES (1, 5), (2, 5);
 INSERT INTO items VALUES (7, 1, 'flow', 0, '60s', '7d', 'm³/h', 0, 0),
-  (8, 1, 'starts', 3, '1m', '7d', '', 0, 0), (9, 2, 'flow', 0, '1m', '7d', '', 0, 0);
+  (8, 1, 'starts', 3, '1m', '7d', '!rpm', 0, 0), (9, 2, 'flow', 0, '1m', '7d', '', 0, 0);
 INSERT INTO item_preproc VALUES (8, 20, '1h');
 INSERT INTO history SELECT 7, {t} + 60 * i + 7, i, 500 FROM generate_series(0, 59) i;
 INSERT INTO history VALUES (9, {t}, 99, 0);
@@ -108,7 +108,8 @@ KNOWN = [
     Known(
         "zabbix", "Zabbix 6.0", ZABBIX, [("Pumps", 1, 2)],
         {("Pump A", 0, "flow"): 0, ("Pump A", 1, "flow"): 1, ("Pump A", 0, "starts"): 4},
-        ["step: 1min  # measured", "unit: m³/h  # said by the store", "valid_for: 66min  # said"],
+        ["step: 1min  # measured", "unit: m³/h  # said by the store", "valid_for: 66min  # said",
+         "unit: rpm  # said by the store", "range: 1d  # measured: values begin on "],
     ),
     Known(
         "home_assistant", "Home Assistant, recorder schema 43", HOME,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from math import ceil, inf
@@ -137,7 +137,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _not_taken(config, rows, span_us)
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
-        yield from _rate(config, rows.times_us[is_inside], rows.entity[is_inside])
+        yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
 
 
@@ -157,16 +157,36 @@ def _not_taken(
         yield Finding("warning", f"{what}: {detail} ({issue}).")
 
 
-def _rate(
-    config: DatasetConfig, times_us: NDArray[np.int64], entity: NDArray[np.intp]
+def _rates(
+    config: DatasetConfig, rows: SourceRows, is_inside: NDArray[np.bool_]
 ) -> Iterator[Finding]:
-    """How far apart readings are, against the step."""
-    of_first = np.unique(times_us[entity == entity.max()])
-    if len(of_first) < 3:
+    """How far apart readings are, against the step; of long tables in each channel."""
+    channels = config.source.channels
+    if rows.channel is None:
+        yield from _rate(config, rows, is_inside, [*channels])
         return
-    apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
-    text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
-    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    said: dict[Finding, list[str]] = {}
+    for position, name in enumerate(channels):
+        for found in _rate(config, rows, is_inside & (rows.channel == position), [name]):
+            said.setdefault(found, []).append(name)
+    for (level, text), names in said.items():
+        more = f" and {len(names) - 5} more channels" if names[5:] else ""
+        yield Finding(level, f"{', '.join(map(shortened, names[:5]))}{more}: {text}")
+
+
+def _rate(
+    config: DatasetConfig, rows: SourceRows, chosen: NDArray[np.bool_], channels: Sequence[str]
+) -> Iterator[Finding]:
+    """How far apart the chosen readings of one series are, which are of these channels."""
+    series = rows.entity if rows.tag is None else rows.tag
+    of_one = chosen & (series == series.max(initial=-1, where=chosen))
+    times_us = np.unique(rows.times_us[of_one])
+    if len(times_us) < 3:
+        return
+    apart_s, step_s = float(np.median(np.diff(times_us))) / 1e6, config.source.step_s
+    shown_s = round(apart_s, 0 if apart_s > 10 else 2)
+    text = f"Readings are {shown_s:g} s apart, the step is {step_s} s"
+    given = [config.source.channels[name].valid_for_s for name in channels]
     valid_s = min(inf if isinstance(one, str) else one for one in given)
     if apart_s > max(1.5 * step_s, valid_s):
         valid = f"valid_for: {ceil(apart_s)}s on the channels"
@@ -177,7 +197,7 @@ def _rate(
         yield Finding(
             "info", f"{text}: readings of a step are made one by the channel's aggregate."
         )
-    off_grid = float(np.mean(of_first % (step_s * 1_000_000) != 0))
+    off_grid = float(np.mean(times_us % (step_s * 1_000_000) != 0))
     if off_grid > 0.5 and apart_s > step_s / 1.5:
         share = f"{off_grid:.0%} of the times are not on the grid"
         yield Finding("info", f"{share}; they are moved to the step they are in.")

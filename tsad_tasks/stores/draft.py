@@ -31,7 +31,7 @@ _LOOKED_BACK = (timedelta(days=1), timedelta(days=7))
 _MAX_NAME_BYTES = 63
 _TAKEN_NAMES = ("entity", "hour_at", "at")
 _DEFAULT_STEP_S = 60
-_TRAINING_DAYS = 30
+_TRAINING_DAYS, _OLDEST_TABLES = 30, 5
 _UNCHANGED_S = 86_400
 
 
@@ -83,7 +83,7 @@ def drafted(
     source["channels"] = {one: {} for one in names.values()}
     config = DatasetConfig.model_validate({"dataset": name, "source": source})
     sampled = [*islice(_sample(series), _SAMPLED)]
-    rhythms = _rhythms(uri, config, sampled, names, now_at)
+    rhythms, oldest_at = _looked_at(uri, config, sampled, names, now_at)
     channels = [
         _Channel(mine, [one for one in series if one.channel == theirs], rhythms[theirs])
         for theirs, mine in names.items()
@@ -102,6 +102,7 @@ def drafted(
     ]
     for channel in channels:
         lines += _channel_lines(channel, step_s)
+    lines += _training_lines(oldest_at, now_at)
     text = "\n".join(lines) + "\n"
     return Draft(text, _tags_text(recipe, series, names), tuple(_told(channels, now_at)))
 
@@ -127,14 +128,14 @@ def _sample(series: Sequence[Series]) -> Iterator[Series]:
         yield from (all_of[at] for all_of in of_channel.values() if at < len(all_of))
 
 
-def _rhythms(
+def _looked_at(
     uri: str,
     config: DatasetConfig,
     sampled: Sequence[Series],
     names: Mapping[str, str],
     now_at: datetime,
-) -> dict[str, Rhythm]:
-    """How the values of each channel came of late, by the store's name."""
+) -> tuple[dict[str, Rhythm], datetime | None]:
+    """How the values of each channel came of late, by the store's name; time of the oldest one."""
     tags = [
         Tag(one.series, one.entity, names[one.channel], 1.0, 0.0, *ALWAYS_US, line=0)
         for one in sampled
@@ -146,6 +147,8 @@ def _rhythms(
             rows = source.read(end_us - back // timedelta(microseconds=1), end_us)
             if len(rows.times_us):
                 break
+        # Of tables over time the first by name hold the oldest values.
+        bounds = [source.time_bounds(one, now_at)[0] for one in source.tables[:_OLDEST_TABLES]]
     finally:
         source.close()
     found = {}
@@ -153,7 +156,7 @@ def _rhythms(
         found[theirs] = measured(
             rows, [at for at, tag in enumerate(rows.tags) if tag.channel == mine]
         )
-    return found
+    return found, min((at for at in bounds if at is not None), default=None)
 
 
 def _step_s(channels: Sequence[_Channel]) -> int:
@@ -218,6 +221,17 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
     if lasts_s:
         yield "valid_for", _duration(lasts_s), why
+
+
+def _training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:
+    """A training learns from what there is, as long as it is less than the default."""
+    wanted = timedelta(days=_TRAINING_DAYS)
+    if oldest_at is None or now_at - oldest_at >= wanted:
+        return
+    days, whole_at = max((now_at - oldest_at).days, 1), oldest_at + wanted
+    yield "training:"
+    why = f"measured: values begin on {oldest_at:%Y-%m-%d}; take it out from {whole_at:%Y-%m-%d} on"
+    yield f"  range: {days}d  # {why}"
 
 
 def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:

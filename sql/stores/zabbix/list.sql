@@ -1,5 +1,6 @@
 -- Numeric items of monitored hosts. Templates and prototypes are hosts and items of their own kinds, and hold no values.
-SELECT i.itemid::text AS itemid, coalesce(g.name, '(no group)') AS grp, h.name AS entity, i.key_ AS channel, i.units AS unit,
+-- A ! before a unit says that Zabbix is to write out large numbers.
+SELECT i.itemid::text AS itemid, coalesce(g.name, '(no group)') AS grp, h.name AS entity, i.key_ AS channel, nullif(ltrim(i.units, '!'), '') AS unit,
        CASE WHEN i.delay ~ '^\d+[smhd]?$' AND i.delay !~ '^0' THEN
          substring(i.delay FROM '^\d+')::bigint * CASE right(i.delay, 1) WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 ELSE 1 END
        END AS step_s,

@@ -70,11 +70,11 @@ def _cost(
     top = explained[0]
     n_used, n_read = int(top["Plan"]["Actual Rows"]), _rows_read(top["Plan"])
     seconds = float(top["Execution Time"]) / 1000
+    text = f"An hour reads {n_read:,} rows and uses {n_used:,} ({seconds:.2g} s)"
     if n_read < _MANY_ROWS or n_read < _TOO_MANY_FOR_ONE * max(n_used, 1):
+        yield "info", f"{text}.", plan.title
         return
-    text = (
-        f"An hour reads {n_read:,} rows and uses {n_used:,} ({seconds:.2g} s): no key of it serves."
-    )
+    text += ": no key of it serves."
     if not rights.may_index:
         yield "warning", f"{text} Whoever owns it could make an index on the time.", plan.title
         return
