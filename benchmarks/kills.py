@@ -53,6 +53,7 @@ from lab.runs import (
 )
 
 from devstack import postgres
+from tsad_tasks.base.errors import Unavailable
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.storage.store import Store
@@ -173,7 +174,7 @@ class Disturber:
             return True
         if way == SERVER_STOPPED:
             return restarted(self.house)
-        with suppress(psycopg2.Error, ProcessLookupError, Exception):
+        with suppress(psycopg2.Error, ProcessLookupError, Unavailable):
             return bool(
                 ended_sessions(self.room, self.rng)
                 if way == SESSIONS_ENDED

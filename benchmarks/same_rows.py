@@ -47,13 +47,13 @@ source:
   time: {{column: at}}
   entity: {{column: host}}
   step: 1min
-  late_rows_within: 3h
+  mutability: 3h  # former names, which both builds know
   channels:
-    cpu: {{unit: "%", sensor_range: [0, 100], valid_for: 2min}}
-    memory: {{unit: "%", sensor_range: [0, 100], valid_for: 2min}}
-    disk: {{unit: MB/s, sensor_range: [0, null], valid_for: 2min}}
-    network: {{unit: Mbit/s, sensor_range: [0, null], valid_for: 2min}}
-    temperature: {{unit: °C, sensor_range: [-20, 90], valid_for: 2min}}
+    cpu: {{unit: "%", low: 0, high: 100, hold: 2min}}
+    memory: {{unit: "%", low: 0, high: 100, hold: 2min}}
+    disk: {{unit: MB/s, low: 0, hold: 2min}}
+    network: {{unit: Mbit/s, low: 0, hold: 2min}}
+    temperature: {{unit: °C, low: -20, high: 90, hold: 2min}}
 features: {{cyclic: [hour]}}
 detector: {detector}
 {threshold}

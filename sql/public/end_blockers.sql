@@ -46,7 +46,7 @@ BEGIN
   END LOOP;
 END $$;
 
-COMMENT ON FUNCTION tsad.end_blockers IS 'Ends the sessions of members of tsad_reader and tsad_operator for which a session of the pipeline waits, and names all others. Only the pipeline calls it, when it has waited for half a minute.';
+COMMENT ON FUNCTION tsad.end_blockers IS 'Ends the sessions of members of tsad_reader and tsad_operator for which a session of the pipeline waits, and names all others. Only the pipeline calls it, when it has waited for half a minute, or 10 s for an advisory lock.';
 
 REVOKE ALL ON FUNCTION tsad.end_blockers FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.end_blockers TO tsad_writer;

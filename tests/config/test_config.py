@@ -27,6 +27,8 @@ from tsad_tasks.config import (
     load_config,
 )
 from tsad_tasks.detectors.registry import DETECTORS
+from tsad_tasks.ingest.held import valid_us_of
+from tsad_tasks.training.reader import feature_spec_of
 
 GOOD = """\
 dataset: room
@@ -609,9 +611,11 @@ def test_former_names_are_read_as_the_new_ones_and_told_with_their_line(tmp_path
     path.write_text(FORMER, encoding="utf-8")
     config = load_config(path)
     text = FORMER.replace("settle", "wait_for_rows").replace("mutability", "late_rows_within")
-    text = text.replace("low: 0, high: 100, hold", "sensor_range: [0, 100], valid_for")
+    text = text.replace("low: 0, high: 100,", "sensor_range: [0, 100],")
     path.write_text(text.replace("high: 9", "sensor_range: [null, 9]"), encoding="utf-8")
     assert load_config(path) == config
+    assert len(deprecations(config, path)) == 1
+    path.write_text(path.read_text("utf-8").replace("hold", "valid_for"), encoding="utf-8")
     assert load_config(path).model_hash == config.model_hash
     assert deprecations(config, path) == []
     path.write_text(FORMER, encoding="utf-8")
@@ -624,6 +628,15 @@ def test_former_names_are_read_as_the_new_ones_and_told_with_their_line(tmp_path
     of_channels = [f"{path}:{line}" for line in (10, 10, 10, 11)]
     assert [place for place, _ in places] == [f"{path}:7", f"{path}:8", *of_channels]
     assert [name.split(".")[-1] for _, name in places][2:] == ["low", "high", "hold", "high"]
+
+
+def test_models_of_a_file_that_says_hold_go_on_holding_and_nothing_else_does() -> None:
+    """What is stored under hold is what was read: so is what its models see."""
+    channels = {"cpu": {"hold": "2min"}, "load": {"valid_for": "2min"}}
+    config = _changed(source=_changed().source.model_dump() | {"channels": channels})
+    spec = feature_spec_of(config)
+    assert spec.hold_steps == (2, 0)
+    assert valid_us_of(config).tolist() == [0, 120_000_000]
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,17 @@ def test_findings(plant: Plant, source: dict[str, Any], level: str, text: str) -
     assert text in _texts(plant, level, **source)
 
 
+def test_values_that_stay_valid_want_an_index_and_no_coarser_step(plant: Plant) -> None:
+    source = {"channels": {"temp": {"valid_for": "until_changed"}}, "step": "1min"}
+    said = _texts(plant, "warning", **source)
+    assert (
+        'for the last row of each series, since values are valid until_changed. One on ("' in said
+    )
+    assert "most steps will be empty" not in said
+    plant.run("CREATE INDEX ON reading (machine, at)")
+    assert "last row of each series" not in _texts(plant, "warning", **source)
+
+
 def test_old_and_future_readings_are_warnings(plant: Plant) -> None:
     plant.now_at = DAY + timedelta(days=30)
     assert "The newest reading is 29 days old" in _texts(plant, "warning")

@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import psycopg2
 import pytest
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import AccessDenied, NotYet, SourceError, Unavailable
 from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.storage.store import Store
 
 TABLE = (
@@ -221,9 +223,9 @@ def test_labels_of_the_source_are_kept_by_the_hour(plant: Plant) -> None:
 
 
 def test_sensors_are_judged_beside_the_machine(plant: Plant) -> None:
-    plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2'")
+    plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2' AND at >= '2024-05-01 10:00Z'")
     config = plant.config(channels={"temp": {"sensor_range": [None, 970]}, "load": {}}, step="5min")
-    plant.ingest("10:00", "11:00", config)
+    plant.ingest("09:00", "11:00", config)
     verdicts = plant.rows(
         "SELECT entity, channel, verdict FROM tsad.v_quality WHERE verdict = 'dead'"
     )
@@ -283,6 +285,31 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
         plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
 
 
+HARMLESS = {
+    "another lock": "LOCK TABLE reading IN EXCLUSIVE MODE",
+    "new rows": "INSERT INTO reading TABLE reading",
+    "other values": "UPDATE reading SET temp = -1",
+    "no rows": "DELETE FROM reading",
+    "an index": "CREATE INDEX ON reading (at)",
+    "locked rows": "SELECT FROM reading FOR UPDATE",
+    "a trigger": "CREATE TRIGGER t BEFORE UPDATE ON reading EXECUTE FUNCTION "
+    "suppress_redundant_updates_trigger()",
+}
+
+
+@pytest.mark.parametrize("work", [*HARMLESS])
+def test_what_locks_no_reader_hinders_nothing_until_it_is_committed(
+    plant: Plant, work: str
+) -> None:
+    with closing(psycopg2.connect(plant.source_uri)) as owner:
+        owner.cursor().execute(HARMLESS[work])
+        plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
+    meanwhile = plant.readings()
+    assert len(meanwhile) == 24
+    plant.ingest("10:00", "11:00", force=True)
+    assert plant.readings() == meanwhile
+
+
 OWNERS_WORK = {
     "a lock": "LOCK TABLE reading IN ACCESS EXCLUSIVE MODE",
     "a new column": "ALTER TABLE reading ADD COLUMN spare float8",
@@ -340,3 +367,26 @@ def test_a_database_that_is_not_there(plant: Plant) -> None:
     plant.source_uri = plant.source_uri.rsplit("/", 1)[0] + "/nowhere"
     with pytest.raises(SourceError, match=r"Received: 'nowhere'\. There is: airflow, "):
         plant.ingest("10:00", "11:00")
+
+
+@pytest.mark.parametrize(("unit", "us_per_unit"), [("s", 1e6), ("ms", 1e3), ("us", 1.0)])
+def test_double_epochs_are_exact_to_the_microsecond_and_to_the_hour(
+    plant: Plant, unit: str, us_per_unit: float
+) -> None:
+    """Around an hour's edge, and the last double before it."""
+    edge_us = int(at("10:00").timestamp()) * 1_000_000
+    wanted_us = np.arange(edge_us - 200, edge_us + 200)
+    last = np.nextafter(edge_us / us_per_unit, 0)
+    plant.run("DROP TABLE reading; CREATE TABLE reading (at float8, machine text, temp float8)")
+    rows = ", ".join(f"({us / us_per_unit!r}, 'm1', 1)" for us in wanted_us.tolist())
+    plant.run(f"INSERT INTO reading VALUES {rows}, ({float(last)!r}, 'm2', 1)")  # noqa: S608
+    config = plant.config(time={"column": "at", "unit": unit}, channels={"temp": {}})
+    hour_us = 3_600_000_000
+    spans = [(edge_us - hour_us, edge_us), (edge_us, edge_us + hour_us)]
+    with open_source(plant.source_uri, config) as source:
+        whole, *hours = (source.read(*one) for one in ((spans[0][0], spans[1][1]), *spans))
+    assert sorted(whole.times_us[whole.entity == 0].tolist()) == wanted_us.tolist()
+    assert (whole.times_us[whole.entity == 1] == edge_us - 1).all()
+    apart = np.concatenate([one.times_us for one in hours])
+    assert sorted(apart.tolist()) == sorted(whole.times_us.tolist())
+    assert hours[0].times_us.max() < edge_us <= hours[1].times_us.min()

@@ -10,8 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from devstack.simulate import server_room
+from tests.plants.plant import SOURCE
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import SensorFinding, quality_verdicts
+from tsad_tasks.ingest.sensor_quality import reported_on_change
 
 USUAL = {"reference_median": np.array([25.0]), "reference_spread": np.array([1.0])}
 
@@ -39,6 +42,32 @@ def test_nothing_but_one_value_is_constant_when_the_channel_usually_varies() -> 
     assert verdicts(flat, flat)[0][:3] == (0, "constant", 60)
     assert verdicts(flat, flat, reference_spread=np.array([0.0])) == []
     assert verdicts(flat, flat, reference_median=None, reference_spread=None) == []
+
+
+def test_what_is_told_of_when_it_changes_is_neither_constant_nor_stuck() -> None:
+    flat, hour = np.full((60, 1), 25.0), usual(60)
+    hour[20:55] = 25.5
+    may_stay = {"on_change": np.array([True])}
+    assert verdicts(flat, flat, **may_stay) == verdicts(hour, **may_stay) == []
+    assert names(verdicts(flat * 1.8 + 32, **may_stay)) == ["unit_jump"]
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "step", "wanted"),
+    [
+        (0, "1min", False),
+        ("2min", "1min", False),
+        ("30min", "1min", True),
+        ("59min", "5min", False),
+        ("65min", "5min", True),
+        ("until_changed", "1min", True),
+    ],
+)
+def test_which_channels_may_stay_as_they_are(valid_for: object, step: str, wanted: bool) -> None:
+    channels = {"valve": {"valid_for": valid_for}}
+    source = SOURCE | {"channels": channels, "step": step}
+    config = DatasetConfig.model_validate({"dataset": "plant", "source": source})
+    assert reported_on_change(config).tolist() == [wanted]
 
 
 def test_half_an_hour_of_the_same_value_is_stuck() -> None:

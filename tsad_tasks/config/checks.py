@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from tsad_tasks.base.settings import DurationS, wrong
+from tsad_tasks.base.settings import DURATION_JSON, DurationS, duration_s, wrong
 from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.detectors.registry import DETECTORS
 
@@ -95,6 +95,15 @@ def _json_values(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+def _valid_for(text: object) -> int | str:
+    if text == "until_changed":
+        return "until_changed"
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise ValueError(f"until_changed, or {error}") from None
+
+
 def _mail_address(text: object) -> str:
     CHANNELS["email"]().check_address(text if isinstance(text, str) else "")
     return str(text)
@@ -167,6 +176,11 @@ DatasetName = Annotated[
 ]
 _TABLES = "a table, a list of tables, or a pattern with * such as plant.machine_*"
 TableNames = Annotated[str | list[str], BeforeValidator(_only(_are_tables, _TABLES))]
+ValidFor = Annotated[
+    int | Literal["until_changed"],
+    BeforeValidator(_valid_for),
+    WithJsonSchema({"anyOf": [DURATION_JSON, {"const": "until_changed"}]}),
+]
 # A cell as a source has it: what a column is compared with.
 Word = bool | int | float | str
 _CODES = "a value, or a list of values and of ranges such as [-9999, [32767, 65535]]"

@@ -16,9 +16,13 @@ from tsad_tasks.base.settings import Problem, former_names, problems
 from tsad_tasks.base.shown import on_one_line
 from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
 from tsad_tasks.config.dataset import DatasetConfig
-from tsad_tasks.config.sections import FORMER_ENDS, ChannelSection, SourceSection
+from tsad_tasks.config.sections import FORMER_ENDS, SourceSection
 
 _MAX_PROBLEMS = 20
+_HOLD = (
+    "Rename it when you retrain: a value is then held where rows are read, and a row without one "
+    "ends it."
+)
 
 
 def load_config(path: Path) -> DatasetConfig:
@@ -56,10 +60,10 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
     `path`: of the dataset's file, if it has one.
     """
     root, values = (None, {}) if path is None else _read(path)
-    found = [
-        (Problem((*place, former), f"{name}, its new name", "the former one"), "Rename it.")
-        for place, former, name in _former_names(values)
-    ]
+    found = []
+    for place, former, name in _former_names(values):
+        problem = Problem((*place, former), f"{name}, its new name", "the former one")
+        found.append((problem, _HOLD if former == "hold" else "Rename it."))
     if config.training.max_minutes is not None:
         problem = Problem(
             ("training", "max_minutes"),
@@ -78,7 +82,7 @@ def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], 
     source = values.get("source", {})
     former = former_names(SourceSection)
     yield from ((("source",), name, former[name]) for name in source if name in former)
-    former = former_names(ChannelSection) | dict.fromkeys(FORMER_ENDS, "sensor_range: [low, high]")
+    former = dict.fromkeys(FORMER_ENDS, "sensor_range: [low, high]") | {"hold": "valid_for"}
     for channel, section in source.get("channels", {}).items():
         place = ("source", "channels", channel)
         yield from ((place, name, former[name]) for name in section if name in former)

@@ -32,6 +32,7 @@ from tsad_tasks.config.checks import (
     Steps,
     TableNames,
     TagsFile,
+    ValidFor,
     Width,
     Word,
     Words,
@@ -42,6 +43,7 @@ from tsad_tasks.config.checks import (
 # CPU-seconds that a pattern may try one table's name, which takes microseconds.
 _MATCHED_S = 1
 _MAX_PATTERN_CHARACTERS = 500
+_SILENCE_S = 3600
 # Of a channel's `sensor_range`, when it was two fields.
 FORMER_ENDS = ("low", "high")
 
@@ -181,6 +183,7 @@ class ChannelSection(FileSection):
       channels:
         flow: {unit: m³/h, aggregate: last, valid_for: 5min}
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
+        valve: {valid_for: until_changed}
         level: {no_value: [-9999, [32767, 65535]]}
 
     source:
@@ -203,8 +206,13 @@ class ChannelSection(FileSection):
     across: Literal["sum", "mean", "max", "min"] | None = None
     """Several series of one entity become this channel so; a sum is known where all of them are. By
     default several are an error."""
-    valid_for_s: DurationS = renamed("valid_for", "hold", 0)
-    """So long a value stays valid when none follows; 0s means for its own step alone."""
+    valid_for_s: ValidFor = 0
+    """So long a value stays valid when none follows and no row says that there is none; 0s means
+    for its own step alone. With until_changed it does so as long as any channel of its entity is
+    heard of, see silent_after."""
+    hold_s: DurationS = Field(0, json_schema_extra={"deprecated": True})
+    """This is deprecated: in its place use valid_for. So long a model that is trained takes the
+    last value for one that is missing, or that a row says there is none."""
     sensor_range: SensorRange = (None, None)
     """The sensor can measure from the first to the second of these, in its unit; either may be
     null. A value outside is out of range. This is no limit of alarms. By default no end is
@@ -224,7 +232,9 @@ class ChannelSection(FileSection):
         return rest | {"sensor_range": ends}
 
     @model_validator(mode="after")
-    def _low_below_high(self) -> ChannelSection:
+    def _consistent(self) -> ChannelSection:
+        if self.valid_for_s and self.hold_s:
+            raise wrong("valid_for alone, which is its new name", "both", "hold")
         low, high = self.sensor_range
         if low is not None and high is not None and low >= high:
             expected = "its lower end first, as in [0, 100]"
@@ -257,6 +267,7 @@ class SourceSection(FileSection):
       step: 1min
       wait_for_rows: 5min
       late_rows_within: 6h
+      silent_after: 2h
       statement_timeout: 10min
 
     source:
@@ -343,6 +354,10 @@ class SourceSection(FileSection):
     """An interval is read no sooner than so long after its end."""
     late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
     """So long rows may still arrive or change; meanwhile each run reads those hours again."""
+    silent_after_s: LastingS | None = None
+    """An entity none of whose channels is heard of for so long is silent, and its values that are
+    valid until_changed are none meanwhile. By default it is 1h, or three steps where they are
+    longer."""
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer fails, and is tried again."""
 
@@ -402,6 +417,16 @@ class SourceSection(FileSection):
             raise wrong("this field, since the table is long", "nothing", "channel_column")
         if self.query is not None and self.entity.from_table is not None:
             raise wrong("no such field, since a query has no table's name", "a pattern", "entity")
+
+    @property
+    def silence_s(self) -> int:
+        """Seconds without any row after which an entity is silent."""
+        return self.silent_after_s or max(_SILENCE_S, 3 * self.step_s)
+
+    @property
+    def has_validity(self) -> bool:
+        """Whether a value of any channel stays valid beyond its step."""
+        return any(channel.valid_for_s for channel in self.channels.values())
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -493,7 +518,7 @@ class DetectorSection(FileSection):
     """A window has so many steps; auto takes the readings' period, if one of 5 to 60 steps stands
     out, else 10."""
     min_coverage: Share = 0.5
-    """A reading gets a score when at least this share of its channels is live."""
+    """A reading gets a score when at least this share of its entity's channels is live."""
     params: Params = Field(default_factory=dict)
     """These are the detector's own settings. Those that count readings may be durations, such as
     6h."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.across import gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
+from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
+from tsad_tasks.ingest.renamed import renamed_rows
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceFault, SourceRows, SourceTable
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
 
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
-_OF_SOME = ("unknown_label", "bad", "tag")
+_OF_SOME = ("channel", "unknown_label", "bad", "tag")
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,22 @@ def accepted_rows(
     entity_names: Sequence[str],
     span_us: tuple[int, int],
     tally: Tally,
+    until_us: int | None = None,
+    fitted: Container[tuple[str, str]] = (),
 ) -> AcceptedRows:
     """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
-    The grid shows `entity_names` even without rows.
+    The grid shows `entity_names` even without rows. Rows before it, which say what still holds in
+    it, are not counted. What holds does so until `until_us`, up to where `rows` were read. Of
+    channels that an entity has, by name in `fitted`, a column that its own table lacks is counted;
+    others it may do without.
     """
     start_us, end_us = span_us
+    until_us = end_us if until_us is None else until_us
+    renamed = renamed_rows(rows, until_us) if config.source.has_validity else None
+    is_before = rows.times_us < start_us
+    before = _chosen(rows, is_before) if is_before.any() else None
+    rows = _chosen(rows, ~is_before)
     usable_names = (name for name in rows.entity_names if not _is_too_long(name))
     names = tuple(sorted({*entity_names, *usable_names}))
     grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
@@ -65,6 +78,9 @@ def accepted_rows(
         times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
         who = np.zeros(len(times_us), np.intp) if table.entity else None
         for fault in table.faults:
+            is_had = (table.entity, fault.channel) in fitted
+            if not is_had and may_lack(config, table, fault, rows.tables):
+                continue
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
     kept = _scaled(_screened(_valued(_usable(rows, config, tally), config, tally), tally))
@@ -76,7 +92,15 @@ def accepted_rows(
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
     entity = position[kept.entity] if len(kept.entity) else kept.entity
-    gridded = gridded_series(config, replace(kept, entity=entity), grid)
+    every, validity = kept if before is None else _with_uncounted(kept, before, config), None
+    if config.source.has_validity:
+        of = position[every.entity] if len(every.entity) else every.entity
+        heard = heard_spans(of, every.times_us, config.source.silence_s * 1_000_000)
+        validity = Validity(valid_us_of(config), heard, until_us)
+    if renamed is not None:
+        every = _with_uncounted(every, renamed, config)
+    every = replace(every, entity=position[every.entity] if len(every.entity) else every.entity)
+    gridded = gridded_series(config, every, grid, validity)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
         for i, hour in np.argwhere(counts).tolist():
@@ -89,6 +113,38 @@ def accepted_rows(
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+
+
+def may_lack(
+    config: DatasetConfig, table: SourceTable, fault: SourceFault, tables: Sequence[SourceTable]
+) -> bool:
+    """Whether a table of one entity lacks the column of a channel that other tables have."""
+    if fault.issue != "missing_column" or table.entity is None or not fault.channel:
+        return False
+    position = config.channel_names.index(fault.channel)
+    return any(position in other.channels for other in tables)
+
+
+def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
+    """Some of the rows."""
+    if which.all():
+        return rows
+    names = ["times_us", "entity", "updated_us", "label", "values", "table"]
+    names += ["ambiguous", "nonexistent"]
+    names += [name for name in _OF_SOME if getattr(rows, name) is not None]
+    return replace(rows, **{name: getattr(rows, name)[which] for name in names})
+
+
+def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig) -> SourceRows:
+    """Values of rows that were accepted, and of others that are, without counting what is not."""
+    tally = Tally()
+    others = _scaled(_screened(_valued(_usable(others, config, tally), config, tally), tally))
+    names = ["times_us", "entity", "updated_us", "values", "table"]
+    names += [name for name in ("channel", "tag") if getattr(rows, name) is not None]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(others, name), getattr(rows, name)]) for name in names
+    }
+    return replace(rows, **joined)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -125,10 +181,7 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
         usable &= (channel >= 0) & (channel < n_channels)
     if usable.all():
         return rows
-    names = ["times_us", "entity", "updated_us", "label", "values", "table"]
-    names += [name for name in _OF_SOME if getattr(rows, name) is not None]
-    kept = {name: getattr(rows, name)[usable] for name in names}
-    return replace(rows, channel=None if channel is None else channel[usable], **kept)
+    return _chosen(rows, usable)
 
 
 def _is_too_long(name: str) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
+from tsad_tasks.ingest.held import Validity
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
 
 _COUNTS = ("duplicate", "resampled", "off_grid")
@@ -21,7 +22,9 @@ _ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {
 }
 
 
-def gridded_series(config: DatasetConfig, rows: SourceRows, grid: Grid) -> Gridded:
+def gridded_series(
+    config: DatasetConfig, rows: SourceRows, grid: Grid, validity: Validity | None = None
+) -> Gridded:
     """Readings on the grid, each series by itself before those of one channel become one.
 
     `rows.entity` are positions in the grid. A sum is known where all series are that a tag holds
@@ -33,10 +36,11 @@ def gridded_series(config: DatasetConfig, rows: SourceRows, grid: Grid) -> Gridd
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
     aggregates = [channel.aggregate for channel in channels]
     if rows.tag is None or rows.channel is None or not joined:
-        return to_grid(every, grid, aggregates)
-    gridded = to_grid(_of(every, ~np.isin(rows.channel, joined)), grid, aggregates)
+        return to_grid(every, grid, aggregates, validity)
+    others = _of(every, ~np.isin(rows.channel, joined))
+    gridded = to_grid(others, grid, aggregates, validity)
     for position in joined:
-        _put_channel(config, rows, grid, position, gridded)
+        _put_channel(config, rows, grid, position, gridded, validity)
     return gridded
 
 
@@ -47,7 +51,12 @@ def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
 
 
 def _put_channel(
-    config: DatasetConfig, rows: SourceRows, grid: Grid, position: int, gridded: Gridded
+    config: DatasetConfig,
+    rows: SourceRows,
+    grid: Grid,
+    position: int,
+    gridded: Gridded,
+    validity: Validity | None,
 ) -> None:
     """Write one channel, of which entities may have several series, into `gridded`."""
     name = config.channel_names[position]
@@ -61,7 +70,8 @@ def _put_channel(
     said = rows.times_us[chosen], own, rows.updated_us[chosen], rows.values[chosen]
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
     alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
-    found = to_grid(alone, narrow, [how.aggregate])
+    own_validity = validity and validity.of_series(position, entity_of)
+    found = to_grid(alone, narrow, [how.aggregate], own_validity)
     for entity in np.unique(entity_of).tolist():
         mine = entity_of == entity
         values = found.values[mine, :, 0]

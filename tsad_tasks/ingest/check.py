@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
-from math import ceil
+from math import ceil, inf
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
-from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
@@ -51,21 +52,26 @@ def check_dataset(config: DatasetConfig, source_uri: str, *, now_at: datetime) -
     """
     try:
         with open_source(source_uri, config) as source:
-            found = [*_tables(source), *_readings(config, source, now_at)]
+            found = [*_tables(config, source), *_readings(config, source, now_at)]
     except TsadError as error:
         found = [Finding("error", str(error))]
     found += [Finding("warning", text) for text in deprecations_of(config)]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.level))
 
 
-def _tables(source: Source) -> Iterator[Finding]:
+def _tables(config: DatasetConfig, source: Source) -> Iterator[Finding]:
     n_readable, n_all = len(source.tables), len(source.tables) + len(source.faults)
     yield Finding("info", f"{n_readable} of {n_all} tables can be read.")
     for fault in source.faults[:_SAMPLE_TABLES]:
         yield Finding("error", f"{fault.table}: {fault.detail}")
-    said: list[Hint] = [
-        ("error", fault.detail, fault.table) for table in source.tables for fault in table.faults
-    ]
+    said: list[Hint] = []
+    for table in source.tables:
+        for fault in table.faults:
+            level: Level = "error"
+            if may_lack(config, table, fault, source.tables):
+                # A machine may do without a sensor; a name that is nearly right is a mistake.
+                level = "warning" if "Did you mean" in fault.detail else "info"
+            said.append((level, fault.detail, fault.table))
     for table in source.tables:
         if table.unused:
             columns = f"Columns that are not used: {', '.join(table.unused)}."
@@ -124,13 +130,14 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
     rows = source.read(*span_us)
     for fault in rows.faults:
         yield Finding("error", f"{fault.table}: {fault.detail}")
-    if len(rows.times_us):
+    is_inside = rows.times_us >= span_us[0]
+    if is_inside.any():
         few = ", ".join(map(shortened, rows.entity_names[:3]))
         yield Finding("info", f"{len(rows.entity_names)} entities, such as {few}.")
         yield from _not_taken(config, rows, span_us)
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
-        yield from _rate(config, rows)
+        yield from _rate(config, rows.times_us[is_inside], rows.entity[is_inside])
         yield from _channels(config, rows)
 
 
@@ -150,14 +157,18 @@ def _not_taken(
         yield Finding("warning", f"{what}: {detail} ({issue}).")
 
 
-def _rate(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
+def _rate(
+    config: DatasetConfig, times_us: NDArray[np.int64], entity: NDArray[np.intp]
+) -> Iterator[Finding]:
     """How far apart readings are, against the step."""
-    of_first = np.unique(rows.times_us[rows.entity == rows.entity.max()])
+    of_first = np.unique(times_us[entity == entity.max()])
     if len(of_first) < 3:
         return
     apart_s, step_s = float(np.median(np.diff(of_first))) / 1e6, config.source.step_s
     text = f"Readings are {apart_s:g} s apart, the step is {step_s} s"
-    if apart_s > 1.5 * step_s:
+    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    valid_s = min(inf if isinstance(one, str) else one for one in given)
+    if apart_s > max(1.5 * step_s, valid_s):
         valid = f"valid_for: {ceil(apart_s)}s on the channels"
         step = proposed_step(apart_s, config.interval_s)
         what = f"step: {step}, or {valid}" if step else valid

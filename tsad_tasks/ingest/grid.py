@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.ingest.held import Pieces, Validity, pieces, word_spans
+
 Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Index = NDArray[np.intp]
@@ -50,7 +52,9 @@ class Grid:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as a source has them, in any order, within the hours of a grid.
+    """Rows as a source has them, in any order, within the hours of a grid or before them.
+
+    Those before them count only as far as what they say still holds.
 
     Attributes
     ----------
@@ -92,12 +96,18 @@ class Gridded:
     off_grid: Int64
 
 
-def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
+def to_grid(
+    rows: Rows, grid: Grid, aggregates: Sequence[Aggregate], validity: Validity | None = None
+) -> Gridded:
     """Readings on the grid, and how many rows were not taken as they came.
 
     Of rows of the same entity and time the one with the highest `updated_us` wins, NULLs included;
     among equals each channel takes its greatest value. A step holds what its channel's aggregate
     makes of the readings in [step, step + step_s); `count` is 0 where there are rows but no values.
+
+    Of channels whose values stay valid it is what their aggregate makes of all that held in the
+    step: a value counts in the mean for as long as it did, `last` is what holds at the step's end,
+    and `count` is of rows.
 
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
@@ -111,8 +121,15 @@ def to_grid(rows: Rows, grid: Grid, aggregates: Sequence[Aggregate]) -> Gridded:
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
     for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
-        chosen = [aggregates[channel] for channel in channels]
-        counts = merge(counts, _put(part, grid, chosen, channels, values, present))
+        stay = [channel for channel in channels if validity and validity.valid_us[channel]]
+        if validity is not None and stay:
+            _put_held(part, grid, aggregates, channels, validity, values, present)
+        inside = part.times_us >= grid.start_us
+        said = part if inside.all() else _chosen(part, inside)
+        if len(said.times_us):
+            chosen = [aggregates[channel] for channel in channels]
+            put = _put(said, grid, chosen, channels, stay, values, present)
+            counts = merge(counts, put)
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
     return Gridded(values.reshape(shape), present.reshape(shape), *counts)
 
@@ -140,21 +157,38 @@ def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
             yield Rows(*said, rows.values[place]), channels
 
 
+def _chosen(rows: Rows, which: Mask) -> Rows:
+    """Some rows of one part."""
+    said = rows.times_us[which], rows.entity[which], rows.updated_us[which]
+    return Rows(*said, rows.values[which])
+
+
 def _put(
-    rows: Rows, grid: Grid, how: list[Aggregate], channels: list[int], values: Float, present: Mask
+    rows: Rows,
+    grid: Grid,
+    how: list[Aggregate],
+    channels: list[int],
+    stay: list[int],
+    values: Float,
+    present: Mask,
 ) -> Int64:
-    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours)."""
-    keys, content, duplicates = _distinct(rows, grid)
+    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours).
+
+    Of channels that `stay` valid only numbers of rows are written.
+    """
     span_us = grid.end_us - grid.start_us
+    keys = rows.entity.astype(np.int64) * span_us + (rows.times_us - grid.start_us)
+    keys, content, duplicates = _distinct(rows, keys)
     cells = keys // span_us * grid.n_steps + keys % span_us // grid.step_us
     starts = _run_starts(cells)
     targets = cells[starts]
     sizes = np.diff(np.append(starts, len(cells)))
     for k, channel in enumerate(channels):
-        present[targets, channel] = True
-        values[targets, channel] = _aggregated(content[:, k], starts, sizes, how[k])
+        if channel not in stay or how[k] == "count":
+            present[targets, channel] = True
+            values[targets, channel] = _aggregated(content[:, k], starts, sizes, how[k])
     alone = np.zeros(len(keys), bool)
-    alone[starts[sizes == 1]] = True
+    alone[starts[sizes == 1]] = len(stay) < len(channels)
     moved = keys[alone & (keys % span_us % grid.step_us != 0)]
     beyond = np.delete(keys, starts)
     n_cells = grid.n_entities * grid.n_hours
@@ -162,10 +196,77 @@ def _put(
     return np.stack(counts).reshape(3, grid.n_entities, grid.n_hours).astype(np.int64)
 
 
-def _distinct(rows: Rows, grid: Grid) -> tuple[Int64, Float, Int64]:
+def _put_held(
+    rows: Rows,
+    grid: Grid,
+    aggregates: Sequence[Aggregate],
+    channels: list[int],
+    validity: Validity,
+    values: Float,
+    present: Mask,
+) -> None:
+    """Writes `values` and `present` of the channels whose values stay valid."""
+    entity, times_us, content = _moments(rows, grid)
+    for valid_us in np.unique(validity.valid_us[channels]).tolist():
+        holding, spans = word_spans(entity, times_us, valid_us, validity, grid.start_us)
+        cut = pieces(spans, grid.start_us, grid.end_us, grid.step_us)
+        if not len(cut.cell):
+            continue
+        starts = _run_starts(cut.cell)
+        targets, word = cut.cell[starts], holding[cut.word]
+        for k, channel in enumerate(channels):
+            if validity.valid_us[channel] == valid_us:
+                present[targets, channel] = True
+                how = aggregates[channel]
+                values[targets, channel] = _of_pieces(content[word, k], cut, starts, how)
+
+
+def _moments(rows: Rows, grid: Grid) -> tuple[Index, Int64, Float]:
+    """Entity, time and values of each moment in order; of those before the grid each entity's last.
+
+    Of rows of one moment it is as in `to_grid`.
+    """
+    before = rows.times_us < grid.start_us
+    latest = np.full(grid.n_entities, np.iinfo(np.int64).min)
+    np.maximum.at(latest, rows.entity[before], rows.times_us[before])
+    counts = ~before | (rows.times_us == latest[rows.entity])
+    chosen = rows if counts.all() else _chosen(rows, counts)
+    # What was before the grid is one moment of each entity, the first one.
+    width = grid.end_us - grid.start_us + 1
+    at = np.maximum(chosen.times_us - grid.start_us + 1, 0)
+    keys, content, _ = _distinct(chosen, chosen.entity.astype(np.int64) * width + at)
+    entity, at = keys // width, keys % width
+    return entity, np.where(at == 0, latest[entity], grid.start_us + at - 1), content
+
+
+def _of_pieces(column: Float, cut: Pieces, starts: Index, aggregate: Aggregate) -> Float:
+    """One value for each step whose pieces begin at `starts`, (n_pieces,) what holds in each."""
+    if aggregate == "count":
+        return np.zeros(len(starts))
+    ends = np.append(starts[1:], len(column)) - 1
+    if aggregate == "last":
+        return np.where(cut.at_end[ends], column[ends], np.nan)
+    known = np.flatnonzero(~np.isnan(column))
+    result = np.full(len(starts), np.nan)
+    if not len(known):
+        return result
+    step = np.repeat(np.arange(len(starts)), ends - starts + 1)[known]
+    first = _run_starts(step)
+    some = column[known]
+    if aggregate == "mean":
+        # From the first value on, so that a value that does not change is its own mean to the bit.
+        sizes = np.diff(np.append(first, len(known)))
+        weight = cut.weight[known]
+        weight = weight / np.repeat(np.add.reduceat(weight, first), sizes)
+        beyond = weight * (some - np.repeat(some[first], sizes))
+        result[step[first]] = some[first] + np.add.reduceat(beyond, first)
+    else:
+        result[step[first]] = _AGGREGATES[aggregate](some, first)
+    return result
+
+
+def _distinct(rows: Rows, keys: Int64) -> tuple[Int64, Float, Int64]:
     """Keys (entity and time) in order, their values, and the keys of rows that gave way."""
-    span_us = grid.end_us - grid.start_us
-    keys = rows.entity.astype(np.int64) * span_us + (rows.times_us - grid.start_us)
     if bool((keys[1:] > keys[:-1]).all()):
         return keys, rows.values, keys[:0]
     order = np.argsort(keys)

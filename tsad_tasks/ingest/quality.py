@@ -64,6 +64,8 @@ def quality_verdicts(
     high: NDArray[np.float64] | None = None,
     reference_median: NDArray[np.float64] | None = None,
     reference_spread: NDArray[np.float64] | None = None,
+    on_change: NDArray[np.bool_] | None = None,
+    fitted: NDArray[np.bool_] | None = None,
 ) -> list[SensorFinding]:
     """What is wrong with the sensors in one hour, by channel.
 
@@ -76,7 +78,7 @@ def quality_verdicts(
     Parameters
     ----------
     values : (n_steps, n_channels)
-        The hour as read, not held; NaN where nothing was read.
+        The hour as stored; NaN where nothing was read, nor was valid any more.
     previous : (n_previous, n_channels)
         The readings just before; may be empty.
     low, high : (n_channels,)
@@ -85,6 +87,11 @@ def quality_verdicts(
         Usual level and robust standard deviation (centre and scale of the scaler), 0 for a channel
         that does not vary; NaN or None where not known: then neither constant, stuck nor unit_jump
         is said.
+    on_change : (n_channels,)
+        Channels that are told of when they change: a value that stays is neither constant nor
+        stuck. None: there are none.
+    fitted : (n_channels,)
+        Which channels the entity has; None: all. What it does not have cannot be dead.
 
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
     >>> median, spread = np.array([27.0, 3.0]), np.array([0.5, 1.0])
@@ -104,9 +111,11 @@ def quality_verdicts(
         hour, before = (part[:, index][np.isfinite(part[:, index])] for part in (values, previous))
         channel = _Sensor(hour, before, *(float(part[index]) for part in usual))
         if hour.size:
-            said = [*_range(channel), *_unchanging(channel), *_unit(channel)]
+            may_stay = on_change is not None and bool(on_change[index])
+            unchanging = [] if may_stay else _unchanging(channel)
+            said = [*_range(channel), *unchanging, *_unit(channel)]
             found += [SensorFinding(index, *verdict) for verdict in said]
-        elif n_read >= MIN_VALUES:
+        elif n_read >= MIN_VALUES and (fitted is None or fitted[index]):
             detail = f"nothing read at {n_read} steps at which other channels were"
             found.append(SensorFinding(index, QualityVerdict.DEAD, n_read, detail))
     return found

@@ -178,10 +178,10 @@ class _Learner:
             since = scaling, found.start_at, None
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
-        scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
+        scaler = fit_scaler(values, scaling, n_needed)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
-            np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
+            np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
         )
         terms = self._channel_ids, centers, scales, scaling
         return queries.LearnedScale(entity_id, *terms, found.start_at, usable_at, *hours, digest)
@@ -220,7 +220,7 @@ class _Learner:
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)
         channels = self._config.source.channels.values()
-        hold_steps = [channel.valid_for_s // self._step_s for channel in channels]
+        hold_steps = [channel.hold_s // self._step_s for channel in channels]
         grace, running_when = self._config.startup_grace_s, self._config.running_when
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:

@@ -25,6 +25,8 @@ from tsad_tasks.storage.database import connect
 # So long a session waits for people who read; for anybody else but the pipeline twice as long.
 PATIENCE_S = 30.0
 N_PATIENCES = 2
+# People have no use for our advisory locks: who holds one is ended at the first look.
+LOOKS_PER_PATIENCE = 3
 # Behind a session that was ended another one may have stood.
 LOOKS_AGAIN_S = 1.0
 
@@ -62,7 +64,7 @@ class LockWatch:
         self._uri, self._end_blockers, self._patience_s = uri, end_blockers, PATIENCE_S
         self._pid = connection.info.backend_pid
         self._began_s: float | None = None
-        self._due_s = self._patience_s
+        self._look_s = self._due_s = self._patience_s / LOOKS_PER_PATIENCE
         self._named: list[Blocker] = []
         thread = threading.Thread(
             target=self._watch, args=(weakref.ref(connection),), name="tsad locks", daemon=True
@@ -79,7 +81,7 @@ class LockWatch:
             When it waited for somebody who is not to be ended.
         """
         began_s = time.monotonic()
-        self._named, self._due_s, self._began_s = [], self._patience_s, began_s
+        self._named, self._due_s, self._began_s = [], self._look_s, began_s
         try:
             yield
         except (errors.QueryCanceled, errors.LockNotAvailable) as error:
@@ -96,19 +98,21 @@ class LockWatch:
         while (connection := watched()) is not None and not connection.closed:
             began_s = self._began_s
             if began_s is not None and time.monotonic() - began_s >= self._due_s:
-                self._due_s += self._patience_s
+                self._due_s += self._look_s
                 try:
                     self._look(connection, began_s)
                 except (psycopg2.Error, Unavailable) as error:
                     log.warning("Who holds a lock could not be looked up: %s", error)
             del connection
-            time.sleep(min(1.0, self._patience_s / 4))
+            time.sleep(min(1.0, self._look_s / 4))
 
     def _look(self, connection: Connection, began_s: float) -> None:
         """Ends sessions of people who read; gives up the statement where others hold it up."""
         limits = {"lock_timeout_s": 5, "statement_timeout_s": 20}
+        is_due = time.monotonic() - began_s >= self._patience_s
         with closing(connect(self._uri, **limits)) as own, own, own.cursor() as cursor:
-            cursor.execute(self._end_blockers, {"waiting_pid": self._pid})
+            params = {"waiting_pid": self._pid, "is_due": is_due}
+            cursor.execute(self._end_blockers, params)
             blockers = [Blocker(*row) for row in cursor.fetchall()]
         for one in blockers:
             if one.ended:

@@ -113,7 +113,7 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
     return FeatureSpec(
         channels=config.channel_names,
-        hold_steps=tuple(channel.valid_for_s // step_s for channel in source.channels.values()),
+        hold_steps=tuple(channel.hold_s // step_s for channel in source.channels.values()),
         step_s=step_s,
         site_zone=config.site_zone,
         width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,

@@ -94,7 +94,8 @@ class SourceRows:
 
     Attributes
     ----------
-    times_us : (n_rows,) microseconds since 1970, UTC.
+    times_us : (n_rows,) microseconds since 1970, UTC; before the range where a row is the last of
+        its series, and may still hold.
     entity : (n_rows,) position in `entity_names`; -1 where the source has none.
     updated_us : (n_rows,) grows when a row changes; equal everywhere when there is no such column.
     label : (n_rows,) known anomalies.
@@ -200,7 +201,8 @@ class Source(Protocol):
     def read(self, start_us: int, end_us: int, known_entities: Iterable[str] = ()) -> SourceRows:
         """Rows with a time in [start_us, end_us), of all tables, as of one moment.
 
-        `known_entities` are names that the source probably uses.
+        `known_entities` are names that the source probably uses. Where values stay valid
+        (`valid_for` of a channel), the last row of each series before the range is there, too.
         """
         ...
 
@@ -214,7 +216,8 @@ class Source(Protocol):
         """Rows of the source by hour (microseconds since 1970), of hours that have any."""
         import numpy as np
 
-        hours_us = self.read(start_us, end_us).times_us // HOUR_US * HOUR_US
+        times_us = self.read(start_us, end_us).times_us
+        hours_us = times_us[times_us >= start_us] // HOUR_US * HOUR_US
         found, n_rows = np.unique(hours_us, return_counts=True)
         return {int(at_us): HourCount(int(n)) for at_us, n in zip(found, n_rows, strict=True)}
 

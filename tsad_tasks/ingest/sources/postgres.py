@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables import (
         advice,
         broken,
+        carried,
         connection,
         query,
         rows,
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    advice, broken, connection, query, rows, statements, tables = (
-        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("advice", "broken", "connection", "query", "rows", "statements", "tables")
+    _NAMES = ["advice", "broken", "carried", "connection", "query", "rows", "statements", "tables"]
+    advice, broken, carried, connection, query, rows, statements, tables = (
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES
     )
     tags = LazyModule("tsad_tasks.ingest.sources.tags")
 
@@ -105,32 +107,53 @@ class PostgresSource(Source):
         """Rows of a range; names that are not among `known_entities` cost one more query."""
 
         source = self._config.source
-        named = (("entity", source.entity.column), ("channel", source.channel_column))
+        keys = (("entity", source.entity.column), ("channel", source.channel_column))
         copies: list[tuple[TablePlan, broken.Copied]] = []
         faults: list[SourceFault] = []
         with self.snapshot() as cursor:
             if source.entity.column is not None:
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
-            span = start_us, end_us
+            span, heard = (start_us, end_us), self._heard(cursor, start_us)
             for plan in self.tables:
                 found = broken.copied_around(cursor, self._config, plan, span)
                 if isinstance(found, SourceFault):
                     faults.append(found)
-                else:
-                    copies.append((plan, found))
+                    continue
+                if source.has_validity:
+                    before = found.part, start_us, heard, self._tags
+                    part = carried.with_carried(cursor, self._config, plan, *before)
+                    found = replace(found, part=part)
+                copies.append((plan, found))
             if not copies:
                 raise SourceError(*(f"{one.table}: {one.detail}" for one in faults[:5]))
-            for (plan, copy), (kind, column) in product(copies, named):
+            for (plan, copy), (kind, column) in product(copies, keys):
                 hashes = set(copy.part[kind].tolist()) if column else set()
                 new = sorted(hashes - self._names.keys() - {rows.NOBODY})
                 if new and column:
-                    rest = new, span, copy.broken.get(kind, statements.NOTHING)
+                    named = start_us - carried.lasting_us(self._config), end_us
+                    rest = new, named, copy.broken.get(kind, statements.NOTHING)
                     ask = statements.names_statement(self._config, plan, column, *rest)
                     self._keep_names(cursor, ask)
             words = [one for table in copies for one in self._label_words(cursor, *table, span)]
         plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
         said = sorted(set(words))[:3], faults
         return rows.source_rows(self._config, plans, parts, self._names, span, self._tags, *said)
+
+    def _heard(self, cursor: extensions.cursor, start_us: int) -> list[str]:
+        """Entities of any table whose last rows are sought: those heard of just before a range."""
+        column = self._config.source.entity.column
+        if column is None or not carried.is_sought(self._config):
+            return []
+        names = set[str]()
+        span = start_us, carried.lasting_us(self._config)
+        for plan in self.tables:
+            ask = statements.heard_statement(self._config, plan, column, *span)
+            with suppress(*broken.BROKEN), broken.attempt(cursor):
+                cursor.execute(ask)
+                found = {key: rows.as_text(name) for key, name in cursor.fetchall()}
+                self._names.update(found)
+                names |= {*found.values()}
+        return sorted(names)
 
     def _label_words(
         self,
@@ -260,6 +283,8 @@ class PostgresSource(Source):
             if unit is not None and plan.time.family in tables.CLOCKS:
                 text = f"Expected no time.unit, since {plan.time.name} is a {plan.time.type_name}."
                 found.append(("warning", f"{text} Received: {unit}; it is ignored.", plan.title))
+            if text := self._no_seek(plan):
+                found.append(("warning", text, plan.title))
         return found
 
     def advice(self, start_us: int, end_us: int) -> list[Hint]:
@@ -280,3 +305,18 @@ class PostgresSource(Source):
         with self.snapshot() as cursor:
             units = [advice.fitting_unit(cursor, plan, now_at) for plan in self.tables[:1]]
         return next((unit for unit in units if unit != self._config.source.time.unit), None)
+
+    def _no_seek(self, plan: TablePlan) -> str:
+        """What to say of a table in which the last row of a series is not found by an index."""
+        source = self._config.source
+        keys = (source.entity.column, source.channel_column)
+        named = [*plan.series, *(plan.table.columns[key] for key in keys if key)]
+        is_found = not plan.table.may_have_index or any(column.has_index for column in named)
+        if is_found or not named or not carried.is_sought(self._config):
+            return ""
+        together = ", ".join(f'"{column.name}"' for column in (*named, plan.time))
+        return (
+            f"No index begins with {named[0].name}: every run looks through the table for the last "
+            f"row of each series, since values are valid until_changed. One on ({together}) finds "
+            "them at once."
+        )

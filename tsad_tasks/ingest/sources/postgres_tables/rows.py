@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg2 import extensions
+from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
@@ -81,8 +81,21 @@ def copied(
     span_us: tuple[int, int],
 ) -> Part:
     """The rows of one table in a range that is wider than asked for where times are naive."""
+    return _copied(cursor, plan, fields, statements.copy_statement(config, plan, fields, *span_us))
+
+
+def copied_by(
+    cursor: extensions.cursor, plan: TablePlan, fields: list[CopyField], rows: sql.Composable
+) -> Part:
+    """The rows of one table that a query on it gives."""
+    return _copied(cursor, plan, fields, statements.copy_of(fields, rows))
+
+
+def _copied(
+    cursor: extensions.cursor, plan: TablePlan, fields: list[CopyField], copy: sql.Composable
+) -> Part:
     decoder = _Decoder(fields)
-    cursor.copy_expert(statements.copy_statement(config, plan, fields, *span_us), decoder)
+    cursor.copy_expert(copy, decoder)
     columns = decoder.columns()
     content = columns.pop("value")
     zeros = np.zeros(len(content), np.int64)
@@ -101,7 +114,7 @@ def source_rows(
     label_words: Sequence[str] = (),
     faults: Sequence[SourceFault] = (),
 ) -> SourceRows:
-    """The rows of all tables in [start, end), times in UTC.
+    """The rows of all tables in [start, end), and those that may still hold then, times in UTC.
 
     Parameters
     ----------
@@ -201,7 +214,7 @@ def _named(
 
 
 def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[int, int]) -> Part:
-    """The part's rows in [start, end), their times in UTC."""
+    """The part's rows in [start, end), and those that may still hold then, their times in UTC."""
     raw, time_source = part["time"], config.source.time
     nothing = np.zeros(len(raw), bool)
     part = part | {"ambiguous": nothing, "nonexistent": nothing}
@@ -211,7 +224,7 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
         if plan.time.family == "float":
             # What is before the end is not rounded past it: the source has chosen exactly.
             us = np.floor(part["time"]).astype(np.int64)
-            part["time"] = np.clip(us, span_us[0], span_us[1] - 1)
+            part["time"] = np.minimum(us, span_us[1] - 1)
     elif plan.time.family == "timestamptz":
         part["time"] = raw + _POSTGRES_ORIGIN_US
     elif plan.time.family not in NUMBERS:
@@ -221,7 +234,9 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
         part |= {"ambiguous": found.ambiguous, "nonexistent": found.nonexistent}
     if plan.nanoseconds is not None:
         part["time"] = part["time"] + part.pop("nanoseconds") // 1000
-    kept = (part["time"] >= span_us[0]) & (part["time"] < span_us[1])
+    kept = part["time"] < span_us[1]
+    if not config.source.has_validity:
+        kept &= part["time"] >= span_us[0]
     return part if kept.all() else {name: column[kept] for name, column in part.items()}
 
 

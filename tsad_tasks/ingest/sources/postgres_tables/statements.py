@@ -189,6 +189,26 @@ def in_range(
     config: DatasetConfig, time: SourceColumn, start_us: int, end_us: int
 ) -> sql.Composable:
     """Predicate for times in [start_us, end_us); wider than asked for naive times and dates."""
+    bounds = _bounds(config, time, start_us, end_us)
+    return sql.SQL("{c} >= {low} AND {c} < {high}").format(
+        c=sql.Identifier(time.name), low=sql.Literal(bounds[0]), high=sql.Literal(bounds[1])
+    )
+
+
+def before(
+    config: DatasetConfig, time: SourceColumn, start_us: int, lasting_us: int
+) -> sql.Composable:
+    """Predicate for times that `in_range` is too late for, no longer before it than so long."""
+    low, high = (_bounds(config, time, at, at + 1)[0] for at in (start_us - lasting_us, start_us))
+    return sql.SQL("{c} >= {low} AND {c} < {high}").format(
+        c=sql.Identifier(time.name), low=sql.Literal(low), high=sql.Literal(high)
+    )
+
+
+def _bounds(
+    config: DatasetConfig, time: SourceColumn, start_us: int, end_us: int
+) -> tuple[Any, Any]:
+    """The first time of a range as the column says it, and the first one after it."""
     bounds: tuple[Any, Any]
     if time.family in NUMBERS:
         bounds = -(-start_us * 1000 // unit_ns(config)), -(-end_us * 1000 // unit_ns(config))
@@ -202,9 +222,7 @@ def in_range(
             bounds = low.replace(tzinfo=UTC), high.replace(tzinfo=UTC)
         elif time.family == "date":
             bounds = low.date(), high.date() + timedelta(days=1)
-    return sql.SQL("{c} >= {low} AND {c} < {high}").format(
-        c=sql.Identifier(time.name), low=sql.Literal(bounds[0]), high=sql.Literal(bounds[1])
-    )
+    return bounds
 
 
 @dataclass(frozen=True)
@@ -273,6 +291,13 @@ def copy_statement(
     """COPY of the rows of a range."""
     rows = rows_statement(config, plan, fields, start_us, end_us)
     return sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(rows)
+
+
+def copy_of(fields: list[CopyField], rows: sql.Composable) -> sql.Composable:
+    """COPY of the rows of a query that has the columns of the table."""
+    columns = sql.SQL(", ").join(one for field in fields for one in field.expressions)
+    text = "COPY (SELECT {columns} FROM ({rows}) AS rows) TO STDOUT (FORMAT binary)"
+    return sql.SQL(text).format(columns=columns, rows=rows)
 
 
 def count_statement(
@@ -386,6 +411,18 @@ def names_statement(
     new, where = sql.Literal(hashes), in_range(config, plan.time, *span)
     said = {"c": sql.Identifier(column), "name": _name(column)}
     return about(plan, text, new=new, where=where, broken=broken, **said)
+
+
+def heard_statement(
+    config: DatasetConfig, plan: TablePlan, column: str, start_us: int, lasting_us: int
+) -> sql.Composable:
+    """Hash and name of those heard of for so long before a range."""
+    text = (
+        "SELECT DISTINCT hashtextextended({c}::text, 0), {name} FROM {table} "
+        "WHERE {where} AND {c} IS NOT NULL"
+    )
+    said = {"c": sql.Identifier(column), "name": _name(column)}
+    return about(plan, text, where=before(config, plan.time, start_us, lasting_us), **said)
 
 
 def label_words_statement(
