@@ -114,7 +114,7 @@ KNOWN = [
         "home_assistant", "Home Assistant, recorder schema 43", HOME,
         [("sensor", 1, 1), ("switch", 1, 1)],
         {("home", 0, "cellar"): 8.25, ("home", 0, "fan"): 1},
-        ["unit: °C  # said by the store", "CHECK: how long is an unchanged value true?"],
+        ["unit: °C  # said by the store", "valid_for: until_changed  # guessed"],
     ),
     Known(
         "thingsboard", "ThingsBoard", THINGSBOARD, [("door", 1, 1), ("pump", 1, 1)],

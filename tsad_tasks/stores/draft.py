@@ -32,7 +32,6 @@ _MAX_NAME_BYTES = 63
 _TAKEN_NAMES = ("entity", "hour_at", "at")
 _DEFAULT_STEP_S = 60
 _TRAINING_DAYS = 30
-_UNCHANGED_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -211,8 +210,8 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
             lasts_s = -(-11 * heartbeat_s // 10)
             why = "said by the store: its heartbeat and a tenth"
         else:
-            lasts_s = ceil(max(rhythm.longest_s or 0, _UNCHANGED_S))
-            why = "guessed; CHECK: how long is an unchanged value true?"
+            why = "guessed; CHECK: does a value hold until the next one is written?"
+            yield "valid_for", "until_changed", why
     elif rhythm.longest_s is not None and rhythm.longest_s > step_s:
         lasts_s = ceil(rhythm.longest_s / step_s + 0.5) * step_s
         why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
