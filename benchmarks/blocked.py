@@ -25,7 +25,7 @@ from itertools import groupby
 from typing import Any
 
 import psycopg2
-from lab.room import CONFIG, START_AT, WEEK, Room, config_of, opened_house
+from lab.room import CONFIG, SPARE, START_AT, WEEK, Room, config_of, opened_house
 from lab.runs import DONE, Child, Outcome, Pipeline, preload
 from psycopg2.extensions import connection as Connection
 
@@ -44,6 +44,8 @@ PERSONS = "a person's"
 # More than the two seconds for which DDL waits, twice.
 LIMIT_S, SMALL_PATIENCE_S = 120.0, 1.2
 SCORED_FROM = START_AT + WEEK
+# Hours that nobody disturbs, so that there is an incident.
+N_SCORED = 40
 # Somebody is told of incidents, of those of last spring too.
 TOLD: dict[str, Any] = {
     "notifications": {"targets": [{"webhook": "hook"}], "max_age": "3000d"},
@@ -420,7 +422,7 @@ class Trial:
             one.go(visitors)
         room = replace(self.room, config=self._grown())
         pipeline = Pipeline(room, attempt=_here) if self.in_one_process else Pipeline(room)
-        at = SCORED_FROM + self.n_tried * HOUR
+        at = SCORED_FROM + (N_SCORED + self.n_tried) * HOUR
         works = (
             lambda: pipeline.run("maintain", at, at + HOUR, f"{at:%d%H}"),
             lambda: pipeline.run("score", at, at + HOUR, f"{at:%d%H}"),
@@ -456,7 +458,7 @@ class Trial:
     def _grown(self) -> Any:
         """The dataset with a further channel, so that its view grows."""
         source = CONFIG["source"]
-        new = {f"spare_{n}": {"column": "spare"} for n in range(self.n_tried + 1)}
+        new: dict[str, Any] = {name: {} for name in SPARE[: self.n_tried + 1]}
         channels = source["channels"] | new
         kept = {"readings": "30d", "scores": "30d"}
         return config_of(source=source | {"channels": channels}, retention=kept, **TOLD)
@@ -481,11 +483,11 @@ def main() -> int:
     with opened_house() as house:
         room = house.room("room", config_of(**TOLD))
         # Not in a child: what it opens, it closes.
-        for dag, at in (("retrain", SCORED_FROM), ("score", SCORED_FROM + 40 * HOUR)):
+        for dag, at in (("retrain", SCORED_FROM), ("score", SCORED_FROM + N_SCORED * HOUR)):
             Pipeline(room).run(dag, SCORED_FROM if dag == "score" else START_AT, at, "first")
         if chosen.small:
             waiting.PATIENCE_S = SMALL_PATIENCE_S
-        trial, wrong = Trial(room, chosen.small, n_tried=40), 0
+        trial, wrong = Trial(room, chosen.small), 0
         print(f"patience {waiting.PATIENCE_S:g} s")
         print(f"{'':48}{'sessions':>9}{'ended':>7}{'scored, s':>11}{'months, s':>11}")
         for name, group in tried:

@@ -25,6 +25,8 @@ from tsad_tasks.storage.migrate import migrate
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
 STEP_S = 600
+# Columns without values, for channels that a dataset gets later.
+SPARE = [f"spare_{n}" for n in range(50)]
 CONFIG: dict[str, Any] = {
     "dataset": "room",
     "source": {
@@ -151,8 +153,9 @@ def _fill(uri: str, n_machines: int, n_weeks: int) -> None:
     with closing(connect(uri)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE SCHEMA plant; CREATE TABLE plant.room (at timestamptz, machine text, "
-            "temperature float8, load float8, spare float8); CREATE INDEX ON plant.room (at); "
-            "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.room TO PUBLIC"
+            f"temperature float8, load float8, {', '.join(f'{one} float8' for one in SPARE)}); "
+            "CREATE INDEX ON plant.room (at); GRANT USAGE ON SCHEMA plant TO PUBLIC; "
+            "GRANT SELECT ON plant.room TO PUBLIC"
         )
         cursor.copy_expert(
             "COPY plant.room (at, machine, temperature, load) FROM STDIN (FORMAT binary)",

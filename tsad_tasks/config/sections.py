@@ -521,7 +521,7 @@ class DetectorSection(FileSection):
     """A window has so many steps; auto takes the readings' period, if one of 5 to 60 steps stands
     out, else 10."""
     min_coverage: Share = 0.5
-    """A reading gets a score when at least this share of its channels is live."""
+    """A reading gets a score when at least this share of its entity's channels is live."""
     params: Params = Field(default_factory=dict)
     """These are the detector's own settings. Those that count readings may be durations, such as
     6h."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from tsad_tasks.ingest.across import gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.renamed import renamed_rows
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceFault, SourceRows, SourceTable
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
@@ -57,11 +57,14 @@ def accepted_rows(
     span_us: tuple[int, int],
     tally: Tally,
     until_us: int | None = None,
+    fitted: Container[tuple[str, str]] = (),
 ) -> AcceptedRows:
     """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
     The grid shows `entity_names` even without rows. Rows before it, which say what still holds in
-    it, are not counted. What holds does so until `until_us`, up to where `rows` were read.
+    it, are not counted. What holds does so until `until_us`, up to where `rows` were read. Of
+    channels that an entity has, by name in `fitted`, a column that its own table lacks is counted;
+    others it may do without.
     """
     start_us, end_us = span_us
     until_us = end_us if until_us is None else until_us
@@ -77,6 +80,9 @@ def accepted_rows(
         times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
         who = np.zeros(len(times_us), np.intp) if table.entity else None
         for fault in table.faults:
+            is_had = (table.entity, fault.channel) in fitted
+            if not is_had and may_lack(config, table, fault, rows.tables):
+                continue
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
     kept = _screened(_valued(_usable(rows, config, tally), config, tally), tally)
@@ -110,6 +116,16 @@ def accepted_rows(
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+
+
+def may_lack(
+    config: DatasetConfig, table: SourceTable, fault: SourceFault, tables: Sequence[SourceTable]
+) -> bool:
+    """Whether a table of one entity lacks the column of a channel that other tables have."""
+    if fault.issue != "missing_column" or table.entity is None or not fault.channel:
+        return False
+    position = config.channel_names.index(fault.channel)
+    return any(position in other.channels for other in tables)
 
 
 def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
