@@ -105,15 +105,17 @@ def _valid_for(text: object) -> int | str:
         raise ValueError(f"until_changed, or {error}") from None
 
 
-def _is_number_or_range(code: object) -> bool:
+def _is_number_or_range(code: Any) -> bool:
     """Whether it is a finite number, or two of which the first is not the greater.
 
     >>> [_is_number_or_range(one) for one in (-9999, [0, 1.5], [2, 1], "-9999", True)]
     [True, True, False, False, False]
     """
-    ends = code if isinstance(code, (list, tuple)) and len(code) == 2 else (code, code)
-    are_numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in ends)
-    return are_numbers and -math.inf < ends[0] <= ends[1] < math.inf
+    is_range = isinstance(code, (list, tuple)) and len(code) == 2
+    low, high = code if is_range else (code, code)
+    if any(isinstance(end, bool) or not isinstance(end, (int, float)) for end in (low, high)):
+        return False
+    return bool(-math.inf < low <= high < math.inf)
 
 
 def _mail_address(text: object) -> str:
