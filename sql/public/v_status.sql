@@ -37,7 +37,7 @@ COMMENT ON COLUMN tsad.v_status.entity IS 'The machine or host.';
 COMMENT ON COLUMN tsad.v_status.hour_at IS 'Beginning of the hour, UTC.';
 COMMENT ON COLUMN tsad.v_status.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
 COMMENT ON COLUMN tsad.v_status.status IS 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion or failed.';
-COMMENT ON COLUMN tsad.v_status.coverage IS 'Share of the needed steps that have a score, each weighed by its share of live channels.';
+COMMENT ON COLUMN tsad.v_status.coverage IS 'Share of the needed steps that have a score, each weighed by the share of the entity''s channels that were live.';
 COMMENT ON COLUMN tsad.v_status.n_needed IS 'Steps of the hour that should have a score: running, past the start-up, read by then.';
 COMMENT ON COLUMN tsad.v_status.n_seen IS 'Steps of these that have a score.';
 COMMENT ON COLUMN tsad.v_status.provisional IS 'The entity had no scale of its own yet.';

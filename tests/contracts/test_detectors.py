@@ -22,6 +22,7 @@ from tsad_tasks.detectors.bundle import read_bundle, write_bundle
 from tsad_tasks.detectors.inference.onnx_detector import WindowJudge
 from tsad_tasks.detectors.inference.onnx_session import OnnxSession
 from tsad_tasks.detectors.neural.network import NeuralDetector
+from tsad_tasks.detectors.neural.training.quiet_keras import start_keras
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 from tsad_tasks.model.windows import gather
 
@@ -154,6 +155,23 @@ def equal(left: Floats32, right: Floats32) -> bool:
         and left.shape == right.shape
         and left.tobytes() == right.tobytes()
     )
+
+
+@pytest.mark.parametrize("name", ["attention_autoencoder", "dense_autoencoder", "lstm_vae"])
+def test_what_an_entity_does_not_have_is_no_part_of_the_loss(name: str) -> None:
+    detector: Any = build_detector(name, width=WIDTH, n_channels=3, n_inputs=3)
+    objective = detector.objective(start_keras(), "mse")
+    windows = np.random.default_rng(0).normal(size=(5, WIDTH, 3)).astype(np.float32)
+    outputs, labels = detector.keras_model(0)(windows), np.zeros(5, np.float32)
+
+    def loss(seen: Floats32, fitted: Floats32 | None) -> float:
+        return float(objective(outputs, seen, labels, fitted))
+
+    every, fitted, other = np.ones((5, 3), np.float32), np.ones((5, 3), np.float32), windows.copy()
+    fitted[:3, 2] = 0
+    other[:3, :, 2] += 9
+    assert loss(other, fitted) == loss(windows, fitted)
+    assert loss(other, every) > loss(windows, every) == pytest.approx(loss(windows, None))
 
 
 def test_a_score_for_every_reading_and_nan_for_exactly_history(fitted: Fitted) -> None:

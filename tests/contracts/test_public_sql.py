@@ -89,6 +89,8 @@ VIEWS = {
         dataset text, version integer, model_id integer, rule text, value float8, limit_value
         float8, champion_value float8, passed boolean, note text, decided_at timestamptz, stage
         text, low float8, high float8, outcome text, n bigint, n_found bigint, decides boolean""",
+    "v_fitted_channel": """
+        dataset text, entity text, channel text, fitted boolean, first_hour_at timestamptz""",
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision
         text, former_version integer, valid_from timestamptz, decided_by text, reason text,

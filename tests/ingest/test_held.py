@@ -17,13 +17,14 @@ from tsad_tasks.ingest.held import UNTIL_CHANGED, Validity, heard_spans
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
 AGGREGATES = ("mean", "last", "min", "max", "count")
-STEP_S = 600
-SILENCE_S = 1500
+# All times are whole minutes: the slow twin looks at each of them.
+MINUTE_US = 60_000_000
+STEP, SILENCE = 10, 25
 VALUES = st.sampled_from([-1.5, 0.0, 0.1, 1.0, 2.25, float("nan")])
-# Seconds, of which some are on the grid's edges; entity; update; channel; value.
+# Minutes, of which some are on the grid's edges; entity; update; channel; value.
 ROWS = st.lists(
     st.tuples(
-        st.one_of(st.integers(-5400, 10799), st.sampled_from([-600, 0, 600, 3599, 3600, 7200])),
+        st.one_of(st.integers(-90, 179), st.sampled_from([-10, 0, 10, 59, 60, 120])),
         st.integers(0, 1),
         st.integers(0, 1),
         st.integers(0, 4),
@@ -32,30 +33,30 @@ ROWS = st.lists(
     min_size=1,
     max_size=25,
 )
-VALID_S = st.lists(st.sampled_from([300, 900, 4000, UNTIL_CHANGED]), min_size=5, max_size=5)
+VALID = st.lists(st.sampled_from([5, 15, 66, UNTIL_CHANGED]), min_size=5, max_size=5)
 
 
-def _gridded(content, valid_s, start_h, end_h, until_s=None) -> Gridded:
+def _gridded(content, valid, start_h, end_h, until=None) -> Gridded:
     """Readings of [start, end) of what a source has before its end."""
-    content = [row for row in content if row[0] < end_h * 3600]
+    content = [row for row in content if row[0] < end_h * 60]
     t, e, u, c, v = (np.array(column) for column in zip(*content, strict=True))
-    times_us, entity = t.astype(np.int64) * 1_000_000, e.astype(np.intp)
+    times_us, entity = t.astype(np.int64) * MINUTE_US, e.astype(np.intp)
     rows = Rows(times_us, entity, u.astype(np.int64), v.astype(float), channel=c.astype(np.intp))
-    valid_us = np.array([s if s == UNTIL_CHANGED else s * 1_000_000 for s in valid_s])
-    heard = heard_spans(entity, times_us, SILENCE_S * 1_000_000)
+    valid_us = np.array([n if n == UNTIL_CHANGED else n * MINUTE_US for n in valid])
+    heard = heard_spans(entity, times_us, SILENCE * MINUTE_US)
     end_us = end_h * HOUR_US
-    validity = Validity(valid_us, heard, end_us if until_s is None else until_s * 1_000_000)
-    grid = Grid(start_h * HOUR_US, end_us, STEP_S, n_entities=2, n_channels=5)
+    validity = Validity(valid_us, heard, end_us if until is None else until * MINUTE_US)
+    grid = Grid(start_h * HOUR_US, end_us, STEP * 60, n_entities=2, n_channels=5)
     return to_grid(rows, grid, AGGREGATES, validity)
 
 
 @quick
-@given(ROWS, VALID_S)
-def test_what_holds_is_what_was_last_said_second_by_second(content, valid_s) -> None:
-    content = [*content, (-5400, 0, 0, 0, 1.0)]
-    found = _gridded(content, valid_s, 0, 3)
+@given(ROWS, VALID)
+def test_what_holds_is_what_was_last_said_minute_by_minute(content, valid) -> None:
+    content = [*content, (-90, 0, 0, 0, 1.0)]
+    found = _gridded(content, valid, 0, 3)
     rows = [Row(t, e, c, u, v) for t, e, u, c, v in content]
-    wanted = slow_held(rows, range(18), STEP_S, AGGREGATES, valid_s, SILENCE_S)
+    wanted = slow_held(rows, range(18), STEP, AGGREGATES, valid, SILENCE)
     present = np.zeros(found.present.shape, bool)
     values = np.full(present.shape, np.nan)
     for place, value in wanted.items():
@@ -64,38 +65,36 @@ def test_what_holds_is_what_was_last_said_second_by_second(content, valid_s) -> 
     np.testing.assert_allclose(found.values, values, rtol=1e-12)
 
 
-def _last_before(content, start_s):
+def _last_before(content, start):
     """Of each series the rows of its last moment before a range, and all rows in it."""
     last: dict[tuple[int, int], int] = {}
     for t, e, _, c, _ in content:
-        if t < start_s:
+        if t < start:
             last[e, c] = max(t, last.get((e, c), t))
-    return [row for row in content if row[0] >= start_s or row[0] == last[row[1], row[3]]]
+    return [row for row in content if row[0] >= start or row[0] == last[row[1], row[3]]]
 
 
 @quick
-@given(ROWS, VALID_S)
-def test_any_split_of_a_range_gives_the_same_readings_to_the_bit(content, valid_s) -> None:
-    content = [*content, (-5400, 0, 0, 0, 1.0)]
-    whole = _gridded(content, valid_s, 0, 3)
+@given(ROWS, VALID)
+def test_any_split_of_a_range_gives_the_same_readings_to_the_bit(content, valid) -> None:
+    content = [*content, (-90, 0, 0, 0, 1.0)]
+    whole = _gridded(content, valid, 0, 3)
     for hours in ([0, 1, 2, 3], [0, 2, 3], [0, 1, 3]):
-        parts = [
-            _gridded(_last_before(content, a * 3600), valid_s, a, b) for a, b in pairwise(hours)
-        ]
+        parts = [_gridded(_last_before(content, a * 60), valid, a, b) for a, b in pairwise(hours)]
         for name in ("values", "present"):
             joined = np.concatenate([getattr(part, name) for part in parts], axis=1)
             assert joined.tobytes() == getattr(whole, name).tobytes()
 
 
 def test_nothing_holds_beyond_where_the_source_was_read() -> None:
-    found = _gridded([(0, 0, 0, 0, 1.0)], [UNTIL_CHANGED] * 5, 0, 1, until_s=1200)
+    found = _gridded([(0, 0, 0, 0, 1.0)], [UNTIL_CHANGED] * 5, 0, 1, until=20)
     assert found.values[0, :, 0].tolist()[:2] == [1.0, 1.0]
     assert not found.present[0, 2:, 0].any()
 
 
 def test_a_value_that_does_not_change_is_its_own_mean() -> None:
-    rows = [(t, 0, 0, 0, 0.1) for t in (1, 7, 100, 101, 599)]
-    assert _gridded(rows, [900] * 5, 0, 1).values[0, :2, 0].tolist() == [0.1, 0.1]
+    rows = [(t, 0, 0, 0, 0.1) for t in (1, 2, 6, 7, 9)]
+    assert _gridded(rows, [15] * 5, 0, 1).values[0, :2, 0].tolist() == [0.1, 0.1]
 
 
 @pytest.mark.parametrize(("n_days", "n_series"), [(1, 2000)])

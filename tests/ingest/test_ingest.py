@@ -223,9 +223,9 @@ def test_labels_of_the_source_are_kept_by_the_hour(plant: Plant) -> None:
 
 
 def test_sensors_are_judged_beside_the_machine(plant: Plant) -> None:
-    plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2'")
+    plant.run("UPDATE reading SET temp = NULL WHERE machine = 'm2' AND at >= '2024-05-01 10:00Z'")
     config = plant.config(channels={"temp": {"sensor_range": [None, 970]}, "load": {}}, step="5min")
-    plant.ingest("10:00", "11:00", config)
+    plant.ingest("09:00", "11:00", config)
     verdicts = plant.rows(
         "SELECT entity, channel, verdict FROM tsad.v_quality WHERE verdict = 'dead'"
     )

@@ -57,7 +57,7 @@ def test_who_is_not_suspect_gets_no_verdict(n_steps: int) -> None:
         np.stack(part)[:, :, None] for part in zip(*sensors, strict=True)
     )
     low, high, (median, spread) = np.array([0.0]), np.array([40.0]), usual_level(reference)
-    found = suspects(values, previous, low, high, median, spread)
+    found = suspects(values, previous, low, high, median, spread, np.ones(median.shape, bool))
     judged = np.array(
         [
             bool(

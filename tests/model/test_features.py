@@ -157,7 +157,17 @@ def test_a_channel_that_rarely_moves_keeps_a_scale_of_its_own() -> None:
 
 def test_a_channel_without_values_is_left_as_it_is_and_counts_for_nothing() -> None:
     values = np.array([[np.nan, 1.0], [np.nan, 3.0], [np.nan, np.nan]])
-    assert fit_scaler(values, "minmax") == Scaler((0.0, 1.0), (1.0, 2.0), 2)
+    assert fit_scaler(values, "minmax") == Scaler((0.0, 1.0), (1.0, 2.0), 2, not_fitted=(0,))
+
+
+@pytest.mark.parametrize(("n_before", "is_fitted"), [(0, True), (50, True), (51, False)])
+def test_a_channel_that_began_too_late_is_not_fitted(n_before: int, is_fitted: bool) -> None:
+    values = np.arange(200.0).reshape(100, 2)
+    values[:n_before, 1] = np.nan
+    scaler = fit_scaler(values, "robust", n_enough=80)
+    assert scaler.fitted.tolist() == [True, is_fitted]
+    assert np.isfinite(scaler.transform(values)[-1]).tolist() == [True, is_fitted]
+    assert Scaler.from_json(json.loads(json.dumps(scaler.to_json()))) == scaler
 
 
 def test_the_largest_reading_scales_to_a_finite_number() -> None:
@@ -196,6 +206,11 @@ def test_a_channel_that_an_entity_never_showed_has_no_say_in_the_pool() -> None:
     )
     assert pooled.center == (100.0,)
     assert pooled.scale == (5.0,)
+
+
+def test_a_channel_that_no_entity_has_is_not_fitted_in_the_pool() -> None:
+    own = [fit_scaler(np.array([[1.0, a, np.nan]]), "standard") for a in (2.0, np.nan)]
+    assert pooled_scaler(own, "standard").fitted.tolist() == [True, True, False]
 
 
 def test_a_pool_of_nothing_is_refused() -> None:

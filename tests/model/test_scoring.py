@@ -63,6 +63,38 @@ def test_only_wanted_steps_get_windows_counted_over_all_entities() -> None:
     assert entity_windows(SPEC, features, wanted).ends.tolist() == [6, 7]
 
 
+def test_the_share_of_live_channels_is_that_of_the_channels_that_an_entity_has() -> None:
+    spec = replace(SPEC, running_when=None, min_coverage=1.0)
+    values = np.full((2, 4, 2), 5.0)
+    values[:, :, 1] = NAN
+    lacking = replace(SCALERS[0], not_fitted=(1,))
+    features = entity_features(spec, [lacking, SCALERS[1]], values, 0)
+    found = entity_windows(spec, features, np.ones((2, 4), bool))
+    assert found.ends.tolist() == [2, 3]
+    assert found.fitted.tolist() == [[True, False]] * 2
+
+
+def test_readings_of_a_channel_that_is_not_fitted_change_nothing() -> None:
+    spec = replace(SPEC, running_when=None)
+    lacking, values = [replace(SCALERS[0], not_fitted=(1,))], np.full((1, 6, 2), 5.0)
+    without = values.copy()
+    without[:, :, 1] = NAN
+    for with_it, other in zip(
+        *(vars(entity_features(spec, lacking, part, 0)).values() for part in (values, without)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(with_it, other)
+
+
+def test_channels_count_from_the_step_on_from_which_an_entity_has_them() -> None:
+    spec = replace(SPEC, running_when=None, min_coverage=1.0)
+    values = np.full((1, 6, 2), 5.0)
+    values[:, :, 1] = NAN
+    features = entity_features(spec, SCALERS[:1], values, 0)
+    features = replace(features, fitted_from=np.array([[0, 4]]))
+    assert entity_windows(spec, features, np.ones((1, 6), bool)).ends.tolist() == [2, 3]
+
+
 def test_no_wanted_step_gives_no_window() -> None:
     features = entity_features(SPEC, SCALERS, np.full((2, 4, 2), 5.0), 0)
     assert len(entity_windows(SPEC, features, np.zeros((2, 4), bool)).ends) == 0
@@ -162,6 +194,16 @@ def test_with_tails_errors_are_surprises_and_the_highest_of_a_live_channel_count
     np.testing.assert_array_equal(parts[:2], TAILS.surprises(raw[:2], ["a", "b"]))
     assert errors.tolist() == [parts[0, 1], parts[1, 1], parts[2, 0]]
     assert parts[1, 1] < parts[0, 1]
+
+
+def test_units_grow_for_a_dead_channel_and_not_for_one_that_is_not_fitted() -> None:
+    spec = replace(SURPRISED, tails=replace(TAILS, growth=((1.0, 9.0), (9.0, 1.0))))
+    raw, live = np.array([[6, 1]], np.float32), np.array([[True, False]])
+    of = np.zeros(1, np.int64)
+    usual, dead = (combined_errors(one, ["a"], of, raw, live)[0] for one in (SURPRISED, spec))
+    lacking = combined_errors(spec, ["a"], of, raw, live, np.array([[True, False]]))[0]
+    assert dead < usual
+    assert lacking == usual
 
 
 def test_windows_together_have_the_errors_of_each_alone() -> None:

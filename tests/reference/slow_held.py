@@ -1,4 +1,7 @@
-"""The obvious way to hold values: look at each second, and at all that was said up to it."""
+"""The obvious way to hold values: look at each moment, and at all that was said up to it.
+
+Times are whole numbers, whatever they count.
+"""
 
 from __future__ import annotations
 
@@ -13,42 +16,42 @@ UNTIL_CHANGED = -1
 def slow_held(
     rows: Sequence[Row],
     steps: Sequence[int],
-    step_s: int,
+    step_length: int,
     aggregates: Sequence[str],
-    valid_s: Sequence[int],
-    silence_s: int,
+    valid: Sequence[int],
+    silence: int,
 ) -> dict[tuple[int, int, int], float]:
-    """Value by entity, step and channel; absent where nothing holds at any second of the step."""
+    """Value by entity, step and channel; absent where nothing holds at any moment of the step."""
     found = {}
     for entity in {row.entity for row in rows}:
         heard = {row.time_s for row in rows if row.entity == entity}
-        for channel, valid in enumerate(valid_s):
+        for channel, length in enumerate(valid):
             said: dict[int, list[Row]] = {}
             for row in rows:
                 if (row.entity, row.channel) == (entity, channel):
                     said.setdefault(row.time_s, []).append(row)
             words = {time_s: _winner(rivals) for time_s, rivals in said.items()}
             for step in steps:
-                seconds = range(step * step_s, (step + 1) * step_s)
-                held = [_at(s, words, heard, valid, silence_s) for s in seconds]
+                moments = range(step * step_length, (step + 1) * step_length)
+                held = [_at(at, words, heard, length, silence) for at in moments]
                 if any(value is not None for value in held):
-                    n_rows = sum(s in words and not math.isnan(words[s]) for s in seconds)
+                    n_rows = sum(at in words and not math.isnan(words[at]) for at in moments)
                     value = _aggregate(aggregates[channel], held, n_rows)
                     found[entity, step, channel] = value
     return found
 
 
 def _at(
-    second: int, words: dict[int, float], heard: set[int], valid_s: int, silence_s: int
+    moment: int, words: dict[int, float], heard: set[int], valid: int, silence: int
 ) -> float | None:
-    """What holds at a second; None where nothing was said that still does."""
-    last_s = max((time_s for time_s in words if time_s <= second), default=None)
-    if last_s is None:
+    """What holds at a moment; None where nothing was said that still does."""
+    last_at = max((time_s for time_s in words if time_s <= moment), default=None)
+    if last_at is None:
         return None
-    if valid_s == UNTIL_CHANGED:
-        heard_s = max(time_s for time_s in heard if time_s <= second)
-        return words[last_s] if second - heard_s < silence_s else None
-    return words[last_s] if second - last_s < valid_s else None
+    if valid == UNTIL_CHANGED:
+        heard_at = max(time_s for time_s in heard if time_s <= moment)
+        return words[last_at] if moment - heard_at < silence else None
+    return words[last_at] if moment - last_at < valid else None
 
 
 def _aggregate(how: str, held: Sequence[float | None], n_rows: int) -> float:

@@ -195,7 +195,7 @@ def exploration(**changes: Any) -> ExplorationContent:
         "channels": views,
         "correlations": correlations(values),
         "days": tuple(date(2026, 3, 2 + day) for day in range(10)),
-        "missing": missing_shares(values, steps // 288),
+        "missing": missing_shares(values[None], steps // 288, np.ones((1, values.shape[1]), bool)),
         "labels": (label,),
         "labelled_share": np.array([0.04] + [0.0] * 9),
         "n_anomalies": np.arange(10.0),

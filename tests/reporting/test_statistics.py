@@ -84,10 +84,13 @@ def test_one_spike_does_not_flatten_a_histogram_and_is_counted() -> None:
     assert histogram(np.full(3, 2.0)).counts.sum() == 3
 
 
-def test_missing_shares_are_by_channel_and_day_over_all_entities() -> None:
-    values = np.ones((2, 4, 2))
+def test_missing_shares_are_by_channel_and_day_over_the_entities_that_have_the_channel() -> None:
+    values = np.ones((2, 4, 3))
     values[0, :2, 0] = np.nan
     values[1, 0, 0] = np.nan
     values[:, 3, 1] = np.nan
-    found = missing_shares(values, np.array([0, 0, 1, 1]))
-    assert found.tolist() == [[0.75, 0.0], [0.0, 0.5]]
+    values[1, :, 1] = np.nan
+    values[:, :, 2] = np.nan
+    fitted = np.array([[True, True, False], [True, False, False]])
+    found = missing_shares(values, np.array([0, 0, 1, 1]), fitted)
+    assert found.tolist() == [[0.75, 0.0], [0.0, 0.5], [1.0, 1.0]]

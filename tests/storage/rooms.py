@@ -71,9 +71,10 @@ class Room:
         )
         with self.store.transaction():
             lock_hours(self.store, self.dataset_id, [hour_at])
-            return write_blocks(
+            written = write_blocks(
                 self.store, self.layout, [self.entity_ids[entity]], [hour_at], block
             )
+            return written.n_changed
 
     def read(self, start_at: datetime, end_at: datetime) -> NDArray[np.float64]:
         """Readings of the first entity, (n_steps, n_channels)."""

@@ -28,8 +28,9 @@ Loss = Literal["mse", "mae", "huber"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Stopped = Literal["epochs", "patience", "diverged"]
 Progress = Callable[[int, float, float], None]
-# Scalar loss of (outputs of the network, windows, labels), all tensors.
-Objective = Callable[[Any, Any, Any], Any]
+# Scalar loss of (outputs of the network, windows, labels, fitted inputs), all tensors; the last one
+# is None where all entities have all inputs.
+Objective = Callable[[Any, Any, Any, Any], Any]
 
 DETAILS_FILE, MODEL_FILE, WEIGHTS_FILE = "detector.json", "model.onnx", "weights.npz"
 LARGEST = 3.4028234663852886e38  # the largest float32
@@ -51,6 +52,8 @@ class TrainingSet:
     inputs : (n_steps, n_inputs), scaled and finite: what was NaN is 0.
     ends, validation_ends : (n_windows,), last steps of windows, each within one entity.
     labels : (n_steps,), known anomalies; only supervised detectors get windows that hold them.
+    fitted : (n_steps, n_inputs), the inputs that an entity has, the same in all steps of a window;
+        the others are 0 and no part of what is learned. None: all entities have all.
     """
 
     inputs: Floats32
@@ -59,6 +62,7 @@ class TrainingSet:
     n_channels: int
     width: int
     labels: Flags | None = None
+    fitted: Flags | None = None
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,9 @@ class Ensemble(Detector):
             check_time(started, plan.budget, len(training.ends), plan.budget.epochs)
         held_out = training.inputs, training.validation_ends
         errors = [member.detector.reconstruct(*held_out).channel_errors for member in self.members]
+        if training.fitted is not None:
+            known = training.fitted[training.validation_ends, : self.n_channels]
+            errors = [np.where(known, part, np.float32(np.nan)) for part in errors]
         self._tails = [fit_tails(part, gap_steps=self.width) for part in errors]
         early = [history.stopped for history in told if history.stopped != "epochs"]
         return TrainingHistory(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from tsad_tasks.ingest.across import gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.renamed import renamed_rows
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceRows
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceFault, SourceRows, SourceTable
 from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
 
+# Values beyond this, up or down, are read as NULL; the largest numbers have no sum.
+_LARGEST = 1e300
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
 _OF_SOME = ("channel", "unknown_label", "bad", "tag")
@@ -55,11 +57,14 @@ def accepted_rows(
     span_us: tuple[int, int],
     tally: Tally,
     until_us: int | None = None,
+    fitted: Container[tuple[str, str]] = (),
 ) -> AcceptedRows:
     """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
     The grid shows `entity_names` even without rows. Rows before it, which say what still holds in
-    it, are not counted. What holds does so until `until_us`, up to where `rows` were read.
+    it, are not counted. What holds does so until `until_us`, up to where `rows` were read. Of
+    channels that an entity has, by name in `fitted`, a column that its own table lacks is counted;
+    others it may do without.
     """
     start_us, end_us = span_us
     until_us = end_us if until_us is None else until_us
@@ -75,9 +80,13 @@ def accepted_rows(
         times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
         who = np.zeros(len(times_us), np.intp) if table.entity else None
         for fault in table.faults:
+            is_had = (table.entity, fault.channel) in fitted
+            if not is_had and may_lack(config, table, fault, rows.tables):
+                continue
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
-    kept = _scaled(_screened(_valued(_usable(rows, config, tally), config, tally), tally))
+    kept = _screened(_valued(_usable(rows, config, tally), config, tally), tally)
+    kept = _screened(_scaled(kept), tally)
     if kept.unknown_label is not None:
         words = ", ".join(map(repr, map(shortened, kept.label_words)))
         detail = f"neither yes nor no: {words}; read as NULL"
@@ -107,6 +116,16 @@ def accepted_rows(
     labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+
+
+def may_lack(
+    config: DatasetConfig, table: SourceTable, fault: SourceFault, tables: Sequence[SourceTable]
+) -> bool:
+    """Whether a table of one entity lacks the column of a channel that other tables have."""
+    if fault.issue != "missing_column" or table.entity is None or not fault.channel:
+        return False
+    position = config.channel_names.index(fault.channel)
+    return any(position in other.channels for other in tables)
 
 
 def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
@@ -200,11 +219,14 @@ def _is_among(values: NDArray[np.float64], codes: Sequence[object]) -> Mask:
 
 
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
-    """The rows with NaN for every mark, the marks counted."""
-    for issue, mark in (("not_finite", np.inf), ("not_numeric", -np.inf)):
-        _count_cells(rows, rows.values == mark, issue, tally)
-    marked = np.isinf(rows.values)
-    return replace(rows, values=np.where(marked, np.nan, rows.values)) if marked.any() else rows
+    """The rows with NaN for every mark and whatever is too large to add up, both counted."""
+    beyond = np.abs(rows.values) > _LARGEST
+    if not beyond.any():
+        return rows
+    is_mark = rows.values == -np.inf
+    for issue, cells in (("not_finite", beyond & ~is_mark), ("not_numeric", is_mark)):
+        _count_cells(rows, cells, issue, tally)
+    return replace(rows, values=np.where(beyond, np.nan, rows.values))
 
 
 def _count_cells(rows: SourceRows, cells: Mask, issue: str, tally: Tally) -> None:
@@ -223,4 +245,7 @@ def _scaled(rows: SourceRows) -> SourceRows:
         return rows
     scale, offset = (np.array([getattr(one, name) for one in rows.tags])[rows.tag]
                      for name in ("scale", "offset"))  # fmt: skip
-    return replace(rows, values=rows.values * scale + offset)
+    with np.errstate(over="ignore"):
+        values = rows.values * scale + offset
+    # Of what is beyond all numbers the sign says nothing: it is no mark.
+    return replace(rows, values=np.where(np.isinf(values), np.inf, values))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig, deprecations_of
-from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
@@ -52,21 +52,26 @@ def check_dataset(config: DatasetConfig, source_uri: str, *, now_at: datetime) -
     """
     try:
         with open_source(source_uri, config) as source:
-            found = [*_tables(source), *_readings(config, source, now_at)]
+            found = [*_tables(config, source), *_readings(config, source, now_at)]
     except TsadError as error:
         found = [Finding("error", str(error))]
     found += [Finding("warning", text) for text in deprecations_of(config)]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.level))
 
 
-def _tables(source: Source) -> Iterator[Finding]:
+def _tables(config: DatasetConfig, source: Source) -> Iterator[Finding]:
     n_readable, n_all = len(source.tables), len(source.tables) + len(source.faults)
     yield Finding("info", f"{n_readable} of {n_all} tables can be read.")
     for fault in source.faults[:_SAMPLE_TABLES]:
         yield Finding("error", f"{fault.table}: {fault.detail}")
-    said: list[Hint] = [
-        ("error", fault.detail, fault.table) for table in source.tables for fault in table.faults
-    ]
+    said: list[Hint] = []
+    for table in source.tables:
+        for fault in table.faults:
+            level: Level = "error"
+            if may_lack(config, table, fault, source.tables):
+                # A machine may do without a sensor; a name that is nearly right is a mistake.
+                level = "warning" if "Did you mean" in fault.detail else "info"
+            said.append((level, fault.detail, fault.table))
     for table in source.tables:
         if table.unused:
             columns = f"Columns that are not used: {', '.join(table.unused)}."

@@ -7,7 +7,7 @@ order of runs does not matter.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -37,8 +37,10 @@ from tsad_tasks.ingest.sources.base import (
     open_source,
 )
 from tsad_tasks.ingest.tally import Tally
+from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
-from tsad_tasks.storage.readings import read_raw_blocks, write_blocks
+from tsad_tasks.storage.fitted import EarlierValue, first_values
+from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
 
 Mask = NDArray[np.bool_]
@@ -47,6 +49,9 @@ Mask = NDArray[np.bool_]
 NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
+# So many hours of one entity are judged again at once, when a sensor was there earlier than known.
+_JUDGED_HOURS = 168
+_LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -258,7 +263,7 @@ class _Chunk:
         read = self._read(known)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
-        n_blocks, changed = self._merge(layout, entity_ids, read)
+        written, changed = self._merge(layout, entity_ids, read)
         rows = [
             self._ledger_row(i, hour, read, read_at)._replace(updated_until=updated.get(_us(hour)))
             for i, hour in enumerate(self.hours)
@@ -275,20 +280,24 @@ class _Chunk:
             judged = dependent_hours(changed_hours)
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
+            n_verdicts += self._judge_since(layout, written.earlier, judged)
         counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in self.tally.counts())
         issues = [queries.IngestIssue(*count) for count in counts]
         told = columns(issues, queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
+        found = Counter(self.tally.totals())
+        if began := sorted({one.entity_id for one in written.earlier}):
+            found["new_channel"] = store.execute(queries.REFRESH_NEW_CHANNELS, entity_ids=began)
         return IngestSummary(
             n_hours_read=len(self.hours),
             n_rows=int(read.n_rows.sum()),
             n_readings=int(read.n_readings.sum()),
-            n_blocks_changed=n_blocks,
+            n_blocks_changed=written.n_changed,
             n_entities=len(ids),
             n_verdicts=n_verdicts,
             lag_s=min((row.lag_s for row in rows if row.lag_s is not None), default=None),
-            issues=self.tally.totals(),
+            issues=dict(sorted((+found).items())),
             changed_hours=tuple(changed_hours),
         )
 
@@ -327,12 +336,21 @@ class _Chunk:
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         span_us = start_us, _us(self.hours[-1] + HOUR)
         until_us = _us(self.read_until)
-        read = accepted_rows(rows, config, shown, span_us, self.tally, until_us)
+        fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
+        read = accepted_rows(rows, config, shown, span_us, self.tally, until_us, fitted)
         for position, name in enumerate(read.entity_names):
             if name not in known:
                 first = int(read.gridded.present[position].any(axis=1).argmax())
                 self._count("new_entity", name, first, "not seen before")
         return read
+
+    def _fitted(self, known: dict[str, int]) -> set[tuple[str, str]]:
+        """Names of entities and of channels that they have, read in these hours or before."""
+        layout, names = self.ingest.layout, list(known)
+        first_s = first_values(self.ingest.store, list(known.values()), layout.channel_ids)
+        entity, channel = np.nonzero(first_s <= unix_s(self.hours[-1]))
+        pairs = zip(entity.tolist(), channel.tolist(), strict=True)
+        return {(names[i], layout.channel_names[k]) for i, k in pairs}
 
     def _count(self, issue: str, entity: str, step: int, detail: str) -> None:
         """Count one row at a step of the chunk."""
@@ -342,10 +360,10 @@ class _Chunk:
 
     def _merge(
         self, layout: datasets.Layout, entity_ids: list[int], read: AcceptedRows
-    ) -> tuple[int, Mask]:
-        """Blocks changed, and which (n_entities, n_hours): what the source says wins."""
+    ) -> tuple[WrittenBlocks, Mask]:
+        """What was written, and which blocks (n_entities, n_hours): what the source says wins."""
         if not entity_ids:
-            return 0, np.zeros((0, len(self.hours)), bool)
+            return WrittenBlocks(0, []), np.zeros((0, len(self.hours)), bool)
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
         positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
@@ -375,6 +393,31 @@ class _Chunk:
         hours = [self.hours[i] for i in at_hour.tolist()]
         written = merged.reshape(shape)[at_entity, at_hour]
         return write_blocks(store, layout, whose, hours, written), changed
+
+    def _judge_since(
+        self,
+        layout: datasets.Layout,
+        earlier: Sequence[EarlierValue],
+        judged: Sequence[datetime],
+    ) -> int:
+        """How many verdicts on hours that were read before, of sensors that are now known to have
+        been there by then: where nothing was read of them they are dead.
+        """
+        until = [one.known_at or _LATEST_AT for one in earlier]
+        if not until:
+            return 0
+        ledger = self.ingest.ledger([min(one.hour_at for one in earlier), max(until) - HOUR])
+        others = sorted(set(ledger) - set(judged))
+        hours_of: dict[int, set[datetime]] = defaultdict(set)
+        for one, end_at in zip(earlier, until, strict=True) if others else ():
+            hours_of[one.entity_id].update(hour for hour in others if one.hour_at < hour < end_at)
+        n_verdicts = 0
+        for entity_id, chosen in hours_of.items():
+            hours = sorted(chosen)
+            for part in batches(len(hours), _JUDGED_HOURS):
+                of_part = self.ingest.config, layout, [entity_id], hours[part]
+                n_verdicts += judge_hours(self.ingest.store, *of_part)
+        return n_verdicts
 
     def _ledger_row(
         self, i: int, hour: datetime, read: AcceptedRows, read_at: datetime

@@ -65,6 +65,7 @@ def quality_verdicts(
     reference_median: NDArray[np.float64] | None = None,
     reference_spread: NDArray[np.float64] | None = None,
     on_change: NDArray[np.bool_] | None = None,
+    fitted: NDArray[np.bool_] | None = None,
 ) -> list[SensorFinding]:
     """What is wrong with the sensors in one hour, by channel.
 
@@ -89,6 +90,8 @@ def quality_verdicts(
     on_change : (n_channels,)
         Channels that are told of when they change: a value that stays is neither constant nor
         stuck. None: there are none.
+    fitted : (n_channels,)
+        Which channels the entity has; None: all. What it does not have cannot be dead.
 
     >>> hour = np.column_stack([np.full(6, 80.6), np.arange(6.0)])
     >>> median, spread = np.array([27.0, 3.0]), np.array([0.5, 1.0])
@@ -112,7 +115,7 @@ def quality_verdicts(
             unchanging = [] if may_stay else _unchanging(channel)
             said = [*_range(channel), *unchanging, *_unit(channel)]
             found += [SensorFinding(index, *verdict) for verdict in said]
-        elif n_read >= MIN_VALUES:
+        elif n_read >= MIN_VALUES and (fitted is None or fitted[index]):
             detail = f"nothing read at {n_read} steps at which other channels were"
             found.append(SensorFinding(index, QualityVerdict.DEAD, n_read, detail))
     return found

@@ -82,7 +82,7 @@ class UnscaledEntity(NamedTuple):
 
 
 class LearnedScale(NamedTuple):
-    """Centre and scale of an entity's channels, NaN where a channel never showed a value."""
+    """Centre and scale of an entity's channels, NaN where it does not have a channel."""
 
     entity_id: int
     channel_ids: list[int]
@@ -116,6 +116,7 @@ SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", da
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
 DELETE_INGEST_ISSUES = Statement("ingest/delete_ingest_issues")
+REFRESH_NEW_CHANNELS = Statement("ingest/refresh_new_channels")
 INSERT_INGEST_ISSUES = Statement("ingest/insert_ingest_issues")
 DELETE_QUALITY = Statement("ingest/delete_quality")
 INSERT_QUALITY = Statement("ingest/insert_quality")

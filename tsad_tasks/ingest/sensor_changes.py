@@ -178,10 +178,10 @@ class _Learner:
             since = scaling, found.start_at, None
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
-        scaler, shown = fit_scaler(values, scaling), np.isfinite(values).any(axis=0)
+        scaler = fit_scaler(values, scaling, n_needed)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
-            np.where(shown, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
+            np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
         )
         terms = self._channel_ids, centers, scales, scaling
         return queries.LearnedScale(entity_id, *terms, found.start_at, usable_at, *hours, digest)

@@ -2,7 +2,8 @@
 
 What is usual for a sensor is taken from the same hour of the seven days before; what came just
 before, from the hour before. So a change in one hour may change the verdicts of the next hour and
-of the same hour of the next seven days.
+of the same hour of the next seven days. A channel is dead only from the hour of its first value on:
+before that the entity does not have it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
 from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
 from tsad_tasks.storage.datasets import Layout
+from tsad_tasks.storage.fitted import first_values
 from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
 
@@ -58,8 +60,10 @@ def judge_hours(
             values = read_raw_blocks(store, layout, ids, start_at, end_at).values
             for at_s, block in zip(run, np.split(values, len(run), axis=1), strict=True):
                 blocks[from_unix_s(at_s)] = block
+        first_s = first_values(store, ids, layout.channel_ids)
         for hour in hours:
-            verdicts += _hour_verdicts(config, layout, ids, hour, blocks)
+            fitted = first_s <= unix_s(hour)
+            verdicts += _hour_verdicts(config, layout, ids, hour, blocks, fitted)
     store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
     store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
@@ -71,8 +75,11 @@ def _hour_verdicts(
     entity_ids: Sequence[int],
     hour: datetime,
     blocks: dict[datetime, Float],
+    fitted: Mask,
 ) -> list[SensorVerdict]:
-    """Verdicts on one hour, of blocks by hour, each (n_entities, n_steps, n_channels)."""
+    """Verdicts on one hour, of blocks by hour, each (n_entities, n_steps, n_channels); `fitted`
+    (n_entities, n_channels) says which channels the entities have by then.
+    """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
     ranges = [channel.sensor_range for channel in config.source.channels.values()]
     low, high = np.array(ranges, np.float64).T
@@ -81,8 +88,10 @@ def _hour_verdicts(
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
     median, spread = usual_level(np.concatenate(reference, axis=1))
     verdicts = []
-    for i in np.flatnonzero(suspects(values, previous, low, high, median, spread)).tolist():
-        usual = {"reference_median": median[i], "reference_spread": spread[i]}
+    fitted = fitted[:, columns]
+    looked_at = suspects(values, previous, low, high, median, spread, fitted)
+    for i in np.flatnonzero(looked_at).tolist():
+        usual = {"reference_median": median[i], "reference_spread": spread[i], "fitted": fitted[i]}
         usual["on_change"] = on_change
         for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
             channel_id = layout.channel_ids[columns[found.channel_index]]
@@ -101,7 +110,13 @@ def reported_on_change(config: DatasetConfig) -> Mask:
 
 
 def suspects(
-    values: Float, previous: Float, low: Float, high: Float, median: Float, spread: Float
+    values: Float,
+    previous: Float,
+    low: Float,
+    high: Float,
+    median: Float,
+    spread: Float,
+    fitted: Mask,
 ) -> Mask:
     """Entities (n_entities,) that may have a verdict at all: a quick look before the thorough one.
 
@@ -109,10 +124,10 @@ def suspects(
     ----------
     values, previous : (n_entities, n_steps, n_channels)
     low, high : (n_channels,)
-    median, spread : (n_entities, n_channels)
+    median, spread, fitted : (n_entities, n_channels)
     """
     both = np.concatenate([previous, values], axis=1)
-    has_gaps = np.isnan(both).any(axis=1)
+    has_gaps = np.isnan(both).any(axis=1) & fitted
     at_range = ((values <= low) | (values >= high)).any(axis=1)
     n_equal = (np.diff(both, axis=1) == 0).sum(axis=1)
     is_still = (n_equal >= STUCK_STEPS - 1) | (n_equal == both.shape[1] - 1)

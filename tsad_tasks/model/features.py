@@ -50,14 +50,27 @@ def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Centre and scale of each channel of an entity, and from how many readings they were taken."""
+    """Centre and scale of each channel of an entity, and from how many readings they were taken.
+
+    `not_fitted` are positions of channels that the entity does not have; their terms mean nothing.
+    """
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
     n_readings: int
+    not_fitted: tuple[int, ...] = ()
+
+    @property
+    def fitted(self) -> Flags:
+        """Which channels (n_channels,) the entity has."""
+        fitted = np.ones(len(self.center), np.bool_)
+        fitted[[*self.not_fitted]] = False
+        return fitted
 
     def transform(self, values: Floats64) -> Floats32:
-        """(values − centre) / scale as float32, within what it can hold; NaN where not finite.
+        """(values − centre) / scale as float32, within what it can hold.
+
+        NaN where a value is not finite, and in channels that are not fitted.
 
         >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
         [2.0, nan]
@@ -65,7 +78,8 @@ class Scaler:
         with np.errstate(all="ignore"):
             scaled = (values - np.array(self.center)) / np.array(self.scale)
             scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
-        return np.where(np.isfinite(values), scaled, np.nan).astype(np.float32)
+        known = np.isfinite(values) & self.fitted if self.not_fitted else np.isfinite(values)
+        return np.where(known, scaled, np.nan).astype(np.float32)
 
     def inverse(self, scaled: Floats32) -> Floats64:
         """Values in the channels' units.
@@ -78,16 +92,17 @@ class Scaler:
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        return {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
+        terms = {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
+        return terms | ({"not_fitted": [*self.not_fitted]} if self.not_fitted else {})
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        return cls(center, scale, int(fields["n_readings"]))
+        return cls(center, scale, int(fields["n_readings"]), tuple(fields.get("not_fitted", ())))
 
 
-def fit_scaler(values: Floats64, kind: str) -> Scaler:
+def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     """Centre and scale of each channel.
 
     robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
@@ -95,8 +110,12 @@ def fit_scaler(values: Floats64, kind: str) -> Scaler:
     where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
     state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
     is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
-    without any value has centre 0 and scale 1. Values are (n_readings, n_channels), NaN where
-    nothing was read.
+    without any value is not fitted, nor is one that began too late.
+
+    Parameters
+    ----------
+    values : (n_readings, n_channels), NaN where nothing was read.
+    n_enough : of so many readings, or half of all, a channel has the first one at the latest.
 
     Raises
     ------
@@ -105,18 +124,29 @@ def fit_scaler(values: Floats64, kind: str) -> Scaler:
 
     >>> fit_scaler(np.array([[1.0], [2.0], [3.0], [4.0], [500.0]]), "minmax").scale
     (499.0,)
+    >>> late = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 9.0]])
+    >>> fit_scaler(late, "standard", n_enough=2).not_fitted
+    (1,)
     """
     if kind not in SCALINGS:
         raise BadInput(f"Expected a scaling of {', '.join(SCALINGS)}. Received: {kind}.")
     finite = np.isfinite(values)
+    # Readings from each channel's first value on.
+    is_read = finite.any(axis=1)
+    n_readings, has_begun = int(is_read.sum()), np.logical_or.accumulate(finite, axis=0)
+    n_since = np.count_nonzero(has_begun[is_read], axis=0)
+    is_fitted = n_since >= max(1.0, min(n_enough, n_readings / 2))
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
-    fitted = [_fit(column, kind) if column.size else (0.0, 1.0) for column in columns]
+    pairs = zip(columns, is_fitted.tolist(), strict=True)
+    fitted = [_fit(column, kind) if its else (0.0, 1.0) for column, its in pairs]
     centers, scales = [center for center, _ in fitted], []
     for center, scale in fitted:
         # What is nothing but rounding noise around the centre is no scale.
         is_scale = math.isfinite(scale) and scale > 1e-9 * abs(center)
         scales.append(float(scale) if is_scale else 1.0)
-    return Scaler(tuple(centers), tuple(scales), int(finite.any(axis=1).sum()))
+    return Scaler(
+        tuple(centers), tuple(scales), n_readings, tuple(np.flatnonzero(~is_fitted).tolist())
+    )
 
 
 def _fit(column: Floats64, kind: str) -> tuple[float, float]:
@@ -137,7 +167,8 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
 
     minmax covers the ranges of all. The others take the median centre; the scale holds the median
     scale and the spread between the centres, so that a new entity at an unusual but plausible level
-    does not look strange. A channel that an entity never showed (centre 0, scale 1) has no say.
+    does not look strange. A channel that an entity does not have (centre 0, scale 1) has no say;
+    one that none of them has is not fitted.
 
     Raises
     ------
@@ -155,7 +186,9 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     )
     pooled = [_pool(*channel, kind) for channel in zip(centers, scales, strict=True)]
     n_readings = sum(one.n_readings for one in scalers)
-    return Scaler(tuple(c for c, _ in pooled), tuple(s for _, s in pooled), n_readings)
+    nobody = set.intersection(*(set(one.not_fitted) for one in scalers))
+    terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
+    return Scaler(*terms, n_readings, tuple(sorted(nobody)))
 
 
 def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]:

@@ -31,6 +31,8 @@ from tsad_tasks.model.thresholds import (
 # Entities are computed together, as many as keep each temporary array in the caches and a long
 # range in memory.
 _CELLS = 1 << 18
+# The step from which a channel counts that the entity does not have.
+NEVER = np.iinfo(np.int64).max
 
 
 Marks: TypeAlias = "Flags | bool"
@@ -47,12 +49,30 @@ class InputSet:
     running : int8 (n_entities, n_steps), 0 or the reason why the step is not scored.
     context_ok : bool (n_entities, n_steps), whether derived columns are known where their channel
         is.
+    fitted_from : int64 (n_entities, n_channels), the step from which on the entity has the channel;
+        `NEVER` where it is not fitted.
     """
 
     inputs: Floats32
     present: Flags
     running: NDArray[np.int8]
     context_ok: Flags
+    fitted_from: Ints
+
+    def fitted(self, entity: Ints, step: Ints) -> Flags:
+        """Which channels (n, n_channels) entities have at steps, (n,) each."""
+        return np.asarray(self.fitted_from[entity] <= step[:, None], np.bool_)
+
+    @property
+    def n_fitted(self) -> Ints:
+        """How many channels entities have, (n_entities, n_steps), or (n_entities, 1) where that
+        does not change.
+        """
+        always, n_steps = self.fitted_from <= 0, self.inputs.shape[1]
+        if (always | (self.fitted_from >= n_steps)).all():
+            return np.asarray(np.count_nonzero(always, axis=1)[:, None])
+        steps = np.arange(n_steps)[:, None]
+        return np.asarray(np.count_nonzero(self.fitted_from[:, None, :] <= steps, axis=2))
 
 
 def entity_features(
@@ -75,7 +95,8 @@ def entity_features(
     by_channel = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
     unknown = ~by_channel & present[..., None, :]
     context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
-    return InputSet(np.nan_to_num(inputs, nan=0.0), present, running, context_ok)
+    fitted_from = np.array([np.where(scaler.fitted, 0, NEVER) for scaler in scalers], np.int64)
+    return InputSet(np.nan_to_num(inputs, nan=0.0), present, running, context_ok, fitted_from)
 
 
 # Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
@@ -100,11 +121,13 @@ class Windows:
     ends : int64 (n_windows,)
     live : bool (n_windows, n_channels)
     reasons : int16 (n_entities, n_steps)
+    fitted : bool (n_windows, n_channels), which channels the entity has.
     """
 
     ends: Ints
     live: Flags
     reasons: NDArray[np.int16]
+    fitted: Flags
 
 
 def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Windows:
@@ -112,7 +135,7 @@ def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Wind
     n_steps, n_channels = features.present.shape[1:]
     reasons = np.zeros(wanted.shape, np.int16)
     ends, lives = [np.zeros(0, np.int64)], [np.zeros((0, n_channels), bool)]
-    entities = np.flatnonzero(wanted.any(axis=1))
+    entities, n_fitted = np.flatnonzero(wanted.any(axis=1)), features.n_fitted
     for part in windows.batches(len(entities), _n_together(n_steps * n_channels)):
         chosen = entities[part]
         live, reasons[chosen] = windows.window_reasons(
@@ -121,11 +144,14 @@ def entity_windows(spec: FeatureSpec, features: InputSet, wanted: Flags) -> Wind
             features.context_ok[chosen],
             width=spec.width,
             min_coverage=spec.min_coverage,
+            n_fitted=n_fitted[chosen],
         )
         entity, step = np.nonzero(wanted[chosen] & (reasons[chosen] == windows.SCORED))
         ends.append(chosen[entity] * n_steps + step)
         lives.append(live[entity, step])
-    return Windows(np.concatenate(ends), np.concatenate(lives), reasons)
+    joined = np.concatenate(ends)
+    fitted = features.fitted(joined // max(n_steps, 1), joined % max(n_steps, 1))
+    return Windows(joined, np.concatenate(lives), reasons, fitted)
 
 
 def _n_together(n_cells: int) -> int:
@@ -134,18 +160,26 @@ def _n_together(n_cells: int) -> int:
 
 
 def combined_errors(
-    spec: ModelSpec, entities: Sequence[str], entity_of: Ints, channel_errors: Floats32, live: Flags
+    spec: ModelSpec,
+    entities: Sequence[str],
+    entity_of: Ints,
+    channel_errors: Floats32,
+    live: Flags,
+    fitted: Flags | None = None,
 ) -> tuple[Floats32, Floats32]:
     """Errors of windows (n,) and channels (n, n_channels) on the model's scale; NaN: unknown.
 
     Without tails that is the detector's own scale, with them it is surprise in nats. `entity_of`
-    (n,) says of which of the entities a window is, `live` which of its channels count.
+    (n,) says of which of the entities a window is, `live` which of its channels count, `fitted`
+    which channels its entity has (None: all): only those can be dead.
     """
     found = channel_errors
     if spec.tails is not None:
         units = np.array([spec.tails.unit(name) for name in entities], np.float64)
         units = units.reshape(len(entities), -1)
-        found = spec.tails.surprises_in(channel_errors, units[entity_of] * spec.tails.grown(live))
+        not_dead = live if fitted is None else live | ~fitted
+        grown = spec.tails.grown(not_dead)
+        found = spec.tails.surprises_in(channel_errors, units[entity_of] * grown)
     if spec.combine == "mean":
         errors = windows.window_errors(found, live)
     else:

@@ -207,20 +207,28 @@ def unit_growth(
 ) -> tuple[tuple[float, ...], ...]:
     """`ChannelTails.growth`, from errors of windows with all channels, and with each one dead.
 
-    Errors and units are (n, n_channels).
+    Errors and units are (n, n_channels); NaN in channels that an entity does not have, and in all
+    channels where it does not have the dead one.
 
     >>> usual = np.ones((9, 2), np.float32)
     >>> unit_growth(usual, [3 * usual, 3 * usual], np.ones((9, 2)))
     ((1.0, 3.0), (3.0, 1.0))
     """
-    high = np.maximum(np.nanquantile(usual / units, GROWTH_QUANTILE, axis=0), SMALLEST_UNIT)
-    ratios = [
-        np.nanquantile(errors / units, GROWTH_QUANTILE, axis=0) / high for errors in with_dead
-    ]
-    grown = [[_rounded(max(ratio, 1.0)) for ratio in row.tolist()] for row in ratios]
+    high = np.maximum(_high_ratios(usual / units), SMALLEST_UNIT)
+    ratios = [_high_ratios(errors / units) / high for errors in with_dead]
+    # Unknown where no entity has both channels.
+    grown = [[_rounded(max(ratio, 1.0)) for ratio in np.nan_to_num(row).tolist()] for row in ratios]
     for channel, row in enumerate(grown):
         row[channel] = 1.0
     return tuple(tuple(row) for row in grown)
+
+
+def _high_ratios(ratios: Floats64) -> Floats64:
+    """The 99th percentile of each column's known values; NaN where there are none."""
+    known = np.isfinite(ratios).any(axis=0)
+    found = np.full(ratios.shape[1], np.nan)
+    found[known] = np.nanquantile(ratios[:, known], GROWTH_QUANTILE, axis=0)
+    return found
 
 
 def _high_error(column: Floats32) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -20,22 +19,29 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 def window_reasons(
-    present: Flags, running: NDArray[np.int8], context_ok: Flags, *, width: int, min_coverage: float
+    present: Flags,
+    running: NDArray[np.int8],
+    context_ok: Flags,
+    *,
+    width: int,
+    min_coverage: float,
+    n_fitted: Ints | None = None,
 ) -> tuple[Flags, NDArray[np.int16]]:
     """Which channels are live in the window that ends at each step, and why it is not scored.
 
     A channel is live when all its values are there. A window counts when the machine ran and the
-    context was known at each of its steps, and the share of live channels is at least
-    `min_coverage` (and not 0). Of several reasons the first holds: 3 off and 4 startup (of the last
-    step), 1 missing (nothing was read at it), 5 running_unknown (at it), 8 before_history, 2
-    incomplete_window. Live is (..., n_steps, n_channels); reasons are (..., n_steps), 0 where a
-    window can be scored. History: `width - 1` steps.
+    context was known at each of its steps, and the share of live channels among those that the
+    entity has is at least `min_coverage` (and not 0). Of several reasons the first holds: 3 off and
+    4 startup (of the last step), 1 missing (nothing was read at it), 5 running_unknown (at it), 8
+    before_history, 2 incomplete_window. Live is (..., n_steps, n_channels); reasons are
+    (..., n_steps), 0 where a window can be scored. History: `width - 1` steps.
 
     Parameters
     ----------
     present : (..., n_steps, n_channels), whether there is a value, after holding.
     running : (..., n_steps), 0 where the machine runs, else the reason (`features.running_state`).
     context_ok : (..., n_steps), whether all inputs that are no channels are known.
+    n_fitted : (..., n_steps) or broadcast to it, how many channels the entity has; None: all.
 
     >>> present = np.array([[True], [True], [False], [True], [True]])
     >>> on, ok = np.zeros(5, np.int8), np.ones(5, bool)
@@ -50,7 +56,8 @@ def window_reasons(
         raise BadInput(f"{expected} Received: {received}.")
     live = _all_of_last(present, width)
     usable = _all_of_last(((running == 0) & context_ok)[..., None], width)[..., 0]
-    n_needed = max(1, math.ceil(min_coverage * present.shape[-1] - 1e-9))
+    counted = np.array(present.shape[-1]) if n_fitted is None else n_fitted
+    n_needed = np.maximum(1, np.ceil(min_coverage * counted - 1e-9))
     scored = usable & (np.count_nonzero(live, axis=-1) >= n_needed)
     before = np.broadcast_to(np.arange(present.shape[-2]) < width - 1, scored.shape)
     reasons = np.select(

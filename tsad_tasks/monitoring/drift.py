@@ -91,7 +91,7 @@ class _Week:
     week_at: datetime
 
     def of_readings(self, champion: Champion, entity_id: int) -> Iterator[DriftRow]:
-        """A row for each channel."""
+        """A row for each channel that the entity has."""
         trained_until = hour_floor(champion.train_end_at)
         trained_from = trained_until - timedelta(seconds=self.config.training.range_s)
         seen_from = max(self.week_at, hour_floor(champion.valid_from))
@@ -103,7 +103,8 @@ class _Week:
         for position, (key, name) in enumerate(names):
             if name in self.config.channel_names:
                 parts = reference[:, position], seen[:, position]
-                yield self._row(champion.model_id, entity_id, key, *parts)
+                if any(np.isfinite(part).any() for part in parts):
+                    yield self._row(champion.model_id, entity_id, key, *parts)
 
     def of_scores(self, champion: Champion, entity_id: int) -> DriftRow:
         """A model that has no whole week before this one has no reference yet."""

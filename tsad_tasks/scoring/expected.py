@@ -61,7 +61,8 @@ def expected_readings(
     scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
     scaled[index.ends] = np.where(index.live, found.expected, np.nan)
     of_it = np.zeros(len(index.ends), np.int64)
-    of_channels = combined_errors(spec, [entity], of_it, found.channel_errors, index.live)[1]
+    seen = found.channel_errors, index.live, index.fitted
+    of_channels = combined_errors(spec, [entity], of_it, *seen)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
     actual = held(values, spec.features.hold_steps)

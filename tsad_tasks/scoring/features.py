@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -17,6 +17,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.fitted import with_fitted
 from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.scoring.reach import anchor_at, window_reach
@@ -128,7 +129,8 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
         errors_at = max(errors_at, hours_later(job.first_at, -back_hours))
     # Digests first: readings that change before they are read themselves then do not fit them.
     reach = window_reach(job.champion, spec)
-    current = job.salted(reach.of_blocks(store, job.entity_ids, errors_at, job.end_at), errors_at)
+    span = errors_at, job.end_at
+    current = job.salted(reach.of_blocks(store, job.entity_ids, *span, job.fitted), errors_at)
     wanted = _wanted(store, job, errors_at, current)
     first_hour, folds = int(np.argmax(wanted.any(axis=0))), None
     if job.champion.folds:
@@ -140,10 +142,13 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
     features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
+    fitted_from = np.maximum(features.fitted_from, job.fitted_from(spec.features, values_at))
+    features = replace(features, fitted_from=fitted_from)
     seen = current
     if folds is None:
         # Of what was read just now, in case it has changed since.
-        found = reach.digests(blocks.checksums, values_at)[:, reach.hours :]
+        checksums = with_fitted(blocks.checksums, job.fitted, unix_s(values_at))
+        found = reach.digests(checksums, values_at)[:, reach.hours :]
         seen = np.zeros(wanted.shape, np.int64)
         seen[:, wanted.shape[1] - found.shape[1] :] = found
         seen = job.salted(seen, errors_at)

@@ -34,12 +34,13 @@ class OwnScale:
         return np.uint64(int.from_bytes(blake2b(content, digest_size=8).digest(), "little"))
 
     def scaler(self, spec: ModelSpec) -> Scaler:
-        """The scaler for a model; the pooled one's terms stay where nothing was learned."""
-        pooled = zip(spec.pooled_scaler.center, spec.pooled_scaler.scale, strict=True)
-        terms = dict(zip(spec.features.channels, pooled, strict=True))
-        terms |= {name: (c, s) for name, c, s in self.terms if name in terms}
-        centers, scales = zip(*terms.values(), strict=True)
-        return Scaler(centers, scales, 0)
+        """The scaler for a model; a channel of which nothing was learned is not fitted."""
+        learned, names = {name: (c, s) for name, c, s in self.terms}, spec.features.channels
+        centers, scales = zip(*(learned.get(name, (0.0, 1.0)) for name in names), strict=True)
+        not_fitted = (i for i, name in enumerate(names) if name not in learned)
+        # What the model knows of no entity, it cannot judge.
+        unknown = spec.pooled_scaler.not_fitted
+        return Scaler(centers, scales, 0, tuple(sorted({*not_fitted, *unknown})))
 
 
 def later_scales(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s,
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_INGEST_HOURS
 from tsad_tasks.model.features import Scaler
-from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring import queries
+from tsad_tasks.scoring.fitted import FittedSince, fitted_since
 from tsad_tasks.scoring.own_scales import OwnScale, later_scales
 from tsad_tasks.scoring.queries import Champion, champions_in
 from tsad_tasks.scoring.reach import anchor_at, score_reach
@@ -46,6 +47,7 @@ class Job:
     targets : bool (n_entities, n_hours), which of them are written.
     n_pending : int (n_hours,), steps at the end of the hour that were not read yet.
     scales : by entity, where it was learned after the champion; None: the champion's.
+    fitted : by entity, its channels where the champion has no scale for it; None: the champion's.
     is_later : whether the job scores with these, in hours from which on they are usable; else it
         scores the hours before with the champion's.
     """
@@ -58,6 +60,7 @@ class Job:
     targets: NDArray[np.bool_]
     n_pending: NDArray[np.int64]
     scales: tuple[OwnScale | None, ...]
+    fitted: tuple[FittedSince | None, ...]
     is_later: bool = False
 
     @property
@@ -81,6 +84,16 @@ class Job:
             scale.scaler(spec) if scale and self.is_later else spec.scaler(name)
             for (name, _), scale in pairs
         ]
+
+    def fitted_from(self, spec: FeatureSpec, from_at: datetime) -> NDArray[np.int64]:
+        """int64 (n_entities, n_channels), since which step an entity without a scale has a channel;
+        0 where that does not matter.
+        """
+        found = np.zeros((len(self.entities), len(spec.channels)), np.int64)
+        for position, since in enumerate(self.fitted):
+            if since is not None and not self.is_later:
+                found[position] = since.first_steps(spec, unix_s(from_at))
+        return found
 
     def provisional(self, spec: ModelSpec) -> NDArray[np.bool_]:
         """bool (n_entities,), whether the job scores an entity with the pooled scale."""
@@ -118,8 +131,11 @@ def split_by_scale(job: Job) -> list[Job]:
     later = np.flatnonzero(own.any(axis=1)).tolist()
     if not later:
         return [job]
-    entities, scales = tuple(job.entities[i] for i in later), tuple(job.scales[i] for i in later)
-    with_own = replace(job, entities=entities, scales=scales, targets=own[later], is_later=True)
+    of_later: dict[str, Any] = {
+        name: tuple(getattr(job, name)[i] for i in later)
+        for name in ("entities", "scales", "fitted")
+    }
+    with_own = replace(job, **of_later, targets=own[later], is_later=True)
     others = job.targets & ~own
     return [replace(job, targets=others), with_own] if others.any() else [with_own]
 
@@ -287,7 +303,8 @@ class _Span:
         of_model = champion.model_id, ids
         scored, stored = read_digests(self._store, READ_SCORE_DIGESTS, *of_model, *ends)
         scales = later_scales(self._store, *of_model)
-        digests = reach.of_blocks(self._store, ids, *ends)
+        fitted = fitted_since(self._store, *of_model)
+        digests = reach.of_blocks(self._store, ids, *ends, fitted)
         found = _salted(digests, scales, unix_s(self._from_at))
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
@@ -306,7 +323,8 @@ class _Span:
         first, last = int(touched[0]), int(touched[-1]) + 1
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
         of_hours = targets[:, first:last], self._pending[first:last]
-        return Job(champion, self._lineage, *bounds, entities, *of_hours, scales), n_current
+        known = scales, fitted
+        return Job(champion, self._lineage, *bounds, entities, *of_hours, *known), n_current
 
 
 def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:

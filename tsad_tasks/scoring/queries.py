@@ -27,6 +27,15 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class FittedRow:
+    """Since which hour an entity has a channel; None: it has not."""
+
+    entity_id: int
+    name: str
+    first_hour_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Flag:
     """A flagged reading."""
 
@@ -100,6 +109,7 @@ class LaterScale:
 
 
 SELECT_LATER_SCALES = Query("scoring/select_later_scales", LaterScale)
+SELECT_FITTED_SINCE = Query("scoring/select_fitted_since", FittedRow)
 SELECT_LEARNING_ENTITIES = Query("scoring/select_learning_entities", int)
 SELECT_CHAMPIONS = Query("scoring/select_champions", Champion)
 SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(

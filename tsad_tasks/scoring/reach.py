@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.digest import digests
 from tsad_tasks.base.interval import hour_ceil, hours_later, unix_s
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.fitted import FittedSince, with_fitted
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.store import Store
@@ -45,11 +46,17 @@ class Reach:
         return digests(since, hours, len(hours))
 
     def of_blocks(
-        self, store: Store, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+        self,
+        store: Store,
+        entity_ids: Sequence[int],
+        start_at: datetime,
+        end_at: datetime,
+        fitted: Sequence[FittedSince | None],
     ) -> NDArray[np.int64]:
         """Digests (n_entities, n_hours) of all that the hours of [start_at, end_at) depend on."""
         from_at = self.first(start_at)
-        found = self.digests(read_checksums(store, entity_ids, from_at, end_at), from_at)
+        checksums = read_checksums(store, entity_ids, from_at, end_at)
+        found = self.digests(with_fitted(checksums, fitted, unix_s(from_at)), from_at)
         return found[:, (unix_s(start_at) - unix_s(from_at)) // 3600 :]
 
 

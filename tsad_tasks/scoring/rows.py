@@ -113,10 +113,12 @@ class JobRows:
         digests[:, -n_hours:] = with_pending(latest, self.job.n_pending)
         status, n_needed, n_seen = self._status(entity, hour)
         reasons = self._by_hour(self.reasons)[entity, hour]
-        # The share of channels that were live in the steps that needed a score.
+        # The share of the entity's channels that were live in the steps that needed a score.
         live = np.isfinite(self._by_hour(self.channel_errors)[entity, hour])
         live &= (reasons == SCORED)[..., None]
         n_live = np.count_nonzero(live, axis=(1, 2))
+        first_step = hour * self.per_hour - self.offset
+        n_fitted = np.count_nonzero(self.shard.features.fitted(entity, first_step), axis=1)
         return ScoreRows(
             model_id=self.job.champion.model_id,
             entity_ids=self.entity_ids[entity],
@@ -129,7 +131,7 @@ class JobRows:
             has_flags=np.logical_or.reduce(self._by_hour(self.flags)[entity, hour], axis=1),
             memo=~self.targets[entity, hour],
             status=status.tolist(),
-            coverage=np.asarray(n_live / np.maximum(n_needed * live.shape[2], 1), np.float32),
+            coverage=np.asarray(n_live / np.maximum(n_needed * n_fitted, 1), np.float32),
             n_needed=n_needed,
             n_seen=n_seen,
             window_digests=self.memo.window_digests[entity, hour],

@@ -12,7 +12,7 @@ import numpy as np
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BundleError, Unavailable
-from tsad_tasks.base.interval import Interval, hours_later
+from tsad_tasks.base.interval import Interval, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import at_ends, channel_weights
@@ -21,6 +21,7 @@ from tsad_tasks.model.scoring import Windows, combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import check_canary
 from tsad_tasks.scoring.features import load_model, mark_failed, planned_shards
+from tsad_tasks.scoring.fitted import fitted_since, with_fitted
 from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.scoring.plan import SHADOW_SUFFIX, Job, read_ledger
@@ -177,7 +178,8 @@ def computed_errors(
     errors = np.full(n_entities * n_steps, np.nan, np.float32)
     channel_errors, expected = np.full((2, len(errors), n_channels), np.nan, np.float32)
     names = [name for name, _ in shard.job.entities]
-    made = combined_errors(spec, names, windows.ends // n_steps, found.channel_errors, windows.live)
+    seen = found.channel_errors, windows.live, windows.fitted
+    made = combined_errors(spec, names, windows.ends // n_steps, *seen)
     errors[windows.ends], channel_errors[windows.ends] = made[0], made[1] * channel_weights(found)
     expected[windows.ends] = found.expected
     shape = n_entities, n_steps
@@ -243,13 +245,15 @@ def _is_champion(store: Store, dataset: DatasetRow, job: Job) -> bool:
 def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo | None:
     """What is stored of the look-back; None when any of it, or of what was seen, has changed."""
     job, champion, n_steps = shard.job, shard.job.champion, 3600 // spec.features.step_s
-    if later_scales(store, champion.model_id, job.entity_ids) != job.scales:
+    of_model = champion.model_id, job.entity_ids
+    if (later_scales(store, *of_model), fitted_since(store, *of_model)) != (job.scales, job.fitted):
         return None
     of = champion.model_id, job.entity_ids, shard.errors_at, job.end_at
     memo = read_score_memo(store, *of, n_steps)
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(job.first_at))
     checksums = read_checksums(store, job.entity_ids, from_at, job.end_at)
+    checksums = with_fitted(checksums, job.fitted, unix_s(from_at))
     # Those of scores hold for the job's own hours.
     found = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
     now, score_digests = (job.salted(part, shard.errors_at) for part in found)

@@ -32,7 +32,8 @@ class SeriesErrors:
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
         of_it = np.zeros(len(self.live), np.int64)
-        return scoring.combined_errors(spec, [entity], of_it, self.channel_errors, self.live)[0]
+        seen = self.channel_errors, self.live, spec.scaler(entity).fitted
+        return scoring.combined_errors(spec, [entity], of_it, *seen)[0]
 
 
 def series_windows(

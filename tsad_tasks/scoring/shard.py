@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.places import Folder
 from tsad_tasks.model.scoring import InputSet
+from tsad_tasks.scoring.fitted import FittedSince
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.plan import Job
 from tsad_tasks.scoring.queries import Champion
@@ -60,6 +61,7 @@ class ShardFacts:
     end_at: datetime
     entities: tuple[tuple[str, int], ...]
     scales: tuple[OwnScale | None, ...]
+    fitted: tuple[FittedSince | None, ...]
     is_later: bool
 
 
@@ -90,7 +92,13 @@ class FeatureShard:
     features: InputSet
     folds: FoldStarts | None = None
 
-    _ARRAYS: ClassVar[tuple[str, ...]] = ("inputs", "present", "running", "context_ok")
+    _ARRAYS: ClassVar[tuple[str, ...]] = (
+        "inputs",
+        "present",
+        "running",
+        "context_ok",
+        "fitted_from",
+    )
 
     def save(self, path: Folder) -> None:
         arrays = {"values": self.values, "wanted": self.wanted, "digests": self.digests}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from tsad_tasks.base.interval import unix_s
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.blocks import ensure_partitions, n_hours, read_hours
-from tsad_tasks.storage.datasets import Layout, select_layouts
+from tsad_tasks.storage.datasets import Layout, lock_dataset, select_layouts
+from tsad_tasks.storage.fitted import EarlierValue, note_first_values
 from tsad_tasks.storage.store import Incoming, Query, Statement, Store
 
 
@@ -167,18 +169,29 @@ def _salted(
     return checksums
 
 
+class WrittenBlocks(NamedTuple):
+    """How many rows changed, and the channels that are now known to be fitted since earlier."""
+
+    n_changed: int
+    earlier: list[EarlierValue]
+
+
 def write_blocks(
     store: Store,
     layout: Layout,
     entity_ids: Sequence[int],
     hours: Sequence[datetime],
     values: NDArray[np.float64],
-) -> int:
-    """Rows changed by a block per (entity, hour); values (n, steps, channels). Needs the locks."""
+) -> WrittenBlocks:
+    """A block per (entity, hour); values (n, steps, channels). Needs the locks of the hours."""
     if not len(entity_ids):
-        return 0
+        return WrittenBlocks(0, [])
     hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
     ensure_partitions(store, "reading_block", hours_s)
+    # What is said of an hour depends on the first values of all: from here on one at a time.
+    dataset_id = store.one(SELECT_LAYOUT_DATASET, layout_id=layout.layout_id)
+    lock_dataset(store, dataset_id, "fitted")
+    earlier = note_first_values(store, layout, entity_ids, hours_s, values)
     columns = [
         binary.number(entity_ids, "i4"),
         binary.timestamptz(hours_s),
@@ -187,4 +200,4 @@ def write_blocks(
         binary.array(values, "f8"),
     ]
     store.copy_in(INCOMING_READING, columns)
-    return store.execute(UPSERT_READING_BLOCKS)
+    return WrittenBlocks(store.execute(UPSERT_READING_BLOCKS), earlier)

@@ -35,11 +35,12 @@ def canary_of(spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut]) 
     at = _last_run(clean.judged) if clean is not None and clean.judged.any() else None
     if clean is None or at is None:
         return None
-    entity, start_s, scale = clean.entity, clean.start_s, spec.scaler(clean.entity).scale
+    entity, start_s, scaler = clean.entity, clean.start_s, spec.scaler(clean.entity)
+    known = np.flatnonzero(np.isfinite(clean.values[at]) & scaler.fitted).tolist()
     errors, raised = errors_and_flags(spec, detector, entity, clean.values, start_s)
     for size in FAULT_SIZES:
-        for channel in np.flatnonzero(np.isfinite(clean.values[at])).tolist():
-            offset = float(size * scale[channel])
+        for channel in known:
+            offset = float(size * scaler.scale[channel])
             canary = Canary(entity, clean.values, start_s, errors, at, channel, offset, size)
             _, flags = errors_and_flags(spec, detector, entity, canary.faulty, start_s)
             if (flags & ~raised)[canary.fault].any():

@@ -56,7 +56,11 @@ def fit_detector(
     detector = build_detector(settings.name, **sizes, params=settings.params)
     windows = prepared.inputs, prepared.ends, prepared.validation_ends
     labels = prepared.labels if detector.supervised else None
-    training = TrainingSet(*windows, n_channels, width, labels)
+    fitted = None if prepared.fitted is None else prepared.fitted @ spec.channel_inputs
+    if fitted is not None:
+        # The clock goes with no channel, and everybody has it.
+        fitted |= ~spec.channel_inputs.any(axis=0)
+    training = TrainingSet(*windows, n_channels, width, labels, fitted)
     limits = {"epochs", "patience", "batch_size", "learning_rate", "loss", "timeout_s"}
     budget = Budget(**config.training.model_dump(include=limits))
     return detector, detector.fit(
@@ -145,7 +149,10 @@ def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> M
     shape, n_channels = found.known.shape[:2], found.known.shape[2]
     running, context_ok = np.zeros(shape, np.int8), np.ones(shape, bool)
     share = spec.features.min_coverage
-    live, reasons = window_reasons(found.known, running, context_ok, width=1, min_coverage=share)
+    n_fitted = np.array([np.count_nonzero(spec.scaler(name).fitted) for name in entities])
+    live, reasons = window_reasons(
+        found.known, running, context_ok, width=1, min_coverage=share, n_fitted=n_fitted[:, None]
+    )
     of_entity = np.repeat(np.arange(shape[0]), shape[1])
     parts = (found.channel_errors.reshape(-1, n_channels), live.reshape(-1, n_channels))
     combined = combined_errors(spec, entities, of_entity, *parts)[0].reshape(shape)

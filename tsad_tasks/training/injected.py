@@ -17,7 +17,7 @@ from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
-from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut, on_same_steps
@@ -217,7 +217,8 @@ class JudgedSeries:
             read = self._reconstructed(self._features, self.index.ends)
             found = on_steps(spec.features, self._features, self.index, read)
         of_it = np.zeros(len(found.live), np.int64)
-        made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live)
+        fitted = spec.scaler(part.entity).fitted
+        made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live, fitted)
         self._errors, self._by_channel = made
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)
@@ -279,8 +280,9 @@ class JudgedSeries:
         if not is_new.any():
             return errors
         found = self._reconstructed(features, index.ends[is_new])
-        of_it, live = np.zeros(int(is_new.sum()), np.int64), index.live[is_new]
-        made, _ = combined_errors(self.spec, [self.part.entity], of_it, found.channel_errors, live)
+        of_it = np.zeros(int(is_new.sum()), np.int64)
+        seen = found.channel_errors, index.live[is_new], index.fitted[is_new]
+        made, _ = combined_errors(self.spec, [self.part.entity], of_it, *seen)
         errors[index.ends[is_new]] = made
         return errors
 
@@ -314,7 +316,7 @@ def _add_hits(
     known = (column[np.isfinite(column)] for column in daily_moves.T)
     usual = np.array([np.median(column) if column.size else 0.0 for column in known])
     for _ in range(MAX_ROUNDS):
-        plan = _placed(reference.features, part, quota - n_done, n_planned, rng)
+        plan = _placed(reference, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
             return
         values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
@@ -337,10 +339,11 @@ def _add_hits(
 
 
 def _placed(
-    spec: FeatureSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator
+    model: ModelSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator
 ) -> list[Injection]:
     """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
-    channels = [i for i in range(part.values.shape[1]) if np.isfinite(part.values[:, i]).any()]
+    spec, fitted = model.features, model.scaler(part.entity).fitted
+    channels = np.flatnonzero(np.isfinite(part.values).any(axis=0) & fitted).tolist()
     for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
         if not steps.size:
             continue

@@ -109,6 +109,8 @@ def keep_readings(
             prepared = joined_windows(config, parts)
             for name in ("inputs", "ends", "validation_ends", "labels"):
                 write(name, getattr(prepared, name))
+            if prepared.fitted is not None:
+                write("fitted", prepared.fitted)
         facts |= json_value(kept)
     return kept
 
@@ -154,4 +156,5 @@ def kept_windows(kept: Kept, arrays: Mapping[str, NDArray[Any]]) -> PreparedTrai
         arrays["labels"],
         kept.n_available,
         np.array(kept.n_extreme, np.int64),
+        arrays.get("fitted"),
     )

@@ -110,18 +110,24 @@ def _with_growth(
     if tails is None or detector.folds or len(spec.channels) < 2:
         return model
     windows, units = [np.zeros((0, spec.width, spec.n_inputs), np.float32)], []
+    owned = [np.zeros((0, len(spec.channels)), bool)]
     for part in (held_out[i] for i in evenly(np.arange(len(held_out)), MAX_GROWTH_ENTITIES)):
-        features, _ = series_windows(spec, model.scaler(part.entity), part.values, part.start_s)
-        whole = np.flatnonzero(part.calibrating & found[part.entity].live.all(axis=1))
-        ends = evenly(whole, MAX_GROWTH_WINDOWS)
+        scaler = model.scaler(part.entity)
+        features, _ = series_windows(spec, scaler, part.values, part.start_s)
+        is_whole = (found[part.entity].live | ~scaler.fitted).all(axis=1)
+        ends = evenly(np.flatnonzero(part.calibrating & is_whole), MAX_GROWTH_WINDOWS)
         windows.append(gather(features.inputs[0], ends, spec.width))
         units.append(np.tile(np.array(tails.unit(part.entity)), (len(ends), 1)))
-    every = np.concatenate(windows)
+        owned.append(np.tile(scaler.fitted, (len(ends), 1)))
+    every, fitted = np.concatenate(windows), np.concatenate(owned)
     if len(every) < MIN_CALIBRATION:
         return model
-    usual = _errors_of_windows(detector, every)
+    usual = np.where(fitted, _errors_of_windows(detector, every), _NAN)
     masks = (~spec.dead_inputs(i) for i in range(len(spec.channels)))
-    dead = [_errors_of_windows(detector, every * mask) for mask in masks]
+    dead = [
+        np.where(fitted & fitted[:, [i]], _errors_of_windows(detector, every * mask), _NAN)
+        for i, mask in enumerate(masks)
+    ]
     growth = unit_growth(usual, dead, np.concatenate(units))
     return replace(model, tails=replace(tails, growth=growth))
 

@@ -26,6 +26,7 @@ class PreparedTraining:
     Attributes
     ----------
     inputs, ends, validation_ends, labels : as in `TrainingSet`; only steps that a window needs.
+    fitted : (n_steps, n_channels), the channels of the entity; None: all entities have all.
     n_available : windows that the range offers; the sampled share of them is trained on.
     n_extreme : (n_entities,), steps that no window may hold for an extreme value.
     """
@@ -36,6 +37,7 @@ class PreparedTraining:
     labels: NDArray[np.bool_]
     n_available: int
     n_extreme: NDArray[np.int64]
+    fitted: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class EntityWindows:
     ----------
     inputs, labels : (n_steps, …), of the steps that windows may hold.
     n_available, n_extreme : as in `PreparedTraining`.
+    fitted : (n_channels,), the channels that the entity has.
     """
 
     inputs: NDArray[np.float32]
@@ -54,14 +57,15 @@ class EntityWindows:
     labels: NDArray[np.bool_]
     n_available: int
     n_extreme: int
+    fitted: NDArray[np.bool_]
 
     def compacted(self, width: int) -> EntityWindows:
         """The same windows on the steps that some of them hold."""
         groups = [self.ends, self.validation_ends]
         inputs, (ends, validation_ends) = compact(self.inputs, groups, width)
         labels, _ = compact(self.labels, groups, width)
-        return EntityWindows(
-            inputs, ends, validation_ends, labels, self.n_available, self.n_extreme
+        return replace(
+            self, inputs=inputs, ends=ends, validation_ends=validation_ends, labels=labels
         )
 
     def counts(self) -> EntityWindows:
@@ -96,7 +100,7 @@ def entity_training(
     to_validate = with_labels(later, labels, max(1, quota // 5))
     chosen = with_labels(train, labels, quota), to_validate
     n_extreme = int((extreme & ~out).sum())
-    return EntityWindows(features.inputs[0], *chosen, labels, len(train), n_extreme)
+    return EntityWindows(features.inputs[0], *chosen, labels, len(train), n_extreme, ever)
 
 
 def with_labels(ends: NDArray[np.int64], labels: NDArray[np.bool_], n: int) -> NDArray[np.int64]:
@@ -136,8 +140,19 @@ def joined_windows(config: DatasetConfig, parts: Sequence[EntityWindows]) -> Pre
         np.concatenate([part.labels for part in parts]),
         sum(part.n_available for part in parts),
         np.array([part.n_extreme for part in parts], np.int64),
+        fitted_of(parts),
     )
     return with_dead_channels(prepared, feature_spec_of(config), config.training.dead_channel_share)
+
+
+def fitted_of(parts: Sequence[EntityWindows]) -> NDArray[np.bool_] | None:
+    """Which channels entities have, at all their steps end to end; None: all have all."""
+    used = [part for part in parts if len(part.inputs)]
+    if all(part.fitted.all() for part in used):
+        return None
+    return np.repeat(
+        np.stack([part.fitted for part in used]), [len(part.inputs) for part in used], axis=0
+    )
 
 
 def with_dead_channels(
@@ -153,9 +168,15 @@ def with_dead_channels(
     if n_channels < 2 or not n_dead:
         return prepared
     chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
-    inputs = gather(prepared.inputs, prepared.ends[chosen], width)
-    dead = spec.channel_inputs[np.arange(n_dead) % n_channels]
-    inputs *= ~dead[:, None, :]
+    inputs, fitted = gather(prepared.inputs, prepared.ends[chosen], width), prepared.fitted
+    dies = np.arange(n_dead) % n_channels
+    if fitted is not None:
+        # Of an entity's own channels each in turn.
+        own = fitted[prepared.ends[chosen]]
+        order = np.argsort(~own, axis=1, kind="stable")
+        dies = order[np.arange(n_dead), np.arange(n_dead) % np.count_nonzero(own, axis=1)]
+        fitted = np.concatenate([fitted, np.repeat(own, width, axis=0)])
+    inputs *= ~spec.channel_inputs[dies][:, None, :]
     ends = prepared.ends.copy()
     ends[chosen] = len(prepared.inputs) + width * np.arange(1, n_dead + 1) - 1
     labels = gather(prepared.labels[:, None], prepared.ends[chosen], width)
@@ -164,6 +185,7 @@ def with_dead_channels(
         inputs=np.concatenate([prepared.inputs, inputs.reshape(-1, inputs.shape[2])]),
         ends=ends,
         labels=np.concatenate([prepared.labels, labels.reshape(-1)]),
+        fitted=fitted,
     )
 
 

@@ -58,7 +58,7 @@ class AttentionAutoencoder(Autoencoder):
 
     def objective(self, keras: Any, loss: Loss) -> Objective:
         mean_error = super().objective(keras, loss)
-        return lambda outputs, windows, labels: mean_error(outputs[0], windows, labels)
+        return lambda outputs, *seen: mean_error(outputs[0], *seen)
 
     def attention(self, windows: Floats32) -> Floats32:
         """The weights (n, width) of the steps of windows (n, width, n_inputs), adding up to 1."""

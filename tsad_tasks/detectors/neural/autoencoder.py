@@ -27,9 +27,13 @@ class Autoencoder(NeuralDetector):
     def objective(self, keras: Any, loss: Loss) -> Objective:
         error_of = keras.losses.get(loss)
 
-        def mean_error(made: Any, windows: Any, labels: Any) -> Any:
+        def mean_error(made: Any, windows: Any, labels: Any, fitted: Any) -> Any:
             sensors = windows[:, -made.shape[1] :, : self.n_channels]
-            return keras.ops.mean(error_of(sensors, made))
+            if fitted is None:
+                return keras.ops.mean(error_of(sensors, made))
+            # Of each value: these losses are means over the last axis.
+            errors = error_of(sensors[..., None], made[..., None])
+            return mean_of_fitted(keras.ops, errors, fitted)
 
         return mean_error
 
@@ -74,6 +78,15 @@ class Autoencoder(NeuralDetector):
         sensors = windows[:, -made.shape[1] :, : self.n_channels]
         with np.errstate(over="ignore", invalid="ignore"):
             return sensors - made, made[:, -1]
+
+
+def mean_of_fitted(ops: Any, parts: Any, fitted: Any) -> Any:
+    """The mean of tensors (n, n_steps, n_channels) over the channels that each window's entity has.
+
+    `fitted` (n, n_inputs) is 1 for these channels, which come first, and 0 for others.
+    """
+    weights = ops.broadcast_to(fitted[:, None, : parts.shape[-1]], ops.shape(parts))
+    return ops.sum(parts * weights) / ops.sum(weights)
 
 
 def step_shares(sensors: Floats32, differences: Floats32, kind: Loss) -> Floats32:

@@ -96,7 +96,7 @@ class BilstmClassifier(WindowJudge, NeuralDetector):
         return dense(keras, 1, seed + 6, "logit")(merged)
 
     def objective(self, keras: Any, loss: Loss) -> Objective:
-        def cross_entropy(logits: Any, windows: Any, labels: Any) -> Any:
+        def cross_entropy(logits: Any, windows: Any, labels: Any, fitted: Any) -> Any:
             # ln(1 + exp(x)) - y x: the cross-entropy of sigmoid(x), without its rounding to 0 or 1.
             return keras.ops.mean(keras.ops.softplus(logits[:, 0]) - labels * logits[:, 0])
 

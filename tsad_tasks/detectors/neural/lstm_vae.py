@@ -11,7 +11,7 @@ from tsad_tasks.base.arrays import Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.lazy import np
 from tsad_tasks.detectors.base import Loss, Objective, TrainingSet
-from tsad_tasks.detectors.neural.autoencoder import Autoencoder
+from tsad_tasks.detectors.neural.autoencoder import Autoencoder, mean_of_fitted
 from tsad_tasks.detectors.neural.network import NetworkSettings, Size
 from tsad_tasks.detectors.neural.seeded_layers import dense, dense_size, lstm, lstm_size
 from tsad_tasks.detectors.registry import register
@@ -86,11 +86,14 @@ class LstmVae(Autoencoder):
     def objective(self, keras: Any, loss: Loss) -> Objective:
         ops = keras.ops
 
-        def negative_bound(outputs: Any, windows: Any, labels: Any) -> Any:
+        def negative_bound(outputs: Any, windows: Any, labels: Any, fitted: Any) -> Any:
             expected, log_spread = ops.split(outputs[0], 2, axis=-1)
             mean, log_variance = ops.split(outputs[1], 2, axis=-1)
             deviations = (windows[:, :, : self.n_channels] - expected) * ops.exp(-log_spread)
-            surprise = ops.mean(_surprise(ops, deviations, loss) + log_spread)
+            surprises = _surprise(ops, deviations, loss) + log_spread
+            surprise = (
+                ops.mean(surprises) if fitted is None else mean_of_fitted(ops, surprises, fitted)
+            )
             of_code = ops.sum(mean**2 + ops.exp(log_variance) - 1 - log_variance, axis=-1)
             distance = 0.5 * ops.mean(of_code)
             return surprise + distance / (self.width * self.n_channels)
@@ -112,11 +115,18 @@ class LstmVae(Autoencoder):
         inputs, ends = training.inputs, training.validation_ends
         errors = self.reconstruct(inputs, ends).channel_errors
         live = np.isfinite(errors)
-        scores = window_errors(np.where(live, errors, np.float32(0)), live)
-        self._tails = fit_tails(scores[:, None], gap_steps=self.width)
         parts = self._by_batch(lambda windows: self.differences(windows)[0][:, -1], inputs, ends)
         last = np.abs(np.concatenate(parts)).astype(np.float64)
-        self._deviations = np.quantile(last, LEVELS, axis=0).T
+        if training.fitted is not None:
+            fitted = training.fitted[ends, : self.n_channels]
+            live, last = live & fitted, np.where(fitted, last, np.nan)
+        scores = window_errors(np.where(live, errors, np.float32(0)), live)
+        self._tails = fit_tails(scores[:, None], gap_steps=self.width)
+        known = (column[np.isfinite(column)] for column in last.T)
+        unknown = np.full(len(LEVELS), np.nan)
+        self._deviations = np.stack(
+            [np.quantile(column, LEVELS) if column.size else unknown for column in known]
+        )
 
     def probability(self, scores: Floats32) -> Floats64:
         """Probability (n,) that windows with these scores are anomalies; NaN: unknown."""

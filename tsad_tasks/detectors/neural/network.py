@@ -29,6 +29,8 @@ from tsad_tasks.detectors.fitting import check_fits, fitted
 from tsad_tasks.detectors.inference.onnx_detector import OnnxDetector
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tsad_tasks.detectors.neural.training.keras_training import Learner
     from tsad_tasks.detectors.neural.training.weights import Weights
 
@@ -115,13 +117,14 @@ class NeuralDetector(OnnxDetector):
         from tsad_tasks.detectors.neural.training.quiet_keras import quiet_stderr
 
         check_fits(training, self)
-        usual = np.quantile(np.abs(training.inputs[training.ends]), 0.999, axis=0)
+        usual = usual_size(training)
         self.limits = np.maximum(usual * self.settings.input_limit, 1.0).astype(np.float32)
         prepared = self.prepared(replace(training, inputs=self.seen(training.inputs)), plan.seed)
         budget = replace(plan.budget, schedule=self.schedule or plan.budget.schedule)
         with quiet_stderr():
             jit = not self.drops_out and pays_to_compile(training, budget)
-            learner = self.learner(budget, plan.seed, jit=jit)
+            is_masked = training.fitted is not None
+            learner = self.learner(budget, plan.seed, jit=jit, is_masked=is_masked)
         if isinstance(plan.warm_start, type(self)):
             weights.start_from(learner.model, plan.warm_start.weights())
         elif plan.warm_start is not None:
@@ -180,19 +183,34 @@ class NeuralDetector(OnnxDetector):
             raise ConfigError(f"{expected} Received: one from before it was kept; retrain it.")
         return weights_from(self._weights)
 
-    def learner(self, budget: Budget, seed: int, *, jit: bool) -> Learner:
+    def learner(self, budget: Budget, seed: int, *, jit: bool, is_masked: bool = False) -> Learner:
         """The compiled network with a seed's weights; the next of its kind uses it too."""
         params = json.dumps(self.params, sort_keys=True)
         sizes = self.width, self.n_channels, self.n_inputs
         kind: Any = type(self)
-        learner = _learner(kind, sizes, params, budget.loss, jit)
+        learner = _learner(kind, sizes, params, budget.loss, jit, is_masked)
         learner.restart(self.keras_model(seed))
         return learner
 
 
+def usual_size(training: TrainingSet) -> NDArray[np.floating[Any]]:
+    """The 99.9th percentile of each input's absolute values, (n_inputs,), where it is fitted."""
+    size = np.abs(training.inputs[training.ends])
+    if training.fitted is None:
+        return np.asarray(np.quantile(size, 0.999, axis=0))
+    columns = zip(size.T, training.fitted[training.ends].T, strict=True)
+    known = (column[fitted] for column, fitted in columns)
+    return np.array([np.quantile(column, 0.999) if column.size else 0.0 for column in known])
+
+
 @lru_cache(maxsize=N_KEPT_LEARNERS)
 def _learner(
-    kind: type[NeuralDetector], sizes: tuple[int, int, int], params: str, loss: Loss, jit: bool
+    kind: type[NeuralDetector],
+    sizes: tuple[int, int, int],
+    params: str,
+    loss: Loss,
+    jit: bool,
+    is_masked: bool,
 ) -> Learner:
     """The compiled network of an architecture: tracing takes seconds, and entities share it."""
     from tsad_tasks.detectors.neural.training.keras_training import compiled
@@ -201,4 +219,5 @@ def _learner(
     # Python finds the garbage when there is enough of it; a search at once costs half a second.
     start_keras().backend.clear_session(free_memory=False)
     detector = kind(*sizes, **json.loads(params))
-    return compiled(detector.keras_model(0), detector.objective(start_keras(), loss), jit=jit)
+    objective = detector.objective(start_keras(), loss)
+    return compiled(detector.keras_model(0), objective, jit=jit, is_masked=is_masked)

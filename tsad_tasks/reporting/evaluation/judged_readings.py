@@ -204,7 +204,8 @@ def injected(
 ) -> Stretch:
     """The stretch with anomalies in every part, as the gate puts them, but for labels."""
     spec, rng = subject.spec.features, np.random.default_rng(seed)
-    known = np.isfinite(stretch.values).any(axis=0)
+    scaler = subject.spec.scaler(stretch.entity)
+    known = np.isfinite(stretch.values).any(axis=0) & scaler.fitted
     daily = _DAY_S // spec.step_s
     plan: list[Injection] = []
     for part in parts:
@@ -216,8 +217,7 @@ def injected(
             # The part is too short for any.
             continue
         plan += [replace(one, at=one.at + steps.start) for one in own]
-    scale = subject.spec.scaler(stretch.entity).scale
-    values = inject_all(stretch.values, plan, spread=scale, rng=rng, daily_steps=daily)
+    values = inject_all(stretch.values, plan, spread=scaler.scale, rng=rng, daily_steps=daily)
     kept = [one for one in plan if _is_anomaly(stretch, values, one, daily)]
     for one in set(plan) - set(kept):
         rows = slice(one.at, one.at + one.length)

@@ -35,6 +35,7 @@ from tsad_tasks.reporting.exploration.content import (
 from tsad_tasks.reporting.exploration.pages import exploration_bytes
 from tsad_tasks.scoring.queries import SELECT_FLAGS, SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
+from tsad_tasks.storage.fitted import first_values
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.reader import evenly
@@ -64,6 +65,8 @@ class Explored:
     # Unix seconds of the champions' flags, all entities; None where nothing was scored
     flag_times_s: Ints | None
     from_source: bool
+    # bool (n_entities, n_channels), which channels the entities have: of the source, in this range
+    fitted: Flags
 
     @property
     def times_s(self) -> Ints:
@@ -122,6 +125,7 @@ def warehouse_readings(
         columns = [layout.channel_names.index(name) for name in config.channel_names]
         ids = [known[name] for name in names]
         blocks = read_blocks(store, layout, ids, start_at, end_at)
+        first_s = first_values(store, ids, layout.channel_ids)[:, columns]
         span, live = {"start_at": start_at, "end_at": end_at}, {"lineage": Lineage.LIVE}
         labels = store.rows(SELECT_LABELS, dataset_id=dataset.dataset_id, **span)
         flags = store.rows(SELECT_FLAGS, entity_ids=ids, **live, **span)
@@ -139,6 +143,7 @@ def warehouse_readings(
         labels=ranges,
         flag_times_s=np.array([unix_s(flag.at) for flag in flags], np.int64) if is_scored else None,
         from_source=False,
+        fitted=np.asarray(first_s < unix_s(end_at), np.bool_),
     )
 
 
@@ -165,13 +170,14 @@ def source_readings(
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
     labelled, step = np.concatenate(marks, axis=1), timedelta(seconds=step_s)
+    every_value = np.concatenate(values, axis=1)
     return Explored(
         entities=tuple(names),
         n_all_entities=len(every),
         start_at=start_at,
         end_at=end_at,
         step_s=step_s,
-        values=np.concatenate(values, axis=1),
+        values=every_value,
         labelled=labelled,
         labels=tuple(
             LabelRange(name, start_at + first * step, start_at + end * step, "source")
@@ -180,6 +186,7 @@ def source_readings(
         ),
         flag_times_s=None,
         from_source=True,
+        fitted=np.asarray(np.isfinite(every_value).any(axis=1), np.bool_),
     )
 
 
@@ -269,7 +276,7 @@ def explored_content(
         channels=channels,
         correlations=np.where(known, medians, np.nan),
         days=days,
-        missing=statistics.missing_shares(found.values, day_of),
+        missing=statistics.missing_shares(found.values, day_of, found.fitted),
         labels=found.labels,
         labelled_share=np.bincount(day_of, found.labelled.mean(axis=0), len(days)) / n_steps,
         n_anomalies=n_anomalies,
@@ -280,7 +287,7 @@ def explored_content(
 
 def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> ChannelView:
     name = config.channel_names[channel]
-    values, marks = found.values[:, :, channel], found.labelled
+    values, marks, fitted = found.values[:, :, channel], found.labelled, found.fitted[:, channel]
     shown = statistics.histogram(values)
     lags = min(values.shape[1] // 2, MAX_LAG_S // found.step_s)
     unknown = np.full(lags + 1, np.nan)
@@ -291,7 +298,7 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     return ChannelView(
         name=name,
         unit=config.source.channels[name].unit or "",
-        summary=statistics.channel_summary(values.ravel()),
+        summary=statistics.channel_summary((values[fitted] if fitted.any() else values).ravel()),
         histogram=shown,
         labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,
         autocorrelation=np.where(n_known > 0, mean, np.nan),

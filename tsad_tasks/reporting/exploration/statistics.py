@@ -164,21 +164,24 @@ def correlations(values: Floats64) -> Floats64:
     return np.where(usable, np.clip(found, -1.0, 1.0), np.nan)
 
 
-def missing_shares(values: Floats64, days: Ints) -> Floats64:
-    """Share of steps without a value, (n_channels, n_days).
+def missing_shares(values: Floats64, days: Ints, fitted: Flags) -> Floats64:
+    """Share of steps without a value, (n_channels, n_days), of the entities that have a channel.
 
     Parameters
     ----------
-    values : (..., n_steps, n_channels)
-        Axes before the steps, such as one of entities, are pooled.
+    values : (n_entities, n_steps, n_channels)
     days : (n_steps,)
         Position of each step's day, from 0.
+    fitted : (n_entities, n_channels)
+        Which channels entities have; a channel that none of them has is missing in all.
 
-    >>> missing_shares(np.array([[1.0], [np.nan], [2.0]]), np.array([0, 0, 1])).tolist()
+    >>> values = np.array([[[1.0], [np.nan], [2.0]], [[np.nan], [np.nan], [np.nan]]])
+    >>> missing_shares(values, np.array([0, 0, 1]), np.array([[True], [False]])).tolist()
     [[0.5, 0.0]]
     """
-    missing = ~np.isfinite(values)
-    share = missing.reshape(-1, *missing.shape[-2:]).mean(axis=0)
+    counted = fitted | ~fitted.any(axis=0)
+    missing = ~np.isfinite(values) & counted[:, None, :]
+    share = missing.sum(axis=0) / np.maximum(np.count_nonzero(counted, axis=0), 1)
     n_days = int(days.max()) + 1 if days.size else 0
     steps = np.bincount(days, minlength=n_days)
     columns = [np.bincount(days, weights=column, minlength=n_days) for column in share.T]

@@ -31,14 +31,15 @@ MIN_COMPILED_STEPS = 1_500_000
 FINAL_RATE_SHARE = 0.02
 VALIDATION_BATCH = 256
 
-TrainStep = Callable[[Floats32, Floats32], float]
+# Windows, labels and, where entities do not have the same channels, which inputs they have.
+TrainStep = Callable[..., float]
 
 
 @dataclass(frozen=True)
 class Learner:
     """A network with its compiled training step, ready to learn again and again.
 
-    `step` and `measure` give the loss of windows and their labels; only the first learns from them.
+    `step` and `measure` give the loss of a batch; only the first learns from it.
     """
 
     model: Any
@@ -59,8 +60,10 @@ class Learner:
         return GraphTemplate(self.model)
 
 
-def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
+def compiled(model: Any, objective: Objective, *, jit: bool, is_masked: bool = False) -> Learner:
     """A network with its training step; `jit` says whether XLA compiles it.
+
+    `is_masked`: batches say which inputs are fitted.
 
     Keras's own `fit` is slower (benchmarks/train.py), compiles again for the last, smaller batch of
     an epoch, and does not look at the timeout within an epoch.
@@ -71,16 +74,17 @@ def compiled(model: Any, objective: Objective, *, jit: bool) -> Learner:
     optimizer = keras.optimizers.Adam(global_clipnorm=1.0)
     optimizer.build(model.trainable_variables)
 
-    def step(windows: Any, labels: Any) -> Any:
+    def step(windows: Any, labels: Any, fitted: Any = None) -> Any:
         with tensorflow.GradientTape() as tape:
-            loss = objective(model(windows, training=True), windows, labels)
+            loss = objective(model(windows, training=True), windows, labels, fitted)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    def measure(windows: Any, labels: Any) -> Any:
-        return objective(model(windows, training=False), windows, labels)
+    def measure(windows: Any, labels: Any, fitted: Any = None) -> Any:
+        return objective(model(windows, training=False), windows, labels, fitted)
 
     shapes = [(None, *model.input_shape[1:]), (None,)]
+    shapes += [(None, model.input_shape[-1])] if is_masked else []
     signature = [tensorflow.TensorSpec(shape, tensorflow.float32) for shape in shapes]
     learn = tensorflow.function(step, jit_compile=jit)
     return Learner(model, optimizer, learn, tensorflow.function(measure, input_signature=signature))
@@ -185,5 +189,8 @@ class _Run:
         elif n_since_best >= self.budget.patience:
             self.stopped = "patience"
 
-    def _batch(self, ends: Ints) -> tuple[Floats32, Floats32]:
-        return gather(self.training.inputs, ends, self.training.width), self.labels[ends]
+    def _batch(self, ends: Ints) -> tuple[Floats32, ...]:
+        windows = gather(self.training.inputs, ends, self.training.width)
+        fitted = self.training.fitted
+        masks = () if fitted is None else (fitted[ends].astype(np.float32),)
+        return windows, self.labels[ends], *masks

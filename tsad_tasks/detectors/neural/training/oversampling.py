@@ -77,9 +77,13 @@ def _with_windows(training: TrainingSet, windows: Floats32) -> TrainingSet:
     """Anomalous windows (n, width, n_inputs) after all steps, and among those to train on."""
     n_steps, (n_windows, width, n_inputs) = len(training.inputs), windows.shape
     known = np.zeros(n_steps, bool) if training.labels is None else training.labels
+    fitted = training.fitted
+    if fitted is not None:
+        fitted = np.concatenate([fitted, np.ones((n_windows * width, n_inputs), bool)])
     return replace(
         training,
         inputs=np.concatenate([training.inputs, windows.reshape(n_windows * width, n_inputs)]),
         ends=np.concatenate([training.ends, n_steps - 1 + width * np.arange(1, n_windows + 1)]),
         labels=np.concatenate([known, np.ones(n_windows * width, bool)]),
+        fitted=fitted,
     )

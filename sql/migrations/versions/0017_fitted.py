@@ -1,0 +1,15 @@
+"""Which channels an entity has, and since when."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0017"
+down_revision = "0016"
+
+
+def upgrade() -> None:
+    statements = Path(__file__).parents[1].joinpath("0017_fitted.sql").read_text(encoding="utf-8")
+    # Without parameters psycopg2 leaves the percent signs alone.
+    with op.get_bind().connection.cursor() as cursor:
+        cursor.execute(statements)
