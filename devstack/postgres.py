@@ -285,7 +285,8 @@ def _ensure_roles_and_databases(cluster: Cluster) -> None:
         for name, owner in DATABASE_OWNERS.items():
             if name not in known_databases:
                 cluster.create_database(name, owner=owner)
-        for name in (METADATA, HEADLESS_METADATA):
+        # In those that are the server's own nothing bounds what a reader stores.
+        for name in (METADATA, HEADLESS_METADATA, "postgres", "template1"):
             revoke = sql.SQL("revoke connect on database {} from public")
             cursor.execute(revoke.format(sql.Identifier(name)))
 

@@ -32,7 +32,7 @@ CREATE ROLE tsad_browser LOGIN PASSWORD :'browser' IN ROLE tsad_reader;
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE results OWNER airflow_results;
 CREATE DATABASE warehouse OWNER tsad_owner;
-REVOKE ALL ON DATABASE postgres, airflow, results, warehouse FROM PUBLIC;
+REVOKE ALL ON DATABASE postgres, template1, airflow, results, warehouse FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE warehouse TO tsad_writer;
 GRANT CONNECT ON DATABASE warehouse TO tsad_reader;
 SQL

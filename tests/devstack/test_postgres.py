@@ -149,10 +149,12 @@ def test_a_wrong_password_is_refused(cluster: Cluster) -> None:
 
 
 def test_roles_log_in_and_only_airflow_reaches_the_metadata(cluster: Cluster) -> None:
+    """Nor the server's own databases, in which nothing bounds what somebody stores."""
     for role in (PIPELINE, BROWSER):
         assert query(cluster.uri(WAREHOUSE, role), "select current_user") == [(role,)]
-        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
-            query(cluster.uri(METADATA, role), "select 1")
+        for database in (METADATA, "postgres", "template1"):
+            with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+                query(cluster.uri(database, role), "select 1")
     assert query(cluster.uri(METADATA, AIRFLOW), "select current_user") == [(AIRFLOW,)]
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg2
 import pytest
 
+from devstack.postgres import Cluster, administration
 from tests.plants.plant import SOURCE, Plant, at
-from tsad_tasks.base.errors import ConfigError, SourceError
+from tests.statements import run
+from tsad_tasks.base.errors import ConfigError, SourceError, Unavailable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.storage.store import Store
@@ -275,6 +281,8 @@ WRONG_TAGS = {
     "no time": (f"{HEAD},valid_from,valid_to\n7,m1,temp,2024-02-01,2024-01-01", "valid_to after"),
     "no id of the table": (f"{HEAD}\nseven,m1,temp", 'syntax for type bigint: "seven"'),
     "quotes": (f'{HEAD}\n7,"m1,temp', "Expected CSV, separated by commas"),
+    "no text": (f"{HEAD}\n7,m\0,temp", "2: Expected text as entity. Received: 'm\\x00'"),
+    "one id twice": (f"{HEAD}\n7,m1,temp\n07,m1,load", "Received: '07' and '7', which are one in"),
     "other bytes": ("itemid,entity,channel\n7,m\udcfc,temp", "Expected a file in UTF-8"),
 }  # fmt: skip
 
@@ -301,7 +309,10 @@ WRONG_SETTINGS = {
     "wide": ({"shape": "wide"}, "long, since series are"),
     "no table": ({"tables": None}, "this field, or a query"),
     "table and query": ({"query": "SELECT 1", "tables": "history"}, "no such field beside query"),
-    "a code": ({"channels": {"temp": {"no_value": [[2, 1]]}}}, "a value, or a list of values"),
+    "no query": ({"query": " ;", "tables": None}, "one SELECT"),
+    "a code": ({"channels": {"temp": {"no_value": [[2, 1]]}}}, "a number, or a list of numbers"),
+    "a quoted code": ({"channels": {"temp": {"no_value": "-9999"}}}, "a number, or a list of"),
+    "a truth as a code": ({"channels": {"temp": {"no_value": True}}}, "a number, or a list of"),
 }
 
 
@@ -309,6 +320,45 @@ WRONG_SETTINGS = {
 def test_what_is_wrong_in_settings_is_said(source: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         _config(HISTORY_SOURCE | source, "entity")
+
+
+def test_a_tags_file_that_never_ends_is_not_opened(plant: Plant, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ConfigError, match="a pipe, socket or device"):
+        plant.ingest("10:00", "11:00", _of_series(tags="pipe.csv"))
+
+
+def test_what_scaling_makes_too_large_is_no_value(plant: Plant, tmp_path: Path) -> None:
+    tags = f"{HEAD},scale\n7,m1,temp,1e10\n8,m1,load,-1e10\n9,m2,temp,1e10\n"
+    (tmp_path / "plant.tags.csv").write_text(tags)
+    _fill(plant, HISTORY, f"(7, {T}, 1e299, 0), (8, {T}, 1e299, 0), (9, {T}, 5, 0)")
+    assert _read(plant, _of_series()) == {("m2", "10:00", "temp"): 5e10}
+    counted = {("not_finite", "m1", "temp"): 1, ("not_finite", "m1", "load"): 1}
+    assert _issues(plant) == counted
+
+
+@pytest.mark.parametrize("read", [{}, {"query": "SELECT * FROM history"}], ids=["table", "query"])
+def test_a_table_that_its_owner_locks_is_not_waited_for(plant: Plant, read: dict[str, Any]) -> None:
+    _fill(plant, HISTORY, f"(7, {T}, 1, 5)")
+    with closing(psycopg2.connect(plant.source_uri)) as owner, owner.cursor() as cursor:
+        cursor.execute("LOCK TABLE history")
+        with pytest.raises(Unavailable, match="a lock that another session there holds"):
+            plant.ingest("10:00", "11:00", _of_series(statement_timeout=1, **read))
+
+
+def test_names_are_those_of_a_database_in_another_encoding(plant: Plant, cluster: Cluster) -> None:
+    name = f"test_{uuid4().hex}"
+    with administration(cluster) as server, server.cursor() as cursor:
+        how = "ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        cursor.execute(f"CREATE DATABASE {name} {how}")
+    abroad = replace(plant, source_uri=cluster.uri(name))
+    table = "CREATE TABLE reading AS SELECT timestamptz '2024-05-01 10:00Z' AS at, 5 AS temp, "
+    run(f"{abroad.source_uri}?client_encoding=utf8", f"{table} 0 AS load, text 'pümp' AS gerät")
+    for read in ({"tables": "reading"}, {"query": "SELECT * FROM reading"}):
+        config = _config({"entity": {"column": "gerät"}} | read, "tables")
+        plant.clear()
+        assert _read(abroad, config) == {("pümp", "10:00", "temp"): 5, ("pümp", "10:00", "load"): 0}
+    cluster.drop_database(name)
 
 
 def test_across_is_about_series() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -104,6 +105,19 @@ def _valid_for(text: object) -> int | str:
         raise ValueError(f"until_changed, or {error}") from None
 
 
+def _is_number_or_range(code: Any) -> bool:
+    """Whether it is a finite number, or two of which the first is not the greater.
+
+    >>> [_is_number_or_range(one) for one in (-9999, [0, 1.5], [2, 1], "-9999", True)]
+    [True, True, False, False, False]
+    """
+    is_range = isinstance(code, (list, tuple)) and len(code) == 2
+    low, high = code if is_range else (code, code)
+    if any(isinstance(end, bool) or not isinstance(end, (int, float)) for end in (low, high)):
+        return False
+    return bool(-math.inf < low <= high < math.inf)
+
+
 def _mail_address(text: object) -> str:
     CHANNELS["email"]().check_address(text if isinstance(text, str) else "")
     return str(text)
@@ -184,6 +198,7 @@ ValidFor = Annotated[
 # A cell as a source has it: what a column is compared with.
 Word = bool | int | float | str
 _CODES = "a value, or a list of values and of ranges such as [-9999, [32767, 65535]]"
+_NUMBERS = "a number, or a list of numbers and of ranges such as [-9999, [32767, 65535]]"
 Code = Word | tuple[float, float]
 Codes = Annotated[
     tuple[Code, ...],
@@ -194,6 +209,13 @@ Codes = Annotated[
             _CODES,
         )
     ),
+]
+# Of numbers alone: no text is ever one of them, a quoted number neither.
+Numbers = Annotated[
+    tuple[float | tuple[float, float], ...],
+    # Of two the later one comes first.
+    BeforeValidator(_only(lambda codes: all(map(_is_number_or_range, codes)), _NUMBERS)),
+    BeforeValidator(lambda codes: codes if isinstance(codes, (list, tuple)) else [codes]),
 ]
 Words = Annotated[
     dict[str, float | None],

@@ -88,13 +88,20 @@ def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], 
         yield from ((place, name, former[name]) for name in section if name in former)
 
 
+def is_endless(path: Path) -> bool:
+    """Whether reading it may never end: a pipe waits for its other end, and a device goes on.
+
+    Raises `OSError` where it is not there.
+    """
+    kind = path.stat().st_mode
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
+
+
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     """Root and value of the file's document."""
     unread = "a file that can be read"
     try:
-        kind = path.stat().st_mode
-        # Whoever opens a pipe waits for its other end, and a device never ends.
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        if is_endless(path):
             raise file_error(path, 1, Problem((), unread, "a pipe, socket or device"))
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

@@ -25,6 +25,7 @@ from tsad_tasks.config.checks import (
     DetectorName,
     MailAddress,
     Named,
+    Numbers,
     Params,
     SensorRange,
     Share,
@@ -200,7 +201,7 @@ class ChannelSection(FileSection):
     """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """This says how readings that share a grid step become one."""
-    no_value: Codes = ()
+    no_value: Numbers = ()
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
     across: Literal["sum", "mean", "max", "min"] | None = None
@@ -372,6 +373,8 @@ class SourceSection(FileSection):
     def _consistent(self) -> SourceSection:
         if self.tables is None and self.query is None:
             raise wrong("this field, or a query", "nothing", "tables")
+        if self.query is not None and not self.select:
+            raise wrong("one SELECT", shown(self.query), "query")
         for name in ("tables", "tables_except", "rows_where"):
             if self.query is not None and getattr(self, name):
                 raise wrong("no such field beside query", shown(getattr(self, name)), name)

@@ -19,6 +19,8 @@ from tsad_tasks.ingest.tally import Tally, shortened
 
 Mask = NDArray[np.bool_]
 
+# Values beyond this, up or down, are read as NULL; the largest numbers have no sum.
+_LARGEST = 1e300
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
 _OF_SOME = ("channel", "unknown_label", "bad", "tag")
@@ -83,7 +85,8 @@ def accepted_rows(
                 continue
             what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
             tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
-    kept = _scaled(_screened(_valued(_usable(rows, config, tally), config, tally), tally))
+    kept = _screened(_valued(_usable(rows, config, tally), config, tally), tally)
+    kept = _screened(_scaled(kept), tally)
     if kept.unknown_label is not None:
         words = ", ".join(map(repr, map(shortened, kept.label_words)))
         detail = f"neither yes nor no: {words}; read as NULL"
@@ -216,11 +219,14 @@ def _is_among(values: NDArray[np.float64], codes: Sequence[object]) -> Mask:
 
 
 def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
-    """The rows with NaN for every mark, the marks counted."""
-    for issue, mark in (("not_finite", np.inf), ("not_numeric", -np.inf)):
-        _count_cells(rows, rows.values == mark, issue, tally)
-    marked = np.isinf(rows.values)
-    return replace(rows, values=np.where(marked, np.nan, rows.values)) if marked.any() else rows
+    """The rows with NaN for every mark and whatever is too large to add up, both counted."""
+    beyond = np.abs(rows.values) > _LARGEST
+    if not beyond.any():
+        return rows
+    is_mark = rows.values == -np.inf
+    for issue, cells in (("not_finite", beyond & ~is_mark), ("not_numeric", is_mark)):
+        _count_cells(rows, cells, issue, tally)
+    return replace(rows, values=np.where(beyond, np.nan, rows.values))
 
 
 def _count_cells(rows: SourceRows, cells: Mask, issue: str, tally: Tally) -> None:
@@ -239,4 +245,7 @@ def _scaled(rows: SourceRows) -> SourceRows:
         return rows
     scale, offset = (np.array([getattr(one, name) for one in rows.tags])[rows.tag]
                      for name in ("scale", "offset"))  # fmt: skip
-    return replace(rows, values=rows.values * scale + offset)
+    with np.errstate(over="ignore"):
+        values = rows.values * scale + offset
+    # Of what is beyond all numbers the sign says nothing: it is no mark.
+    return replace(rows, values=np.where(np.isinf(values), np.inf, values))

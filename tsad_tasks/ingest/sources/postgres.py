@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tsad_tasks.base.errors import SourceError, Unavailable
 from tsad_tasks.base.lazy import LazyModule
+from tsad_tasks.base.shown import shown
 from tsad_tasks.ingest.sources.base import HourCount, Source, SourceFault, register
 
 if TYPE_CHECKING:
@@ -65,14 +66,16 @@ class PostgresSource(Source):
         if given_tags is None:
             given_tags = tags.read_tags(config) if source.tags is not None else ()
         self._tags = given_tags
-        described = connection.described(uri, source.select) if source.select else []
+        described = []
+        if source.select:
+            described = connection.described(uri, source.select, source.statement_timeout_s)
         self._connection = connection.connect_source(uri, read_only=True)
         try:
             with self.snapshot() as cursor:
                 if source.select:
                     found = [query.as_table(cursor, source.select, described)]
                 else:
-                    found = tables.found_tables(cursor, config)
+                    found = tables.tables_named(cursor, source.table_names, source.tables_not_read)
                 plans, faults = tables.table_plans(config, found, self._tags)
                 if self._tags:
                     self._learn_series(cursor, plans)
@@ -91,13 +94,10 @@ class PostgresSource(Source):
         """A read-only transaction in which everything is seen as of one moment."""
         with connection.explained_errors(), self._connection.cursor() as cursor:
             try:
-                timeout_ms = self._config.source.statement_timeout_s * 1000
-                # Who waits for a lock until then hears of the lock, not of the time.
-                limits = timeout_ms, int(0.9 * timeout_ms)
-                settings = "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s"
+                limits = connection.limits(self._config.source.statement_timeout_s)
                 # All digits of float4 and float8, whatever the login is set to.
                 zone = "SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3"
-                cursor.execute(f"{settings}; {zone}", limits)
+                cursor.execute(f"{limits}; {zone}")
                 yield cursor
             finally:
                 if not self._connection.closed:
@@ -180,11 +180,22 @@ class PostgresSource(Source):
             statement = statements.series_statement(plan.series, series)
             try:
                 with broken.attempt(cursor):
-                    self._keep_names(cursor, statement)
+                    cursor.execute(statement)
+                    hashed = cursor.fetchall()
             except broken.BROKEN as error:
                 wanted = f"ids of series as {plan.title} has them in {self._config.source.tags}"
                 said = connection.first_line(error)
                 raise SourceError(f"Expected {wanted}. Received: {said}.") from None
+            found = dict[int, str]()
+            for key, name in hashed:
+                # As 7 and 07 are to a column of whole numbers.
+                if found.setdefault(key, name) != name:
+                    wanted = f"different series in {self._config.source.tags}"
+                    both = " and ".join(shown(rows.series_title(one)) for one in (found[key], name))
+                    raise SourceError(
+                        f"Expected {wanted}. Received: {both}, which are one in {plan.title}."
+                    )
+            self._names.update(found)
 
     def _learn(self, cursor: extensions.cursor, names: Sequence[str]) -> None:
         if names:

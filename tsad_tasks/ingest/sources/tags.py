@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.shown import shown
-from tsad_tasks.config import DatasetConfig, datasets_folder
+from tsad_tasks.config import DatasetConfig, datasets_folder, is_endless
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
 
 _MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
@@ -34,6 +34,8 @@ def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:
     """
     path = datasets_folder() / str(config.source.tags)
     try:
+        if is_endless(path):
+            raise _error(path, 1, "a file that can be read", "a pipe, socket or device")
         if path.stat().st_size > _MAX_BYTES:
             raise _error(path, 1, f"at most {_MAX_BYTES:,} bytes", "more")
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -94,6 +96,8 @@ def _tag(config: DatasetConfig, path: Path, line: int, cells: Mapping[str, str |
     for name in (*columns, "entity", "channel"):
         if not said(name) or len(said(name).encode()) > MAX_NAME_BYTES:
             raise _error(path, line, f"{name} of 1 to {MAX_NAME_BYTES} bytes", shown(said(name)))
+        if "\0" in said(name):
+            raise _error(path, line, f"text as {name}", shown(said(name)))
     if None in cells:
         raise _error(path, line, "as many cells as there are columns", "more")
     numbers = {"scale": 1.0, "offset": 0.0}

@@ -22,6 +22,15 @@ _LIBPQ = re.compile(
     r"|service)$"
 )
 _MOST_SAID = 300
+# What was not answered within `limits`, by Postgres's code.
+_TOO_LATE = {
+    "55P03": "Expected source tables that may be read within source.statement_timeout. "
+    "Received: a lock that another session there holds, as ALTER TABLE, TRUNCATE and "
+    "VACUUM FULL do until they are committed; pg_locks of the source says which. The "
+    "next run goes on from here.",
+    "57014": "Expected the source to answer within source.statement_timeout. Received: no "
+    "answer in time. `tsad datasets check` says whether the time column lacks an index.",
+}
 _DENIED = re.compile(
     r"authenti|password|pg_hba|role .* does not exist|permission denied", re.IGNORECASE
 )
@@ -42,19 +51,24 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
         connection: extensions.connection = psycopg2.connect(**_parameters(url))
     except (psycopg2.Error, ValueError) as error:
         raise _refused(url, error) from None
-    # A database without an encoding takes and gives bytes: those of UTF-8.
-    if connection.encoding in {"SQL_ASCII", "SQLASCII"}:
-        connection.set_client_encoding("UTF8")
     level = "REPEATABLE READ" if read_only else "READ COMMITTED"
     connection.set_session(isolation_level=level, readonly=read_only)
     return connection
 
 
-def described(uri: str, query: str) -> list[tuple[str, int]]:
+def limits(timeout_s: int) -> str:
+    """What ends the statements of a transaction; who waits for a lock until then hears of it."""
+    timeout_ms = timeout_s * 1000
+    lock_ms = int(0.9 * timeout_ms)
+    return f"SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL lock_timeout = {lock_ms}"
+
+
+def described(uri: str, query: str, timeout_s: int) -> list[tuple[str, int]]:
     """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
 
     The extended protocol takes one statement at a time: what it has taken does not become several
-    within brackets. Raises `SourceError` for what is none, and what `connect_source` raises.
+    within brackets. Raises `SourceError` for what is none, `Unavailable` where that is not known
+    in time, and what `connect_source` raises.
     """
     # Imported here, since the other driver, which has no such protocol, does all the rest.
     import psycopg
@@ -62,16 +76,21 @@ def described(uri: str, query: str) -> list[tuple[str, int]]:
     url = _url(uri)
     try:
         with psycopg.connect(**_parameters(url)) as connection:
+            connection.execute(limits(timeout_s).encode())
             server = connection.pgconn
             within = f"SELECT * FROM (\n{query}\n) AS query"  # noqa: S608
             for name, text in ((b"alone", query), (b"read", within)):
                 prepared = server.prepare(name, text.encode())
                 if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                    state = prepared.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b""
+                    if state.decode() in _TOO_LATE:
+                        raise Unavailable(_TOO_LATE[state.decode()])
                     said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
                     wanted = "source.query to be one SELECT that the source understands"
                     raise SourceError(f"Expected {wanted}. Received: {said}.")
             columns = server.describe_prepared(b"read")
-            names = [(columns.fname(at) or b"").decode() for at in range(columns.nfields)]
+            found = (columns.fname(at) or b"" for at in range(columns.nfields))
+            names = [name.decode(errors="backslashreplace") for name in found]
             return [(name, columns.ftype(at)) for at, name in enumerate(names)]
     except psycopg.Error as error:
         raise _refused(url, error) from None
@@ -101,7 +120,8 @@ def _parameters(url: URL) -> dict[str, Any]:
     options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tsad"}
     options |= KEEPALIVES
     options |= {name: value for name, value in url.query.items() if _LIBPQ.match(name)}
-    return _login(url) | options
+    # Names go there and back as UTF-8, whatever the database keeps them in.
+    return _login(url) | options | {"client_encoding": "UTF8"}
 
 
 def _refused(url: URL, error: Exception) -> TsadError:
@@ -149,18 +169,8 @@ def explained_errors() -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         said = first_line(error)
-        if isinstance(error, psycopg2.errors.LockNotAvailable):
-            raise Unavailable(
-                "Expected source tables that may be read within source.statement_timeout. "
-                "Received: a lock that another session there holds, as ALTER TABLE, TRUNCATE and "
-                "VACUUM FULL do until they are committed; pg_locks of the source says which. The "
-                "next run goes on from here."
-            ) from error
-        if isinstance(error, psycopg2.errors.QueryCanceled):
-            raise Unavailable(
-                "Expected the source to answer within source.statement_timeout. Received: no "
-                "answer in time. `tsad datasets check` says whether the time column lacks an index."
-            ) from error
+        if error.pgcode in _TOO_LATE:
+            raise Unavailable(_TOO_LATE[error.pgcode]) from error
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             wanted = "a login that may read the source tables"
             raise AccessDenied(f"Expected {wanted}. Received: {said}") from error

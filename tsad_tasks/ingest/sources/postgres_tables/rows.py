@@ -32,6 +32,7 @@ NOBODY = 0
 _POSTGRES_ORIGIN_US = 946_684_800_000_000
 _PIECE_BYTES = 8 << 20
 _HEADER_BYTES = 19
+_SERIES_JOINT = "\x1f"
 
 
 class _Decoder:
@@ -201,7 +202,16 @@ def tags_at(
 
 def series_name(series: Sequence[str]) -> str:
     """What columns say that name a series, as one text."""
-    return "\x1f".join(series)
+    return _SERIES_JOINT.join(series)
+
+
+def series_title(name: str) -> str:
+    """What `series_name` made, as people see it.
+
+    >>> series_title(series_name(["7", "rx"]))
+    '7/rx'
+    """
+    return name.replace(_SERIES_JOINT, "/")
 
 
 def _named(
