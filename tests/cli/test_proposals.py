@@ -15,12 +15,11 @@ import typer
 from tests.cli.test_commands import Tsad, _refused, tsad
 from tests.cli.test_stops import at_plant
 from tests.plants.plant import SOURCE
-from tests.plants.trained import END_AT, SPLIT_AT, START_AT, Plant, config
-from tsad_tasks.base.clock import utc_now
+from tests.plants.trained import END_AT, SPLIT_AT, START_AT, Plant
 from tsad_tasks.base.enums import NewsEvent
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.check import check_dataset, proposed_step
+from tsad_tasks.ingest.check import proposed_step
 from tsad_tasks.monitoring.maintain import maintain_dataset
 from tsad_tasks.notifications.news import NEWS, News, news_payload
 from tsad_tasks.storage.store import Store
@@ -100,16 +99,6 @@ def test_a_step_or_hold_that_a_check_proposes_is_taken(apart_s: float) -> None:
     made = DatasetConfig.model_validate({"dataset": "plant", "source": SOURCE | changes})
     assert made.source.step_s * 1.01 >= apart_s or apart_s > 3600
     assert made.source.channels["temp"].valid_for_s >= apart_s
-
-
-def test_the_index_that_a_check_proposes_is_what_it_missed(at_plant: Plant) -> None:
-    def hints() -> list[str]:
-        texts = [one.text for one in check_dataset(config(), at_plant.uri, now_at=utc_now())]
-        return [found for text in texts for found in re.findall("CREATE INDEX.*;", text)]
-
-    (statement,) = hints()
-    at_plant.execute(statement)
-    assert hints() == []
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ KNOWN = [
         "home_assistant", "Home Assistant, recorder schema 43", HOME,
         [("sensor", 1, 1), ("switch", 1, 1)],
         {("home", 0, "cellar"): 8.25, ("home", 0, "fan"): 1},
-        ["unit: °C  # said by the store", "CHECK: how long is an unchanged value true?"],
+        ["unit: °C  # said by the store", "valid_for: until_changed  # guessed"],
     ),
     Known(
         "thingsboard", "ThingsBoard", THINGSBOARD, [("door", 1, 1), ("pump", 1, 1)],
@@ -169,8 +169,8 @@ def test_a_store_is_recognised_drafted_and_read(known: Known, plant: Plant, tmp_
     config = named_config(tmp_path / "drafted.yaml")
     found = check_dataset(config, plant.source_uri, now_at=utc_now())
     assert [one.text for one in found if one.level == "error"] == []
-    span = (f"{at:%Y-%m-%d %H:%M}" for at in (start_at, start_at + HOUR))
-    plant.ingest(*span, config)
+    start, end = (f"{at:%Y-%m-%d %H:%M}" for at in (start_at, start_at + HOUR))
+    plant.ingest(start, end, config)
     readings = plant.readings()
     for (entity, minute, channel), value in known.readings.items():
         at = start_at + timedelta(minutes=minute)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import unified_diff
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -21,6 +21,9 @@ from tsad_tasks.config import (
     named_config,
 )
 from tsad_tasks.storage.database import connection_uri
+
+if TYPE_CHECKING:
+    from tsad_tasks.stores.draft import Draft
 
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
@@ -77,6 +80,9 @@ def draft(
     connection: Annotated[
         str, Argument(help="Connection to the database, as in source.connection of a dataset.")
     ],
+    of_table: Annotated[
+        str | None, Argument(metavar="[table]", help="Table of no such system, such as plant.log.")
+    ] = None,
     group: Annotated[
         list[str] | None, Option(help="Group of the store, such as 'Linux*'; several times.")
     ] = None,
@@ -91,12 +97,17 @@ def draft(
     ] = None,
 ) -> None:
     """Write a dataset file for a database of Zabbix, Home Assistant, ThingsBoard, Ignition or
-    openHAB; without a group, machine or channel: list what there is.
+    openHAB (without a group, machine or channel: list what there is), or for any table.
     """
     from tsad_tasks.stores.draft import dataset_name, drafted
     from tsad_tasks.stores.recipes import open_store
+    from tsad_tasks.stores.unknown import drafted_table
 
     uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
+    if of_table is not None:
+        name = out or dataset_name(of_table.rpartition(".")[2])
+        _hand_over(drafted_table(uri, of_table, connection=connection, name=name), name, out)
+        return
     with open_store(uri) as store:
         if not any(chosen):
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
@@ -108,15 +119,23 @@ def draft(
         series = store.series(*chosen)
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
         files = drafted(uri, store, series, connection=connection, name=name)
+    _hand_over(files, name, out)
+
+
+def _hand_over(files: Draft, name: str, out: str | None) -> None:
+    """Print the files, or write them."""
+    texts = {f"{name}.yaml": files.dataset, f"{name}.tags.csv": files.tags}
     if out is None:
-        typer.echo(f"{files.dataset}\n# {name}.tags.csv:")
-        typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
-        say("Write both files: --out NAME")
+        typer.echo(files.dataset)
+        if files.tags:
+            typer.echo(f"# {name}.tags.csv:")
+            typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
+        say("Write this: --out NAME")
     else:
-        paths = [datasets_folder() / f"{name}{end}" for end in (".yaml", ".tags.csv")]
-        for path, text in zip(paths, (files.dataset, files.tags), strict=True):
-            write_new(path, text)
-        say(f"{paths[0]} and {paths[1]} are written. Next: tsad datasets check {name}")
+        for file, text in texts.items():
+            if text:
+                write_new(datasets_folder() / file, text)
+        say(f"{datasets_folder() / name}.yaml is written. Next: tsad datasets check {name}")
     for told in files.told:
         say(told)
 

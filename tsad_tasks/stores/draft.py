@@ -32,7 +32,6 @@ _MAX_NAME_BYTES = 63
 _TAKEN_NAMES = ("entity", "hour_at", "at")
 _DEFAULT_STEP_S = 60
 _TRAINING_DAYS = 30
-_UNCHANGED_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,12 @@ def drafted(
     lines = [
         f"# Drafted on {now_at:%Y-%m-%d} from {store.title}.",
         "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
-        f"dataset: {_yaml(name)}",
+        f"dataset: {yaml_text(name)}",
         "source:",
-        f"  connection: {_yaml(connection)}",
+        f"  connection: {yaml_text(connection)}",
         *_source_lines(recipe, source),
         f"  tags: {name}.tags.csv  # {len(series):,} series",
-        f"  step: {_duration(step_s)}  # {_step_reason(channels, step_s)}",
+        f"  step: {duration_text(step_s)}  # {_step_reason(channels, step_s)}",
         "  channels:",
     ]
     for channel in channels:
@@ -176,7 +175,7 @@ def _step_reason(channels: Sequence[_Channel], step_s: int) -> str:
 
 def _source_lines(recipe: Recipe, source: Mapping[str, Any]) -> Iterator[str]:
     for key, value in recipe.source.items():
-        yield f"  {key}: {_yaml(value)}"
+        yield f"  {key}: {yaml_text(value)}"
     if "query" in source:
         yield "  query: |"
         yield from (f"    {line}" for line in source["query"].splitlines())
@@ -187,7 +186,7 @@ def _channel_lines(channel: _Channel, step_s: int) -> Iterator[str]:
     rhythm = channel.rhythm
     seen = f"{rhythm.n_values:,} values of {rhythm.n_series} series looked at"
     empty = "" if any(name for name, _, _ in settings) else " {}"
-    yield f"    {_yaml(channel.name)}:{empty}  # {len(channel.series)} series; {seen}"
+    yield f"    {yaml_text(channel.name)}:{empty}  # {len(channel.series)} series; {seen}"
     for name, value, why in settings:
         yield f"      {name}: {value}  # {why}" if name else f"      # {why}"
 
@@ -200,7 +199,7 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         why = f"CHECK: units differ ({', '.join(units)}): say scale and offset in the tags file"
         yield "", "", why
     elif (unit := channel.said("unit")) is not None:
-        yield "unit", _yaml(unit), "said by the store"
+        yield "unit", yaml_text(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
     lasts_s = 0
@@ -211,13 +210,13 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
             lasts_s = -(-11 * heartbeat_s // 10)
             why = "said by the store: its heartbeat and a tenth"
         else:
-            lasts_s = ceil(max(rhythm.longest_s or 0, _UNCHANGED_S))
-            why = "guessed; CHECK: how long is an unchanged value true?"
+            why = "guessed; CHECK: does a value hold until the next one is written?"
+            yield "valid_for", "until_changed", why
     elif rhythm.longest_s is not None and rhythm.longest_s > step_s:
         lasts_s = ceil(rhythm.longest_s / step_s + 0.5) * step_s
         why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
     if lasts_s:
-        yield "valid_for", _duration(lasts_s), why
+        yield "valid_for", duration_text(lasts_s), why
 
 
 def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
@@ -250,13 +249,13 @@ def _tags_text(recipe: Recipe, series: Sequence[Series], names: Mapping[str, str
     return text.getvalue()
 
 
-def _yaml(value: Any) -> str:
+def yaml_text(value: Any) -> str:
     """A value on one line of a YAML file."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return text.removesuffix("...\n").strip()
 
 
-def _duration(seconds: int) -> str:
+def duration_text(seconds: int) -> str:
     for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds % unit_s == 0 and seconds:
             return f"{seconds // unit_s}{unit}"

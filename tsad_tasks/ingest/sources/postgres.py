@@ -75,7 +75,7 @@ class PostgresSource(Source):
                 if source.select:
                     found = [query.as_table(cursor, source.select, described)]
                 else:
-                    found = tables.found_tables(cursor, config)
+                    found = tables.tables_named(cursor, source.table_names, source.tables_not_read)
                 plans, faults = tables.table_plans(config, found, self._tags)
                 if self._tags:
                     self._learn_series(cursor, plans)

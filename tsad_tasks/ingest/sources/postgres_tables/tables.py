@@ -106,12 +106,13 @@ class TablePlan(SourceTable):
     label: SourceColumn | None
 
 
-def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[FoundTable]:
-    """All tables and views that the dataset's names and patterns match, in one query.
+def tables_named(
+    cursor: extensions.cursor, names: Sequence[str], not_read: Sequence[str] = ()
+) -> list[FoundTable]:
+    """All tables and views that names and patterns match, but those of `not_read`, in one query.
 
     Raises `SourceError` when none matches; the message names similar ones.
     """
-    names = config.source.table_names
     patterns = [
         [re.sub(r"([\\%_])", r"\\\1", part).replace("*", "%") for part in split_name(name)]
         for name in names
@@ -124,7 +125,7 @@ def found_tables(cursor: extensions.cursor, config: DatasetConfig) -> list[Found
     cursor.execute(_QUERIES.joinpath("select_columns.sql").read_text(encoding="utf-8"), params)
     tables: dict[tuple[str, str], FoundTable] = {}
     columns: dict[tuple[str, str], dict[str, SourceColumn]] = {}
-    left_out = [split_name(name) for name in config.source.tables_not_read]
+    left_out = [split_name(name) for name in not_read]
     for row in cursor.fetchall():
         if any(fnmatchcase(row[0], schema or "*") and fnmatchcase(row[1], name)
                for schema, name in left_out):  # fmt: skip

@@ -1,0 +1,92 @@
+"""A dataset file for a table of which nothing is known: what its columns and rows show is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plants.plant import Plant
+from tsad_tasks.base.errors import BadInput, SourceError
+from tsad_tasks.config import named_config
+from tsad_tasks.ingest.check import check_dataset
+from tsad_tasks.stores.unknown import drafted_table
+
+AT = "'2024-05-01 10:00Z'::timestamptz + i * interval '5 min'"
+STEPS = "FROM generate_series(0, 23) i"
+# Tables, what of the source the draft says, and readings of the hour after 10:00.
+TABLES: dict[str, tuple[str, dict[str, Any], dict[tuple[str, str, str], float]]] = {
+    "wide, with a number, a change and a label": (
+        f"""CREATE TABLE log AS SELECT i AS id, {AT} AS read_at, 'm' || j AS machine, i + j AS temp,
+          'on' AS mode, now() AS updated_at, false AS is_fault {STEPS}, generate_series(1, 2) j""",
+        {"entity.column": "machine", "time.column": "read_at", "updated_at": "updated_at",
+         "label": "is_fault", "step_s": 300, "shape": "wide"},
+        {("m1", "10:00", "temp"): 1, ("m2", "10:55", "temp"): 13},
+    ),
+    "long, milliseconds, texts": (
+        f"""CREATE TABLE log AS SELECT 1714557600000 + i * 300000 AS ts, 'm1' AS device,
+          s AS sensor, (i || '.5') AS value {STEPS}, unnest(ARRAY['flow', 'temp']) s""",
+        {"entity.column": "device", "time.unit": "ms", "channel_column": "sensor", "step_s": 300},
+        {("m1", "10:00", "flow"): 0.5, ("m1", "10:55", "temp"): 11.5},
+    ),
+    "tags of a historian": (
+        f"""CREATE TABLE log AS SELECT t AS tagname, {AT} AS at, i::float8 AS val,
+          CASE WHEN i = 3 THEN 0 ELSE 192 END AS quality {STEPS},
+          unnest(ARRAY['P1.FLOW', 'P1.TEMP', 'P2.FLOW', 'LEVEL']) t;
+        CREATE INDEX ON log (tagname, at)""",
+        {"series": "tagname", "tags": "log.tags.csv", "quality.good": (192,)},
+        {("P1", "10:00", "FLOW"): 0, ("P2", "10:55", "FLOW"): 11, ("plant", "10:05", "LEVEL"): 1},
+    ),
+    "one machine": (
+        f"CREATE TABLE log AS SELECT {AT} AS at, i::real AS power {STEPS};"
+        "CREATE INDEX ON log (at)",
+        {"entity.constant": "log", "step_s": 300},
+        {("log", "10:05", "power"): 1},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
+    """An empty plant, whose dataset files are in the test's folder."""
+    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+    plant = replace(databases)
+    plant.clear()
+    return plant
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_drafted_and_read(name: str, plant: Plant, tmp_path: Path) -> None:
+    tables, said, readings = TABLES[name]
+    plant.run(tables)
+    files = drafted_table(plant.source_uri, "log", connection="other", name="log")
+    (tmp_path / "log.yaml").write_text(files.dataset)
+    (tmp_path / "log.tags.csv").write_text(files.tags)
+    config = named_config(tmp_path / "log.yaml")
+    for place, value in said.items():
+        found: Any = config.source
+        for part in place.split("."):
+            found = getattr(found, part)
+        assert found == value, f"{place} in {files.dataset}"
+    errors = check_dataset(config, plant.source_uri, now_at=plant.now_at)
+    assert [one.text for one in errors if one.level == "error"] == []
+    plant.ingest("10:00", "11:00", config)
+    found_readings = plant.readings()
+    assert {key: found_readings.get(key) for key in readings} == readings
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("CREATE TABLE log (name text, value int); INSERT INTO log VALUES ('a', 1)", "of times"),
+        ("CREATE TABLE log AS SELECT now() AS at, 'a' AS note", "columns of numbers"),
+        ("CREATE TABLE log (at timestamptz, v int)", "rows in public.log"),
+        ("SELECT 1", "Similar|no table that this login may see"),
+    ],
+)
+def test_what_is_no_sensor_table_is_said(plant: Plant, table: str, said: str) -> None:
+    plant.run(table)
+    with pytest.raises((BadInput, SourceError), match=said):
+        drafted_table(plant.source_uri, "log", connection="other", name="log")

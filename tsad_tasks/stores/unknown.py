@@ -1,0 +1,349 @@
+"""A dataset file for a table of which nothing is known but its columns and some of its rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from psycopg2 import extensions, sql
+
+from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.settings import duration_s
+from tsad_tasks.ingest.check import proposed_step
+from tsad_tasks.ingest.sources.base import PLAUSIBLE_AHEAD, PLAUSIBLE_FROM
+from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
+from tsad_tasks.ingest.sources.postgres_tables.statements import UNITS_NS
+from tsad_tasks.ingest.sources.postgres_tables.tables import (
+    CLOCKS,
+    NUMBERS,
+    FoundTable,
+    SourceColumn,
+    tables_named,
+)
+from tsad_tasks.stores.draft import Draft, duration_text, yaml_text
+
+_QUERIES = Path(__file__).parents[2] / "sql" / "source"
+_FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
+_BRIEFLY = "SET LOCAL statement_timeout = '5 s'"
+_SEPARATORS = re.compile(r"^(.+)[/.:|]([^/.:|]+)$")
+# Names that say what a column is.
+_TIME = re.compile(
+    r"(^|_)(time|timestamp|ts|t_stamp|at|date|datetime|clock|epoch|zeit|datum)(_|$)|time", re.I
+)
+_CHANGED = re.compile(r"updat|modif|chang|insert|creat|receiv", re.I)
+_CHANNEL = re.compile(
+    r"tag|channel|sensor|metric|param|variable|signal|measure|point|key|quantity", re.I
+)
+_VALUE = re.compile(r"(^|_)(val|value|reading|v|wert|messwert)(_|$)", re.I)
+_QUALITY = re.compile(r"qual|status|integrity|valid", re.I)
+_LABEL = re.compile(r"label|anomal|fault|is_bad", re.I)
+_NUMBER = re.compile(r"(^|_)(id|no|nr|number|pk|seq|row)$", re.I)
+_DIGITS = re.compile(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*")
+# A column of names repeats them.
+_DIFFERENT = 0.5
+_MOST_CODES = 10
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Rows of a table by column, the newest where that was cheap."""
+
+    table: FoundTable
+    rows: Sequence[tuple[Any, ...]]
+    are_newest: bool
+
+    @cached_property
+    def cells(self) -> dict[str, list[Any]]:
+        names = list(self.table.columns)
+        return dict(zip(names, map(list, zip(*self.rows, strict=True)), strict=True))
+
+    def different(self, column: SourceColumn) -> int:
+        return len({cell for cell in self.cells[column.name] if cell is not None})
+
+    def unit(self, column: SourceColumn) -> Literal["s", "ms", "us", "ns"] | None:
+        """Of times that are numbers the unit in which all are plausible."""
+        times = [float(cell) for cell in self.cells[column.name] if cell is not None]
+        low_s = PLAUSIBLE_FROM.timestamp()
+        high_s = (datetime.now(UTC) + PLAUSIBLE_AHEAD).timestamp()
+        for unit, ns in UNITS_NS.items():
+            if times and all(low_s <= time * ns / 1e9 <= high_s for time in times):
+                return unit  # type: ignore[return-value]
+        return None
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """What the columns of a table seem to be."""
+
+    time: SourceColumn
+    unit: str | None
+    entity: SourceColumn | None
+    channel: SourceColumn | None
+    values: tuple[SourceColumn, ...]
+    quality: SourceColumn | None
+    updated_at: SourceColumn | None
+    label: SourceColumn | None
+
+    @property
+    def is_long(self) -> bool:
+        return self.channel is not None
+
+
+def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
+    """The files for a table, by its columns and at most a few thousand of its rows.
+
+    Raises `BadInput` where the table has no time or no numbers, and what `connect_source` raises.
+    """
+    with (
+        closing(connect_source(uri, read_only=True)) as source,
+        explained_errors(),
+        source.cursor() as cursor,
+    ):
+        found = tables_named(cursor, [table])
+        if len(found) != 1:
+            received = ", ".join(one.title for one in found[:5])
+            raise BadInput(f"Expected one table. Received: {received}.")
+        first = _sample(cursor, found[0], None, _FIRST_LOOK)
+        if not first.rows:
+            raise BadInput(f"Expected rows in {found[0].title}. Received: none.")
+        roles = _roles(first)
+        sample = _sample(cursor, found[0], roles.time, _LOOK)
+        tags = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
+    lines = [
+        f"# Drafted from {found[0].title}. Behind a value stands where it is from.",
+        f"dataset: {yaml_text(name)}",
+        "source:",
+        f"  connection: {yaml_text(connection)}",
+        f"  tables: {yaml_text(found[0].title)}",
+        *_source_lines(sample, roles, name, tags),
+    ]
+    return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(_told(sample, roles)))
+
+
+def _sample(
+    cursor: extensions.cursor, table: FoundTable, time: SourceColumn | None, most: int
+) -> _Sample:
+    is_cheap = time is not None and time.has_index
+    order = (
+        sql.SQL("ORDER BY {} DESC NULLS LAST").format(sql.Identifier(time.name))
+        if is_cheap and time
+        else sql.SQL("")
+    )
+    columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
+    text = sql.SQL((_QUERIES / "sample_rows.sql").read_text(encoding="utf-8"))
+    cursor.execute(_BRIEFLY)
+    cursor.execute(
+        text.format(columns=columns, table=table.relation, order=order, most=sql.Literal(most))
+    )
+    return _Sample(table, cursor.fetchall(), is_cheap)
+
+
+def _roles(sample: _Sample) -> _Roles:
+    columns = list(sample.table.columns.values())
+    time = _time(sample, columns)
+    rest = [one for one in columns if one is not time]
+    updated_at = _first(rest, _CHANGED, lambda one: one.family in {"timestamptz", "timestamp"})
+    label = _first(rest, _LABEL, lambda one: _is_label(sample, one))
+    quality = _first(rest, _QUALITY, lambda one: one is not label and _is_code(sample, one))
+    rest = [one for one in rest if one not in (updated_at, label, quality)]
+    most = max(1, _DIFFERENT * len(sample.rows))
+    repeated = [one for one in rest if 0 < sample.different(one) <= most]
+    names = [one for one in repeated if one.family == "text" and not _is_numeric(sample, one)]
+    ids = [one for one in rest if one.family == "integer" and _NUMBER.search(one.name)]
+    values = [one for one in rest if one not in ids + names and _holds_numbers(sample, one)]
+    said = [one for one in values if _VALUE.search(one.name)]
+    channel = _first(names, _CHANNEL, bool) or (names[-1] if said and len(names) > 1 else None)
+    if said or len(values) == 1:
+        values = said or values
+    else:
+        channel = None
+    entities = [*names, *(one for one in ids if one in repeated)]
+    entity = next((one for one in entities if one is not channel), None)
+    if not values:
+        raise _missing(sample, "columns of numbers")
+    unit = sample.unit(time) if time.family in NUMBERS else None
+    return _Roles(time, unit, entity, channel, tuple(values), quality, updated_at, label)
+
+
+def _first(
+    columns: Sequence[SourceColumn], name: re.Pattern[str], fits: Callable[[SourceColumn], bool]
+) -> SourceColumn | None:
+    return next((one for one in columns if name.search(one.name) and fits(one)), None)
+
+
+def _missing(sample: _Sample, what: str) -> BadInput:
+    columns = [*sample.table.columns.values()][:12]
+    received = ", ".join(f"{one.name} {one.type_name}" for one in columns)
+    return BadInput(f"Expected {what} in {sample.table.title}. Received: {received}.")
+
+
+def _is_code(sample: _Sample, column: SourceColumn) -> bool:
+    return column.family in {"integer", "text"} and sample.different(column) <= _MOST_CODES
+
+
+def _holds_numbers(sample: _Sample, column: SourceColumn) -> bool:
+    is_number = column.family in {*NUMBERS, "bool"}
+    return is_number or (column.family == "text" and _is_numeric(sample, column))
+
+
+def _time(sample: _Sample, columns: Sequence[SourceColumn]) -> SourceColumn:
+    clocks = [one for one in columns if one.family in CLOCKS]
+    numbers = [
+        one for one in columns
+        if one.family in NUMBERS - {"real"} and _TIME.search(one.name) and sample.unit(one)
+    ]  # fmt: skip
+    found = [*clocks, *numbers]
+    if not found:
+        raise _missing(sample, "a column of times")
+    return min(
+        found,
+        key=lambda one: (
+            bool(_CHANGED.search(one.name)),
+            not _TIME.search(one.name),
+            not one.has_index,
+        ),
+    )
+
+
+def _is_numeric(sample: _Sample, column: SourceColumn) -> bool:
+    cells = [cell for cell in sample.cells[column.name] if cell]
+    numbers = sum(
+        bool(re.fullmatch(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*", str(cell))) for cell in cells
+    )
+    return numbers > len(cells) / 2
+
+
+def _is_label(sample: _Sample, column: SourceColumn) -> bool:
+    said = {str(cell).lower() for cell in sample.cells[column.name] if cell is not None}
+    return column.family == "bool" or (
+        bool(said) and said <= {"0", "1", "true", "false", "yes", "no"}
+    )
+
+
+def _tags(cursor: extensions.cursor, sample: _Sample, roles: _Roles) -> list[tuple[str, str, str]]:
+    """Series of a table of tags, as (tag, entity, channel): the part after the last separator."""
+    column = roles.channel
+    assert column is not None
+    names = {str(cell) for cell in sample.cells[column.name] if cell}
+    if column.has_index:
+        text = sql.SQL((_QUERIES / "distinct_names.sql").read_text(encoding="utf-8"))
+        found = text.format(
+            column=sql.Identifier(column.name), table=sample.table.relation,
+            most=sql.Literal(_MOST_NAMES),
+        )  # fmt: skip
+        cursor.execute(found)
+        names |= {str(row[0]) for row in cursor.fetchall()}
+    parts = {name: _SEPARATORS.match(name) for name in names}
+    return [
+        (name, match[1], match[2]) if match else (name, "plant", name)
+        for name, match in sorted(parts.items())
+    ]
+
+
+def _source_lines(
+    sample: _Sample, roles: _Roles, name: str, tags: Sequence[tuple[str, str, str]]
+) -> Iterator[str]:
+    time = {"column": roles.time.name} | ({"unit": roles.unit} if roles.unit else {})
+    why = (
+        "measured: the unit in which its times are plausible"
+        if roles.unit
+        else roles.time.type_name
+    )
+    if roles.time.family == "timestamp":
+        why = "CHECK: times without a zone are read as UTC; else say zone: Europe/Berlin"
+    yield f"  time: {yaml_text(time)}  # {why}"
+    if roles.is_long:
+        assert roles.channel is not None
+        if tags:
+            yield f"  series: {yaml_text(roles.channel.name)}"
+            yield f"  tags: {name}.tags.csv  # CHECK: machines and channels are guessed from names"
+        else:
+            yield "  shape: long"
+            yield f"  channel_column: {yaml_text(roles.channel.name)}  # guessed by its name"
+        yield f"  value_column: {yaml_text([one.name for one in roles.values])}"
+    if roles.entity is not None:
+        n = sample.different(roles.entity)
+        seen = f"guessed: {n} names in {len(sample.rows):,} rows"
+        yield f"  entity: {yaml_text({'column': roles.entity.name})}  # {seen}"
+    elif not tags:
+        seen = "CHECK: no column seems to name machines"
+        yield f"  entity: {yaml_text({'constant': name})}  # {seen}"
+    if roles.quality is not None:
+        codes = Counter(cell for cell in sample.cells[roles.quality.name] if cell is not None)
+        most = codes.most_common(1)[0][0] if codes else 192
+        good = {"column": roles.quality.name, "good": [most]}
+        seen = f"CHECK: guessed: the most frequent of {len(codes)} codes"
+        yield f"  quality: {yaml_text(good)}  # {seen}"
+    if roles.updated_at is not None:
+        yield f"  updated_at: {yaml_text(roles.updated_at.name)}  # guessed by its name"
+    if roles.label is not None:
+        seen = "CHECK: known anomalies? guessed by its name"
+        yield f"  label: {yaml_text(roles.label.name)}  # {seen}"
+    apart_s = _apart_s(sample, roles)
+    step = proposed_step(apart_s, 3600) if apart_s else "1min"
+    said = f"measured: readings are {apart_s:g} s apart" if apart_s else "default; CHECK"
+    yield f"  step: {duration_text(duration_s(step or '1h'))}  # {said}"
+    yield "  channels:"
+    if tags:
+        channels = sorted({channel for _, _, channel in tags})
+    elif roles.is_long:
+        assert roles.channel is not None
+        channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
+    else:
+        channels = [one.name for one in roles.values]
+    yield from (f"    {yaml_text(one)}: {{}}" for one in channels)
+
+
+def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
+    """Median time between readings of one machine, or series."""
+    keys = [one for one in (roles.entity, roles.channel) if one is not None]
+    times: dict[tuple[Any, ...], list[float]] = {}
+    for at, *key in zip(
+        sample.cells[roles.time.name], *(sample.cells[one.name] for one in keys), strict=True
+    ):
+        if at is not None:
+            times.setdefault(tuple(key), []).append(_seconds(at, roles.unit))
+    gaps = [np.diff(np.unique(at)) for at in times.values()]
+    together = np.concatenate(gaps) if gaps else np.array([])
+    return round(float(np.median(together)), 3) if len(together) else None
+
+
+def _seconds(at: Any, unit: str | None) -> float:
+    if isinstance(at, datetime):
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+    if isinstance(at, date):
+        return datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp()
+    return float(at) * UNITS_NS[unit or "s"] / 1e9 if isinstance(at, int | float | Decimal) else 0.0
+
+
+def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
+    if not sample.are_newest:
+        yield (
+            f"No index begins with {roles.time.name}: the rows that were looked at are any "
+            f"{len(sample.rows):,}, not the newest."
+        )
+    used = {roles.time, roles.entity, roles.channel, *roles.values}
+    used |= {roles.quality, roles.updated_at, roles.label}
+    if unused := [name for name, one in sample.table.columns.items() if one not in used]:
+        yield f"Left out: {', '.join(unused[:12])}."
+
+
+def _tags_text(roles: _Roles, tags: Sequence[tuple[str, str, str]]) -> str:
+    if not tags or roles.channel is None:
+        return ""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        [(roles.channel.name, "entity", "channel"), *tags]
+    )
+    return text.getvalue()
