@@ -22,6 +22,7 @@ BEGIN
       RAISE EXCEPTION 'Expected a channel of the dataset. Received: %.', channel USING ERRCODE = 'invalid_parameter_value';
     END IF;
   END IF;
+  PERFORM tsad.check_words('incident_id', incident_id, 250);
   INSERT INTO tsad.verdict (entity_id, start_at, end_at, incident_id, verdict, channel_id, said_by, note)
   VALUES (machine.entity_id, add_verdict.start_at, add_verdict.end_at, add_verdict.incident_id, add_verdict.verdict, sensor,
           coalesce(nullif(tsad.check_words('name', add_verdict.said_by, 250), ''), session_user), tsad.check_words('note', add_verdict.note, 4000))

@@ -17,6 +17,7 @@ from tsad_tasks.base.interval import (
     hour_ceil,
     hour_floor,
     hours_between,
+    moment,
     unix_s,
 )
 
@@ -93,3 +94,9 @@ def test_a_chunk_of_no_days_is_refused() -> None:
     at = datetime(2024, 5, 1, tzinfo=UTC)
     with pytest.raises(BadInput, match="at least 1 day"):
         day_chunks(at, at, 0)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "2100-01-01T00:01", "9999-12-31"])
+def test_a_time_beyond_what_sensors_live_through_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="Expected a time from 1970 to 2100. Received: " + text):
+        moment(text)

@@ -90,6 +90,11 @@ REFUSED = [
     ("set_verdict(KEY, 'confirmed', note => repeat('x', 4001))", "note of at most 4000"),
     ("set_verdict(KEY, 'confirmed', repeat('x', 251))", "name of at most 250"),
     (
+        "add_verdict('plant', 'm-1', '2026-03-01', '2026-03-02', 'confirmed', "
+        "incident_id => repeat('x', 251))",
+        "incident_id of at most 250",
+    ),
+    (
         "add_maintenance('plant', '2026-03-01', '2026-03-02', repeat('x', 251))",
         "title of at most 250",
     ),

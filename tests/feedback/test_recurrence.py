@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -85,3 +86,25 @@ def test_a_part_of_the_year_has_the_times_of_the_whole_year_that_touch_it(
     )
     expected = [(a, b) for a, b in whole if b > within[0] and a < within[1]]
     assert occurrences(span, "FREQ=DAILY", BERLIN, within) == expected
+
+
+@pytest.mark.parametrize("days", ["", "BYDAY=MO,WE,SU;BYSETPOS=2", "BYDAY=TU;WKST=SU"])
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("frequency", ["DAILY", "WEEKLY"])
+def test_a_first_time_long_ago_changes_nothing_and_costs_nothing(
+    frequency: str, every: int, days: str
+) -> None:
+    """As it goes on from the first time, which is what a range that begins before it looks at."""
+    span = (_local("2026-01-07 02:00"), _local("2026-01-07 03:00"))
+    is_set = frequency == "DAILY" and "BYSETPOS" in days
+    rule = f"FREQ={frequency};INTERVAL={every};{'BYDAY=MO' if is_set else days}".rstrip(";")
+    whole = occurrences(span, rule, BERLIN, YEAR)
+    for month in range(1, 12):
+        within = (YEAR[0].replace(month=month), YEAR[0].replace(month=month + 1))
+        assert occurrences(span, rule, BERLIN, within) == [
+            one for one in whole if one[1] > within[0] and one[0] < within[1]
+        ]
+    ancient = (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 1, tzinfo=UTC))
+    started_s = time.process_time()
+    occurrences(ancient, "FREQ=DAILY", BERLIN, YEAR)
+    assert time.process_time() - started_s < 0.1

@@ -124,6 +124,13 @@ def test_an_unknown_dataset_is_bad_input(room: Room) -> None:
         select_dataset(room.store, "hall")
 
 
+@pytest.mark.parametrize("name", ["a\0b", "b\udcfcse"], ids=["NUL", "no UTF-8"])
+def test_what_postgres_takes_for_no_text_is_bad_input(room: Room, name: str) -> None:
+    with pytest.raises(BadInput, match=r"Expected names and notes that are text. Received: "):
+        select_dataset(room.store, name)
+    select_dataset(room.store, "room")
+
+
 def test_a_horizon_of_minus_infinity_is_none(room: Room) -> None:
     assert select_dataset(room.store, "room").retired_before is None
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from tsad_tasks.base.errors import BadInput
 
 HOUR = timedelta(hours=1)
+# What people may type, as tsad.check_range has it.
+_TYPED = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Span = tuple[datetime, datetime]
 
@@ -114,15 +116,21 @@ def _in_utc(at: datetime) -> datetime:
 def moment(text: str) -> datetime:
     """The time that a person typed, in UTC when it has no offset.
 
+    Raises `BadInput` for what is none, or lies outside of 1970 to 2100: around the ends of the
+    calendar nothing can be reckoned, and centuries have millions of hours.
+
     >>> moment("2026-03-01 06:00").isoformat()
     '2026-03-01T06:00:00+00:00'
     """
     try:
         at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         wanted = "a time such as 2026-03-01T06:00 (UTC) or 2026-03-01T06:00+01:00"
         raise BadInput(f"Expected {wanted}. Received: {text}.") from error
+    if not _TYPED[0] <= at <= _TYPED[1]:
+        raise BadInput(f"Expected a time from 1970 to 2100. Received: {text}.")
+    return at
 
 
 def whole_hours(start_at: datetime, end_at: datetime) -> Span:

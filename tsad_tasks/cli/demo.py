@@ -38,7 +38,7 @@ SCORED = timedelta(days=2)
 
 def simulate(
     plant: Annotated[str, Argument(help="server_room, cold_store, pumps or all.")] = "all",
-    days: Annotated[int, Option(min=1, help="Days of readings.")] = 33,
+    days: Annotated[int, Option(min=1, max=3660, help="Days of readings.")] = 33,
     uri: Annotated[
         str | None, Option(help="Database of the tables; default: the embedded server's plant.")
     ] = None,
@@ -62,7 +62,7 @@ def simulate(
 
 
 def demo(
-    days: Annotated[int, Option(min=1, help="Days of simulated readings.")] = 45,
+    days: Annotated[int, Option(min=1, max=3660, help="Days of simulated readings.")] = 45,
     hours: Annotated[
         int, Option(min=1, help="Last hours to be scored through the real DAGs.")
     ] = 48,

@@ -52,7 +52,8 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
             if (said := _UNTIL.search(rule)) is not None:
                 until = datetime.strptime(said[1], _COMPACT).replace(tzinfo=UTC).astimezone(zone)
                 local_rule = rule.replace(said[0], f"UNTIL={until:{_COMPACT}}")
-            starts = rrulestr(local_rule, dtstart=first).between(from_at, until_at, inc=True)
+            begin = _nearer(first, local_rule, from_at)
+            starts = rrulestr(local_rule, dtstart=begin).between(from_at, until_at, inc=True)
         except (ValueError, TypeError) as error:
             raise BadInput(
                 "Expected a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SU. Received: "
@@ -67,3 +68,17 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
     return [
         (a.astimezone(UTC), b.astimezone(UTC)) for a, b in found if b > within[0] and a < within[1]
     ]
+
+
+def _nearer(first: datetime, rule: str, from_at: datetime) -> datetime:
+    """A time from which the rule goes on, after `from_at`, as it does from the first.
+
+    Each day since a first time decades ago would be gone through for every hour that is scored.
+    """
+    parts = dict(part.split("=", 1) for part in rule.split(";"))
+    n_days = {"DAILY": 1, "WEEKLY": 7}.get(parts.get("FREQ", ""))
+    if n_days is None or "COUNT" in parts:
+        return first
+    every = timedelta(days=n_days * int(parts.get("INTERVAL", "1")))
+    # One turn is left: of the week in which a rule begins, BYSETPOS sees only the rest.
+    return first + max((from_at - first) // every - 1, 0) * every

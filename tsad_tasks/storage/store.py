@@ -213,6 +213,13 @@ class Store:
             except DataError as error:
                 # What our SQL functions refuse, such as an incident_id that is none.
                 raise BadInput(str(error).splitlines()[0]) from error
+            except ValueError as error:
+                # A NUL, or what stands for a byte that is no UTF-8 in what somebody typed.
+                if isinstance(error, UnicodeEncodeError) or "NUL" in str(error):
+                    raise BadInput(
+                        f"Expected names and notes that are text. Received: {error}"
+                    ) from error
+                raise
             yield cursor
 
 
