@@ -30,7 +30,7 @@ SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs stores bench-nab bench-skab documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,9 @@ bench-small: $(SYNCED) ## a small size of every benchmark, two at a time
 
 proofs: $(SYNCED) ## every benchmark at full size, one after another (hours), each with a log in .tsad/proofs
 	@$(BIN)/python benchmarks/run_all.py
+
+stores: $(SYNCED) ## real Zabbix, Home Assistant, collectd and Icinga (fetched, not installed; Debian 12) to right values
+	@$(BIN)/python benchmarks/stores_real.py --download $(ONLY)
 
 bench-nab: $(SYNCED) ## NAB's files with one default config: DATA=folder, and REFEREE=path for the scores
 	@$(BIN)/python benchmarks/nab.py --data "$(DATA)" $(if $(REFEREE),--referee "$(REFEREE)") $(BENCH_FLAGS)

@@ -162,6 +162,10 @@ def test_each_channel_of_a_long_table_has_a_rate(plant: Plant) -> None:
     said = _texts(plant, "warning", **source, channels={"temp": {}, "load": {}})
     assert "load: Readings are 601 s apart, the step is 60 s: most steps will be empty." in said
     assert "temp: Readings" not in said
+    silent = {f"s{i}": {} for i in range(7)}
+    assert "s0, s1, s2, s3, s4 and 2 more channels: no value in the last 6 hours." in _texts(
+        plant, "warning", **source, channels={"temp": {}, **silent}
+    )
     held = {"temp": {}, "load": {"valid_for": "11min"}}
     assert "steps will be empty" not in _texts(plant, "warning", **source, channels=held)
 

@@ -28,7 +28,7 @@ from tsad_tasks.ingest.tally import Tally, shortened
 
 Level = Literal["error", "warning", "info"]
 
-_SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS = 5, 6, 2
+_SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS, _SHOWN = 5, 6, 2, 5
 # Of those that divide an hour, those that people say.
 _PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 _STEPS_S = (*_PARTS, *(60 * part for part in _PARTS), 3600)
@@ -170,8 +170,7 @@ def _rates(
         for found in _rate(config, rows, is_inside & (rows.channel == position), [name]):
             said.setdefault(found, []).append(name)
     for (level, text), names in said.items():
-        more = f" and {len(names) - 5} more channels" if names[5:] else ""
-        yield Finding(level, f"{', '.join(map(shortened, names[:5]))}{more}: {text}")
+        yield Finding(level, f"{_few(names)}: {text}")
 
 
 def _rate(
@@ -219,12 +218,13 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if unknown := rows.channel_names[len(config.channel_names) :]:
         names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
+    silent = []
     for position, (name, channel) in enumerate(config.source.channels.items()):
         is_long = rows.channel is not None
         values = rows.values[rows.channel == position] if is_long else rows.values[:, position]
         known = values[np.isfinite(values)]
         if not len(known):
-            yield Finding("warning", f"{name}: no value in the last {_SAMPLE_HOURS} hours.")
+            silent.append(name)
             continue
         low, high = channel.sensor_range
         low, high = -np.inf if low is None else low, np.inf if high is None else high
@@ -232,3 +232,12 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
             text = f"{name}: {outside:.1%} of the values are out of range ({span})."
             yield Finding("warning", text)
+    if silent:
+        text = f"{_few(silent)}: no value in the last {_SAMPLE_HOURS} hours."
+        yield Finding("warning", text)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some channels' names, and how many there are besides."""
+    more = f" and {len(names) - _SHOWN} more channels" if names[_SHOWN:] else ""
+    return ", ".join(map(shortened, names[:_SHOWN])) + more
