@@ -17,7 +17,7 @@ from devstack.private import write_private
 from tests.detectors.network_of_zeros import zero_detector
 from tests.modes import open_to_others
 from tests.plants.trained import artifacts_folder
-from tsad_tasks.base.errors import NoSpace
+from tsad_tasks.base.errors import BadInput, NoSpace
 from tsad_tasks.base.files import make_folder, whole_file, write_whole
 from tsad_tasks.detectors.bundle import store_bundle
 from tsad_tasks.storage.arrays import write_arrays
@@ -127,3 +127,12 @@ def test_a_place_tells_the_time_by_the_clock_that_stamps_its_files(tmp_path: Pat
     (tmp_path / "file").touch()
     assert abs(at.timestamp() - (tmp_path / "file").stat().st_mtime) < 5
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_file_takes_the_place_of_a_pipe_or_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "report.pdf"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="a pipe, socket or device"):
+        write_whole(pipe, "%PDF")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [*tmp_path.iterdir()] == [pipe]

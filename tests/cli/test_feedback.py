@@ -83,6 +83,10 @@ def test_labels_and_a_new_normal_are_said(
     assert tsad("labels", "room", "--csv", str(path)).out == f"1 labels of {path}.\n"
     path.write_text("entity,start_at,end_at\nhost-02,soon,2026-03-03 02:00\n", encoding="utf-8")
     assert f"{path}:2: Expected a time such as" in tsad("labels", "room", "--csv", str(path)).err
+    path.write_bytes(b"entity,start_at,end_at\nh\xfc,2026-03-03,2026-03-04\n")
+    assert "Expected a file in UTF-8" in tsad("labels", "room", "--csv", str(path)).err
+    path.write_text(f"entity,start_at,end_at\n{'x' * 200_000},2026-03-03,2026-03-04\n")
+    assert "Expected CSV, separated by" in tsad("labels", "room", "--csv", str(path)).err
     path.write_text("entity,start_at\n", encoding="utf-8")
     assert "Received: no end_at." in tsad("labels", "room", "--csv", str(path)).err
     assert "leak" in tsad("labels", "room").out

@@ -123,6 +123,8 @@ NUMBERS = "".join(f"2024-05-01 {hour:02}:00,{hour}\n" for hour in range(12))
             "t,v\n2024-05-01,1\nsoon,2\n",
             r"a\.csv:3: t: Expected an ISO 8601 time .* Received: 'soon'\.",
         ),
+        ("t,v\n0001-01-01,1\n", r"a\.csv:2: t: Expected a time from 1900 to 2200"),
+        ("t,v\n2024-05-01,1\n9999-12-31,2\n", r"a\.csv:3: t: Expected a time from 1900 to 2200"),
         ("t,v\n2024-05-01,1\n,2\n", r"a\.csv:3: t: Expected a time\. Received: nothing\."),
         (
             "t,v\n1714557600,1\n",
@@ -149,6 +151,39 @@ def test_a_bad_file_says_where(
     with pytest.raises(BadInput, match=message):
         load_table(empty_database_uri, _file(tmp_path, text), "reading", LoadOptions("t"))
     assert _rows(empty_database_uri, "SELECT to_regclass('reading')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("content", "option", "message"),
+    [
+        (b"t,v\n1e300,1\n", {"unit": "s"}, "Expected a number of s since 1970 that is a time"),
+        (
+            b"t,v\n2024-05-01,1\n",
+            {"time_format": "%Q"},
+            "--time-format: Expected one that strptime",
+        ),
+        (b"t,v\n2024-05-01,\xfc\n", {}, "Expected a readable CSV or parquet file"),
+    ],
+    ids=["beyond times", "no format", "no UTF-8"],
+)
+def test_what_cannot_be_read_is_said(
+    empty_database_uri: str, tmp_path: Path, content: bytes, option: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=message):
+        load_table(empty_database_uri, path, "reading", LoadOptions("t", **option))
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zip"])
+def test_half_of_a_packed_file_is_said(
+    empty_database_uri: str, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"a.csv.{ending}"
+    pd.DataFrame({"t": ["2024-05-01"], "v": [1]}).to_csv(path)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(BadInput, match="Expected a readable CSV or parquet file"):
+        load_table(empty_database_uri, path, "reading", LoadOptions("t"))
 
 
 def test_a_time_that_never_was_is_refused(empty_database_uri: str, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tsad_tasks.base.errors import NoSpace
+from tsad_tasks.base.errors import BadInput, NoSpace
 from tsad_tasks.base.places import Folder
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -41,6 +42,15 @@ def make_folder(folder: Folder, mode: int = FOLDER_MODE) -> None:
             sync_folder(one.parent)
 
 
+def is_endless(path: Path) -> bool:
+    """Whether reading it may never end: a pipe waits for its other end, and a device goes on.
+
+    Raises `OSError` where it is not there.
+    """
+    kind = path.stat().st_mode
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
+
+
 def write_whole(path: Folder, content: bytes | str) -> None:
     """Writes a file whole, or leaves what was there; its folder exists.
 
@@ -48,6 +58,8 @@ def write_whole(path: Folder, content: bytes | str) -> None:
     ------
     NoSpace
         When the disk, or one's share of it, is full.
+    BadInput
+        When a pipe, socket or device is there.
     """
     with whole_file(path) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
@@ -67,6 +79,9 @@ def whole_file(path: Folder) -> Iterator[BinaryIO]:
             with path.open("wb") as stream:
                 shutil.copyfileobj(spool, stream, 1 << 20)
         return
+    if path.exists() and is_endless(path):
+        # A file put in its place would take /dev/null from everybody.
+        raise BadInput(f"Expected a place for a file. Received: {path}, a pipe, socket or device.")
     part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
     try:
         with space_at(path.parent):

@@ -14,7 +14,7 @@ from tsad_tasks.config.datasets import (
     is_absent_example,
     named_config,
 )
-from tsad_tasks.config.file import deprecations, file_error, is_endless, load_config, shown_path
+from tsad_tasks.config.file import deprecations, file_error, load_config, shown_path
 from tsad_tasks.config.schema import json_schema
 from tsad_tasks.config.sections import (
     DEFAULT_WINDOW,
@@ -44,7 +44,6 @@ __all__ = [
     "file_error",
     "holidays_of",
     "is_absent_example",
-    "is_endless",
     "json_schema",
     "load_config",
     "named_config",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.files import is_endless
 from tsad_tasks.base.settings import Problem, former_names, problems
 from tsad_tasks.base.shown import on_one_line
 from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
@@ -86,15 +86,6 @@ def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], 
     for channel, section in source.get("channels", {}).items():
         place = ("source", "channels", channel)
         yield from ((place, name, former[name]) for name in section if name in former)
-
-
-def is_endless(path: Path) -> bool:
-    """Whether reading it may never end: a pipe waits for its other end, and a device goes on.
-
-    Raises `OSError` where it is not there.
-    """
-    kind = path.stat().st_mode
-    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:

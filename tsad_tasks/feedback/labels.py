@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def add_labels(store: Store, dataset: str, path: Path, moment: Any) -> int:
     BadInput
         Naming the line that is wrong.
     """
+    try:
+        return _loaded_labels(store, dataset, path, moment)
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: Expected a file in UTF-8. Received: other bytes.") from None
+    except csv.Error as error:
+        raise BadInput(f"{path}: Expected CSV, separated by commas. Received: {error}.") from error
+
+
+def _loaded_labels(
+    store: Store, dataset: str, path: Path, moment: Callable[[str], datetime]
+) -> int:
     n_labels = 0
     with path.open(encoding="utf-8-sig", newline="") as lines, store.transaction():
         rows = csv.DictReader(lines)

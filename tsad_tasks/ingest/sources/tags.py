@@ -17,8 +17,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.files import is_endless
 from tsad_tasks.base.shown import shown
-from tsad_tasks.config import DatasetConfig, datasets_folder, is_endless
+from tsad_tasks.config import DatasetConfig, datasets_folder
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
 
 _MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000

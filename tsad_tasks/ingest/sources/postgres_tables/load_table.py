@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from lzma import LZMAError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from zipfile import BadZipFile
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -40,6 +43,8 @@ _DELIMITERS = {";": "';'", "|": "'|'", "\t": "$'\\t'"}
 # Day first before month first: what people of most countries write.
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
 _CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p", "", "T%H:%M:%S")
+# 1900 and 2200: around the ends of the calendar no zone can be reckoned with.
+_POSSIBLE_US = -2_208_988_800_000_000, 7_258_118_400_000_000
 _TIME_FORMATS = tuple(date + clock for date in _DATES for clock in _CLOCKS)
 
 
@@ -153,7 +158,7 @@ def _zone(name: str) -> ZoneInfo:
 def _read_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, BadZipFile, LZMAError) as error:
         received = " ".join(str(error).split())
         raise BadInput(
             f"{path}: Expected a readable CSV or parquet file. Received: {received}"
@@ -317,7 +322,9 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
     if options.unit is not None:
         numbers = pd.to_numeric(column, errors="coerce")
         cells.require(numbers.isna(), f"a number of {options.unit} since 1970")
-        return pd.to_datetime(numbers, unit=options.unit, utc=True)
+        times = pd.to_datetime(numbers, unit=options.unit, utc=True, errors="coerce")
+        cells.require(times.isna(), f"a number of {options.unit} since 1970 that is a time")
+        return times
     if column.dtype.kind in "iuf":
         rule = "a timestamp (or --unit s, ms, us or ns for numbers since 1970)"
         cells.require(np.ones(len(column), bool), rule)
@@ -329,7 +336,11 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         texts = column.astype(str).str.strip()
         has_offset = texts.str.contains(_OFFSET, regex=True)
         form = options.time_format or "ISO8601"
-        times = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
+        try:
+            times = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
+        except ValueError as error:
+            wanted = "--time-format: Expected one that strptime knows, such as '%d.%m.%Y %H:%M'"
+            raise BadInput(f"{wanted}. Received: {form} ({error}).") from error
         iso, is_wrong = "an ISO 8601 time such as 2024-05-01 10:00:00", times.isna()
         own = f"a time like {options.time_format}"
         if is_wrong.any():
@@ -340,6 +351,8 @@ def _times(cells: _Cells, options: LoadOptions) -> pd.Series[Any]:
         cells.require(has_offset, "a time without an offset, as in other rows")
         local = times.dt.tz_localize(None)
     local_us = local.to_numpy("datetime64[us]").astype(np.int64)
+    is_beyond = (local_us < _POSSIBLE_US[0]) | (local_us >= _POSSIBLE_US[1])
+    cells.require(is_beyond, "a time from 1900 to 2200")
     found = utc_from_local(local_us, _zone(options.zone))
     cells.require(found.nonexistent, f"a time that exists in zone {options.zone}")
     return pd.Series(pd.to_datetime(found.times_us, unit="us", utc=True), index=local.index)
