@@ -49,6 +49,10 @@ def _is_same(one: float | None, other: float | None) -> bool:
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
+def _minutes(began: float) -> str:
+    return f"{(time.perf_counter() - began) / 60:.1f} minutes"
+
+
 class Desk:
     """Where a person works: a warehouse, a folder of dataset files, and logins that read."""
 
@@ -117,6 +121,12 @@ class Desk:
         print(f"{name}: {len(got):,} readings, {len(wrong):,} wrong {wrong[:3] or ''}")
         return bool(got) and not wrong
 
+    def score(self, name: str, hours: int) -> None:
+        """A model of what was before the last hours, and their scores."""
+        start = f"{self.end_at - timedelta(hours=hours):%Y-%m-%dT%H:%M}"
+        print(self.tsad("retrain", name, "--end", start).rstrip())
+        print(self.tsad("score", name, "--from", start, "--to", self.end_text).rstrip())
+
     @property
     def end_text(self) -> str:
         """End of what was told, as a person types it."""
@@ -157,12 +167,10 @@ def _zabbix(desk: Desk, may_download: bool) -> bool:
     desk.tsad("datasets", "draft", "zabbix", "--group", "Pumps", *chosen, "--out", "pumps")
     print((desk.datasets / "pumps.yaml").read_text(encoding="utf-8").rstrip())
     cost = desk.checked("pumps")
-    broken_at = f"{desk.end_at - timedelta(hours=12):%Y-%m-%dT%H:%M}"
-    print(desk.tsad("retrain", "pumps", "--end", broken_at).rstrip())
-    desk.tsad("score", "pumps", "--from", broken_at, "--to", desk.end_text)
-    minutes = (time.perf_counter() - began) / 60
+    desk.score("pumps", 12)
+    print(f"zabbix: {_minutes(began)} from draft to first score; {cost}")
     said = desk.tsad("anomalies", "pumps")
-    print(f"{said.rstrip()}\nzabbix: {minutes:.1f} minutes from draft to first score; {cost}")
+    print(said.rstrip())
     desk.tsad("datasets", "draft", "zabbix", "--group", "Pumps", "--out", "all_items")
     means = zabbix.means(int(desk.end_at.timestamp()))
     is_right = desk.is_right("all_items", zabbix.STEP_S, lambda *key: means.get(key))
@@ -175,9 +183,12 @@ def _home_assistant(desk: Desk, may_download: bool) -> bool:
     database, place = desk.store("home_assistant")
     print(home_assistant.fill(python, database, place, desk.end_at))
     desk.environment["TSAD_CONNECTION_HOME_ASSISTANT"] = database.reader_uri()
+    began = time.perf_counter()
     desk.tsad("datasets", "draft", "home_assistant", "--entity", "home", "--out", "home")
     print((desk.datasets / "home.yaml").read_text(encoding="utf-8").rstrip())
-    print(f"home_assistant: {desk.checked('home')}")
+    cost = desk.checked("home")
+    desk.score("home", 5)
+    print(f"home_assistant: {_minutes(began)} from draft to first score; {cost}")
     return desk.is_right("home", 60, lambda _, channel, at: home_assistant.value_at(channel, at))
 
 
