@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from psycopg2 import extensions, sql
@@ -62,6 +62,7 @@ class _Sample:
     table: FoundTable
     rows: Sequence[tuple[Any, ...]]
     are_newest: bool
+    now_at: datetime
 
     @cached_property
     def cells(self) -> dict[str, list[Any]]:
@@ -75,7 +76,7 @@ class _Sample:
         """Of times that are numbers the unit in which all are plausible."""
         times = [float(cell) for cell in self.cells[column.name] if cell is not None]
         low_s = PLAUSIBLE_FROM.timestamp()
-        high_s = (datetime.now(UTC) + PLAUSIBLE_AHEAD).timestamp()
+        high_s = (self.now_at + PLAUSIBLE_AHEAD).timestamp()
         for unit, ns in UNITS_NS.items():
             if times and all(low_s <= time * ns / 1e9 <= high_s for time in times):
                 return unit  # type: ignore[return-value]
@@ -146,7 +147,10 @@ def _sample(
     cursor.execute(
         text.format(columns=columns, table=table.relation, order=order, most=sql.Literal(most))
     )
-    return _Sample(table, cursor.fetchall(), is_cheap)
+    rows = cursor.fetchall()
+    cursor.execute("SELECT now()")
+    (now_at,) = cast("tuple[datetime]", cursor.fetchone())
+    return _Sample(table, rows, is_cheap, now_at)
 
 
 def _roles(sample: _Sample) -> _Roles:
