@@ -190,7 +190,7 @@ def _name(node: ast.expr) -> str | None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_its_rows_are_what_it_declares(migrated: Connection, name: str) -> None:
     text = statement_text(QUERIES[name].path)
-    is_select = re.search(r"^(INSERT|UPDATE|DELETE)", text, re.M) is None
+    is_select = re.search(r"^\s*(INSERT|UPDATE|DELETE)", text, re.M) is None
     with migrated.cursor() as cursor:
         # Nothing runs of a query in a subquery of which no row is wanted.
         limited = f"SELECT * FROM ({text}) AS asked LIMIT 0"  # noqa: S608
