@@ -20,8 +20,9 @@ from tests.plants.trained import SPLIT_AT, Plant
 from tsad_tasks.base.interval import HOUR
 
 __all__ = ["at_plant", "tsad"]
-# What starts or stops programs, simulates, replays a year or reads a file: tests of their own do.
-ELSEWHERE = {"up", "down", "demo", "simulate", "history", "load-csv"}
+# What starts or stops programs, simulates, replays a year, reads a file or another system's tables:
+# tests of their own do.
+ELSEWHERE = {"up", "down", "demo", "simulate", "history", "load-csv", "datasets draft"}
 # The only champion stays one, and there is nobody to go back to.
 REFUSED = {"promote": "champion", "rollback": "champion"}
 START, END = (f"{at:%Y-%m-%dT%H:%M}" for at in (SPLIT_AT, SPLIT_AT + 5 * HOUR))
@@ -57,7 +58,11 @@ def _in_the_plant(text: str) -> tuple[str, ...] | None:
         path.append(words[0])
         command = command.commands[words.pop(0)]
     needs = any(one.required for one in getattr(command, "params", ()))
-    if path[0] in ELSEWHERE or hasattr(command, "commands") or (needs and not words):
+    if (
+        {path[0], " ".join(path)} & ELSEWHERE
+        or hasattr(command, "commands")
+        or (needs and not words)
+    ):
         return None
     flags = {name for one in command.params if getattr(one, "is_flag", False) for name in one.opts}
     said: list[str] = []

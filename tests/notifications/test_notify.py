@@ -692,7 +692,7 @@ def test_replays_old_decisions_and_mere_steps_on_the_way_are_no_news(hall: Hall)
         "lineage = 'live'"
     )
     hall.ask(
-        "UPDATE tsad.training_decision SET decided_at = decided_at - interval '49 hours' WHERE "
+        "UPDATE tsad.training_decision SET recorded_at = recorded_at - interval '49 hours' WHERE "
         "lineage = 'live'"
     )
     assert hall.news() == NewsSummary()

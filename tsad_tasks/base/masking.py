@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
@@ -41,40 +41,47 @@ _QUOTED = (
 # Up to where a parameter or a word of prose ends; a full stop or bracket may belong to it.
 _BARE = r"[^\s&'\"]+?(?=$|[\s&'\"]|[;,](?:\s|[\w-]+=|$)|[)\]}>]+(?:[\s,.;:]|$)|\.(?:\s|$))"
 _KIND = r"(?:(?:basic|bearer|token|digest|apikey|sharedkey|aws4-hmac-sha256)\s+)"
-_FORMS = re.compile(
-    "|".join(
-        (
-            # Whole keys, and what nothing but a secret looks like.
-            r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))",
-            r"(?P<key>\b(?-i:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{16,}|\bxox[a-z]-[\w-]{8,}"
-            r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",
-            # user:password@ of a URI; a password may hold what should have been encoded.
-            r"(?P<before_password>://[^\s:/@'\"<>?#\[\]]*:)(?!\d+(?:[/?,'\"\s]|$))"
-            r"(?P<password>(?:(?!://)[^\s'\"<>])*@|(?:(?!://)\S)*@)",
-            # The same without a scheme, as drivers quote it.
-            r"(?P<before_pair>(?<![\w.%+:@-])(?!(?:mailto|to|from|cc|bcc):)[\w.%+-]+:)"
-            r"(?P<pair>(?!\d+[?/,&#])[^\s@/'\"]+@(?=[\w\[]))",
-            # A token in the place of the user.
-            r"(?P<before_user>\bhttps?://)(?P<user>[^\s/@'\"<>:]+@)",
-            # Paths of webhooks, whole or as an HTTP client quotes them.
-            r"(?P<before_path>(?:\bhttps?://[^\s/'\"<>]+|\burl: |\bPOST )/(?:[\w.@-]+/)*?"
-            r"(?:hooks?|webhooks?|webhookb2|services|workflows)/|/bot(?=\d+:))"
-            r"(?P<path>[^\s'\"<>)]+)",
-            # name=value, "name": "value", Name: value.
-            rf"(?P<before_value>{_NAME}(?:\\*[\"'])?\s*(?:=|:|=>|\s(?='))\s*(?!Expected\b){_KIND}?)"
-            rf"(?P<value>{_QUOTED}|{_BARE})",
-            r"(?P<before_query>[?&](?:sig|key|code|auth|pass|sign)=)(?P<query>[^\s&'\"<>)]+)",
-            r"(?P<before_header>\b(?:basic|bearer)\s)"
-            r"(?P<header>(?=[a-z]*(?-i:[A-Z0-9+/_=]))[a-z0-9+/_.=-]{12,})",
-            r"(?P<before_quoted>[\"']pass[\"']\s*:\s*)(?P<quoted>" + _QUOTED + ")",
-        )
-    ),
-    re.IGNORECASE | re.DOTALL,
-)
+
+
+@cache
+def _forms() -> re.Pattern[str]:
+    """All forms; compiled when the first text is looked at, since each import would pay for it."""
+    return re.compile(
+        "|".join(
+            (
+                # Whole keys, and what nothing but a secret looks like.
+                r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?"
+                r"(?:-----END [A-Z ]*PRIVATE KEY-----|$))",
+                r"(?P<key>\b(?-i:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{16,}|\bxox[a-z]-[\w-]{8,}"
+                r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",
+                # user:password@ of a URI; a password may hold what should have been encoded.
+                r"(?P<before_password>://[^\s:/@'\"<>?#\[\]]*:)(?!\d+(?:[/?,'\"\s]|$))"
+                r"(?P<password>(?:(?!://)[^\s'\"<>])*@|(?:(?!://)\S)*@)",
+                # The same without a scheme, as drivers quote it.
+                r"(?P<before_pair>(?<![\w.%+:@-])(?!(?:mailto|to|from|cc|bcc):)[\w.%+-]+:)"
+                r"(?P<pair>(?!\d+[?/,&#])[^\s@/'\"]+@(?=[\w\[]))",
+                # A token in the place of the user.
+                r"(?P<before_user>\bhttps?://)(?P<user>[^\s/@'\"<>:]+@)",
+                # Paths of webhooks, whole or as an HTTP client quotes them.
+                r"(?P<before_path>(?:\bhttps?://[^\s/'\"<>]+|\burl: |\bPOST )/(?:[\w.@-]+/)*?"
+                r"(?:hooks?|webhooks?|webhookb2|services|workflows)/|/bot(?=\d+:))"
+                r"(?P<path>[^\s'\"<>)]+)",
+                # name=value, "name": "value", Name: value.
+                rf"(?P<before_value>{_NAME}(?:\\*[\"'])?\s*(?:=|:|=>|\s(?='))\s*(?!Expected\b){_KIND}?)"
+                rf"(?P<value>{_QUOTED}|{_BARE})",
+                r"(?P<before_query>[?&](?:sig|key|code|auth|pass|sign)=)(?P<query>[^\s&'\"<>)]+)",
+                r"(?P<before_header>\b(?:basic|bearer)\s)"
+                r"(?P<header>(?=[a-z]*(?-i:[A-Z0-9+/_=]))[a-z0-9+/_.=-]{12,})",
+                r"(?P<before_quoted>[\"']pass[\"']\s*:\s*)(?P<quoted>" + _QUOTED + ")",
+            )
+        ),
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
 # The text of an example is none.
 _EXAMPLES = "://user:password@"
 _IS_HIDDEN = re.compile(r".*\*\*\*\W*", re.DOTALL)
-_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 # Patterns of what was learned.
 _known: dict[str, None] = {}
 
@@ -85,7 +92,7 @@ def is_secret_name(name: str) -> bool:
     >>> is_secret_name("sslpassword"), is_secret_name("host")
     (True, False)
     """
-    return _SECRET_NAME.search(name) is not None
+    return re.search(_NAME, name, re.IGNORECASE) is not None
 
 
 def learn(given: object) -> None:
@@ -144,10 +151,10 @@ def _secrets_in(text: str) -> Iterator[tuple[str, str]]:
         yield password, unquote(user)
         for part in re.split(r"[@:/?#]", password):
             yield part, ""
-    for found in _FORMS.finditer(text):
+    for found in _forms().finditer(text):
         if found["before_password"] or found["before_user"]:
             continue
-        secret = next(found[name] for name in reversed(_HIDING) if found[name])
+        secret = next(found[name] for name in reversed(_hiding()) if found[name])
         inner = secret.strip("\\'\"").rstrip("@")
         yield inner, ""
         yield re.sub(r"\\(.)", r"\1", inner), ""
@@ -178,14 +185,17 @@ def _encoded(plain: str) -> Iterator[str]:
         yield from {part, part.translate(str.maketrans("+/", "-_"))}
 
 
-_HIDING = tuple(name for name in _FORMS.groupindex if not name.startswith("before_"))
+@cache
+def _hiding() -> tuple[str, ...]:
+    """Groups of the forms that hold a secret."""
+    return tuple(name for name in _forms().groupindex if not name.startswith("before_"))
 
 
 def _hidden(found: re.Match[str]) -> str:
     if found[0].endswith(_EXAMPLES) or _IS_HIDDEN.fullmatch(found[0]):
         return found[0]
-    name = next(name for name in reversed(_HIDING) if found[name] is not None)
-    before = found[f"before_{name}"] if f"before_{name}" in _FORMS.groupindex else ""
+    name = next(name for name in reversed(_hiding()) if found[name] is not None)
+    before = found[f"before_{name}"] if f"before_{name}" in _forms().groupindex else ""
     secret = found[name]
     end = "@" if name in ("password", "pair", "user") else ""
     mark = re.match(r"\\*[\"']", secret)
@@ -209,7 +219,7 @@ def masked(text: str) -> str:
     """
     # Most of what is drawn or listed is short, and has no place for a secret.
     if len(text) >= _SHORTEST_KEY or ":" in text or "=" in text:
-        text = _FORMS.sub(_hidden, text)
+        text = _forms().sub(_hidden, text)
     return _known_pattern(len(_known)).sub(HIDDEN, text) if _known else text
 
 

@@ -22,7 +22,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.check import proposed_step
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
-from tsad_tasks.ingest.sources.tags import ALWAYS_US
+from tsad_tasks.ingest.sources.postgres_tables.tags import ALWAYS_US
 from tsad_tasks.stores.recipes import Recipe, SensorStore, Series
 from tsad_tasks.stores.rhythm import Rhythm, measured
 

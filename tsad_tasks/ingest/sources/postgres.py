@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
-    from tsad_tasks.ingest.sources import tags
     from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable, Tag
     from tsad_tasks.ingest.sources.postgres_tables import (
         advice,
@@ -33,15 +32,17 @@ if TYPE_CHECKING:
         rows,
         statements,
         tables,
+        tags,
     )
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = ["advice", "broken", "carried", "connection", "query", "rows", "statements", "tables"]
-    advice, broken, carried, connection, query, rows, statements, tables = (
-        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES
+    _NAMES = ("advice", "broken", "carried", "connection", "query", "rows", "statements", "tables",
+              "tags")  # fmt: skip
+    advice, broken, carried, connection, query, rows, statements, tables, tags = (
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
+        for name in [*_NAMES, "tags"]
     )
-    tags = LazyModule("tsad_tasks.ingest.sources.tags")
 
 _LARGE_ROWS = 1_000_000
 # By the planner, which takes a million rows read one after another for half of it.
