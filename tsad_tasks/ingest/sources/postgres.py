@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = ("advice", "broken", "carried", "connection", "query", "rows", "statements", "tables",
-              "tags")  # fmt: skip
+    _NAMES = (
+        *("advice", "broken", "carried", "connection", "query", "rows", "statements", "tables"),
+        "tags",
+    )
     advice, broken, carried, connection, query, rows, statements, tables, tags = (
-        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in [*_NAMES, "tags"]
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES
     )
 
 _LARGE_ROWS = 1_000_000
