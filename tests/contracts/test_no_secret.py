@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -58,8 +59,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def room(cluster: Cluster, template_database: str) -> Iterator[Room]:
-    name = "no_secret"
-    cluster.drop_database(name)
+    name = f"no_secret_{uuid4().hex}"
     with opened_room(cluster.create_database(name, template=template_database)) as room:
         yield room
     cluster.drop_database(name)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_arrays_of_another_shape_or_with_nulls_are_not_mistaken_for_numbers() ->
 @pytest.fixture(scope="module")
 def database(cluster: Cluster) -> Iterator[Connection]:
     """A connection with one table of all kinds."""
-    connection = connect(cluster.create_database("copy_binary"))
+    connection = connect(cluster.create_database(f"copy_binary_{uuid4().hex}"))
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE sample (n int, at timestamptz, name text, x float8, flags "
