@@ -240,6 +240,18 @@ def test_tags_hold_for_a_time_and_scale(plant: Plant, tmp_path: Path) -> None:
     assert _issues(plant) == {("no_tag", "", ""): 1}
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_scales_beyond_all_numbers_is_none_before_the_range_too(
+    plant: Plant, tmp_path: Path
+) -> None:
+    (tmp_path / "plant.tags.csv").write_text("itemid,entity,channel,scale\n7,m1,temp,1e300\n")
+    _fill(plant, HISTORY, f"(7, {T - 600}, 1e300, 0), (7, {T + 1200}, 0.5, 0)")
+    config = _of_series(channels={"temp": {"valid_for": "1h"}})
+    assert _read(plant, config) == {
+        ("m1", f"10:{minute}", "temp"): 5e299 for minute in (20, 30, 40, 50)
+    }
+
+
 @pytest.mark.parametrize(
     ("across", "wanted"),
     [

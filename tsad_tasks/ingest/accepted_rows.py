@@ -76,33 +76,20 @@ def accepted_rows(
     names = tuple(sorted({*entity_names, *usable_names}))
     grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
     n_rows = np.bincount((rows.times_us - start_us) // HOUR_US, minlength=grid.n_hours)
-    for number, table in enumerate(rows.tables):
-        times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
-        who = np.zeros(len(times_us), np.intp) if table.entity else None
-        for fault in table.faults:
-            is_had = (table.entity, fault.channel) in fitted
-            if not is_had and may_lack(config, table, fault, rows.tables):
-                continue
-            what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
-            tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
-    kept = _screened(_valued(_usable(rows, config, tally), config, tally), tally)
-    kept = _screened(_scaled(kept), tally)
-    if kept.unknown_label is not None:
-        words = ", ".join(map(repr, map(shortened, kept.label_words)))
-        detail = f"neither yes nor no: {words}; read as NULL"
-        whose = kept.times_us[kept.unknown_label], kept.entity[kept.unknown_label]
-        tally.add("unknown_label", *whose, kept.entity_names, detail=detail)
+    _tell_faults(rows, config, tally, fitted)
+    kept = _taken(rows, config, tally)
+    _tell_labels(kept, tally)
     place = {name: i for i, name in enumerate(names)}
     position = np.array([place.get(name, -1) for name in kept.entity_names], np.intp)
-    entity = position[kept.entity] if len(kept.entity) else kept.entity
-    every, validity = kept if before is None else _with_uncounted(kept, before, config), None
+    every = kept if before is None else _with_uncounted(kept, before, config)
+    validity = None
     if config.source.has_validity:
-        of = position[every.entity] if len(every.entity) else every.entity
-        heard = heard_spans(of, every.times_us, config.source.silence_s * 1_000_000)
+        silence_us = config.source.silence_s * 1_000_000
+        heard = heard_spans(position[every.entity], every.times_us, silence_us)
         validity = Validity(valid_us_of(config), heard, until_us)
     if renamed is not None:
         every = _with_uncounted(every, renamed, config)
-    every = replace(every, entity=position[every.entity] if len(every.entity) else every.entity)
+    every = replace(every, entity=position[every.entity])
     gridded = gridded_series(config, every, grid, validity)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
@@ -113,9 +100,34 @@ def accepted_rows(
     has_value = ~np.isnan(gridded.values).all(axis=2)
     n_readings = has_value.reshape(len(names), grid.n_hours, 3600 // grid.step_s).sum(axis=(0, 2))
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
-    labelled[entity[kept.label], (kept.times_us[kept.label] - start_us) // grid.step_us] = True
+    labelled[
+        position[kept.entity[kept.label]], (kept.times_us[kept.label] - start_us) // grid.step_us
+    ] = True
     counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+
+
+def _tell_faults(
+    rows: SourceRows, config: DatasetConfig, tally: Tally, fitted: Container[tuple[str, str]]
+) -> None:
+    """Count the rows of tables that lack something which their entity has."""
+    for number, table in enumerate(rows.tables):
+        times_us = rows.times_us[rows.table == number] if table.faults else rows.times_us[:0]
+        who = np.zeros(len(times_us), np.intp) if table.entity else None
+        for fault in table.faults:
+            is_had = (table.entity, fault.channel) in fitted
+            if is_had or not may_lack(config, table, fault, rows.tables):
+                what = {"channel": fault.channel, "detail": f"{fault.table}: {fault.detail}"}
+                tally.add(fault.issue, times_us, who, [table.entity or ""], **what)
+
+
+def _tell_labels(rows: SourceRows, tally: Tally) -> None:
+    """Count the rows whose label says neither yes nor no."""
+    if rows.unknown_label is not None:
+        words = ", ".join(map(repr, map(shortened, rows.label_words)))
+        detail = f"neither yes nor no: {words}; read as NULL"
+        whose = rows.times_us[rows.unknown_label], rows.entity[rows.unknown_label]
+        tally.add("unknown_label", *whose, rows.entity_names, detail=detail)
 
 
 def may_lack(
@@ -140,14 +152,19 @@ def _chosen(rows: SourceRows, which: Mask) -> SourceRows:
 
 def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig) -> SourceRows:
     """Values of rows that were accepted, and of others that are, without counting what is not."""
-    tally = Tally()
-    others = _scaled(_screened(_valued(_usable(others, config, tally), config, tally), tally))
+    others = _taken(others, config, Tally())
     names = ["times_us", "entity", "updated_us", "values", "table"]
     names += [name for name in ("channel", "tag") if getattr(rows, name) is not None]
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(others, name), getattr(rows, name)]) for name in names
     }
     return replace(rows, **joined)
+
+
+def _taken(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
+    """Usable rows with the values that they say; what is not taken is counted."""
+    usable = _usable(rows, config, tally)
+    return _scaled(_screened(_valued(usable, config, tally), tally), tally)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -182,8 +199,6 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
             where = {"channel": rows.channel_names[position], "detail": _UNKNOWN_CHANNEL}
             tally.add("unknown_channel", rows.times_us[which], **where)
         usable &= (channel >= 0) & (channel < n_channels)
-    if usable.all():
-        return rows
     return _chosen(rows, usable)
 
 
@@ -239,8 +254,8 @@ def _count_cells(rows: SourceRows, cells: Mask, issue: str, tally: Tally) -> Non
         tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
 
 
-def _scaled(rows: SourceRows) -> SourceRows:
-    """The rows with values in the units of their tags."""
+def _scaled(rows: SourceRows, tally: Tally) -> SourceRows:
+    """The rows with values in the units of their tags; what is beyond all numbers is counted."""
     if rows.tag is None or all((one.scale, one.offset) == (1.0, 0.0) for one in rows.tags):
         return rows
     scale, offset = (np.array([getattr(one, name) for one in rows.tags])[rows.tag]
@@ -248,4 +263,4 @@ def _scaled(rows: SourceRows) -> SourceRows:
     with np.errstate(over="ignore"):
         values = rows.values * scale + offset
     # Of what is beyond all numbers the sign says nothing: it is no mark.
-    return replace(rows, values=np.where(np.isinf(values), np.inf, values))
+    return _screened(replace(rows, values=np.where(np.isinf(values), np.inf, values)), tally)
