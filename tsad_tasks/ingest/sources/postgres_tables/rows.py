@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -126,60 +126,89 @@ def source_rows(
     faults : of tables that are not among these, since they could not be read.
     """
     parts = [_in_span(config, plan, part, span_us) for plan, part in zip(plans, parts, strict=True)]
-    is_long = config.source.shape == "long"
-    offered = np.full((len(parts), len(config.channel_names)), is_long)
+    offered = np.full((len(parts), len(config.channel_names)), config.source.shape == "long")
     for row, plan in zip(offered, plans, strict=True):
         row[list(plan.channels)] = True
-
-    def joined(name: str) -> NDArray[Any]:
-        return np.concatenate([part[name] for part in parts])
-
-    n_rows, labels = [len(part["time"]) for part in parts], joined("label")
-    tag, channel, channel_names = None, None, config.channel_names
-    if config.source.series_columns:
-        tag = tags_at(tags, names, joined("series"), joined("time"))
-        entity, entity_names = _named([one.entity for one in tags], (), tag)
-        channel, channel_names = _named([one.channel for one in tags], channel_names, tag)
-    elif config.source.entity.column is None:
-        entity_names = tuple(sorted({str(plan.entity) for plan in plans}))
-        positions = [entity_names.index(str(plan.entity)) for plan in plans]
-        entity = np.repeat(np.array(positions, np.intp), n_rows)
-    else:
-        entity, entity_names = _positions(names, joined("entity"), ())
-    if is_long and tag is None:
-        columns = list(config.source.channel_columns().values())
-        channel, found_names = _positions(names, joined("channel"), columns)
-        channel_names = (*channel_names, *found_names[len(columns) :])
-    if is_long:
-        values = joined("value")
-    elif len(parts) == 1 and offered.all():
-        values = parts[0]["value"]
-    else:
-        values, end = np.full((sum(n_rows), offered.shape[1]), np.nan), 0
-        for plan, part in zip(plans, parts, strict=True):
-            start, end = end, end + len(part["time"])
-            values[start:end, list(plan.channels)] = part["value"]
+    labels = _joined(parts, "label")
     return SourceRows(
-        times_us=joined("time"),
-        entity=entity,
-        updated_us=joined("updated"),
+        times_us=_joined(parts, "time"),
+        updated_us=_joined(parts, "updated"),
         label=labels == 1,
-        values=values,
-        channel=channel,
-        table=np.repeat(np.arange(len(parts)), n_rows),
+        values=_values(config, plans, parts, offered),
+        table=np.repeat(np.arange(len(parts)), [len(part["time"]) for part in parts]),
         offered=offered,
-        ambiguous=joined("ambiguous"),
-        nonexistent=joined("nonexistent"),
-        entity_names=entity_names,
-        channel_names=channel_names,
+        ambiguous=_joined(parts, "ambiguous"),
+        nonexistent=_joined(parts, "nonexistent"),
         tables=tuple(plans),
         unknown_label=labels == UNKNOWN_LABEL if label_words else None,
         label_words=tuple(label_words),
         faults=tuple(faults),
-        bad=joined("bad") == 1 if config.source.quality is not None else None,
-        tag=tag,
+        bad=_joined(parts, "bad") == 1 if config.source.quality is not None else None,
         tags=tuple(tags),
+        **_whose(config, plans, parts, names, tags),
     )
+
+
+def _joined(parts: Sequence[Part], name: str) -> NDArray[Any]:
+    """A column of all tables; of one it is no copy."""
+    columns = [part[name] for part in parts]
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+class _Whose(TypedDict):
+    """Of which entity and channel each row is; see `SourceRows`."""
+
+    entity: NDArray[np.intp]
+    entity_names: tuple[str, ...]
+    channel: NDArray[np.intp] | None
+    channel_names: tuple[str, ...]
+    tag: NDArray[np.intp] | None
+
+
+def _whose(
+    config: DatasetConfig,
+    plans: Sequence[TablePlan],
+    parts: Sequence[Part],
+    names: Mapping[int, str],
+    tags: Sequence[Tag],
+) -> _Whose:
+    channel, channel_names = None, config.channel_names
+    if config.source.series_columns:
+        tag = tags_at(tags, names, _joined(parts, "series"), _joined(parts, "time"))
+        entity, entity_names = _named([one.entity for one in tags], (), tag)
+        channel, channel_names = _named([one.channel for one in tags], channel_names, tag)
+        return _Whose(entity=entity, entity_names=entity_names, channel=channel,
+                      channel_names=channel_names, tag=tag)  # fmt: skip
+    if config.source.entity.column is None:
+        entity_names = tuple(sorted({str(plan.entity) for plan in plans}))
+        positions = [entity_names.index(str(plan.entity)) for plan in plans]
+        n_rows = [len(part["time"]) for part in parts]
+        entity = np.repeat(np.array(positions, np.intp), n_rows)
+    else:
+        entity, entity_names = _positions(names, _joined(parts, "entity"), ())
+    if config.source.shape == "long":
+        columns = list(config.source.channel_columns().values())
+        channel, found_names = _positions(names, _joined(parts, "channel"), columns)
+        channel_names = (*channel_names, *found_names[len(columns) :])
+    return _Whose(entity=entity, entity_names=entity_names, channel=channel,
+                  channel_names=channel_names, tag=None)  # fmt: skip
+
+
+def _values(
+    config: DatasetConfig,
+    plans: Sequence[TablePlan],
+    parts: Sequence[Part],
+    offered: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Values as `SourceRows` has them; a wide table lacks the channels that it does not offer."""
+    if config.source.shape == "long" or (len(parts) == 1 and offered.all()):
+        return _joined(parts, "value")
+    n_rows, end = sum(len(part["time"]) for part in parts), 0
+    values = np.full((n_rows, offered.shape[1]), np.nan)
+    for plan, part in zip(plans, parts, strict=True):
+        start, end = end, end + len(part["time"])
+        values[start:end, list(plan.channels)] = part["value"]
+    return values
 
 
 def tags_at(
