@@ -22,6 +22,8 @@ _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
 _MAX_CRON_CHARACTERS = 500
 _SCORE_EVERY = {"5min": 300, "15min": 900, "1h": 3600}
+# So long a column of a view may be.
+MAX_CHANNEL_BYTES = 63
 _VIEW_COLUMNS = ("entity", "hour_at", "at")
 _TEXT_JSON = WithJsonSchema({"type": "string"})
 
@@ -63,8 +65,11 @@ def _are_tables(tables: object) -> bool:
     return bool(names) and all(isinstance(one, str) and one.strip() for one in names)
 
 
-def _is_channel_name(name: str) -> bool:
-    return 1 <= len(name.encode()) <= 63 and name.isprintable() and name not in _VIEW_COLUMNS
+def is_channel_name(name: str) -> bool:
+    """Whether a channel may have this name."""
+    n_bytes = len(name.encode())
+    is_name = 1 <= n_bytes <= MAX_CHANNEL_BYTES and name.isprintable()
+    return is_name and name not in _VIEW_COLUMNS
 
 
 def _is_cron(expression: str) -> bool:
@@ -232,7 +237,7 @@ _CHANNEL = (
     "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
     "(use column: for the source's name)"
 )
-ChannelName = Annotated[str, AfterValidator(_only(_is_channel_name, _CHANNEL))]
+ChannelName = Annotated[str, AfterValidator(_only(is_channel_name, _CHANNEL))]
 _COUNTRY = "a country such as DE or US, or a region of it such as DE-BY"
 Country = Annotated[str, AfterValidator(_only(lambda code: holidays_of(code)[0], _COUNTRY, str))]
 DetectorName = Annotated[str, AfterValidator(lambda name: check_known(name, DETECTORS))]

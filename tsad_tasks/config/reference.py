@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, NamedTuple, get_args
 
-import yaml
 from pydantic.fields import FieldInfo
 
 from tsad_tasks.base.enums import Stage
@@ -18,6 +16,7 @@ from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.descriptions import descriptions, examples, key_of, summary
 from tsad_tasks.config.sections import FileSection
+from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.detectors.registry import DETECTORS
 
 _HEAD = """# The dataset file
@@ -31,7 +30,6 @@ A *duration* is a number with a unit, such as `30s`, `5min`, `1h`, `30d` or `2w`
 counts seconds. A *step* is the distance of two readings, `source.step`. Keys that are not here are
 errors. Only `dataset` and `source` must be there."""
 _BY_DEFAULT = re.compile(r" ?By default (?:it is )?(.+)\.$")
-_UNITS_S = {"d": 86400, "h": 3600, "min": 60}
 _BOUNDS = {
     "exclusiveMinimum": "above", "minimum": "at least",
     "exclusiveMaximum": "below", "maximum": "at most",
@@ -135,28 +133,8 @@ def _default(name: str, field: FieldInfo) -> str:
     if isinstance(value, Section):
         return "its keys' own"
     if name.endswith("_s"):
-        return f"`{_lasting(value)}`"
-    return f"`{_plain(value)}`" if value != "" else "empty"
-
-
-def _lasting(seconds: int) -> str:
-    unit, unit_s = next(
-        ((unit, s) for unit, s in _UNITS_S.items() if seconds and not seconds % s), ("s", 1)
-    )
-    return f"{seconds // unit_s}{unit}"
-
-
-def _plain(value: Any) -> str:
-    """YAML of a value on one line.
-
-    >>> _plain([{"name": "level", "params": {}}]), _plain(16_000_000), _plain(None)
-    ('[{name: level, params: {}}]', '16000000', 'null')
-    """
-    plain = json.loads(json.dumps(value, default=lambda one: one.model_dump()))
-    text: str = yaml.safe_dump(
-        plain, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
+        return f"`{written_duration(value)}`"
+    return f"`{written_value(value)}`" if value != "" else "empty"
 
 
 def _value(schema: dict[str, Any], defined: dict[str, Any]) -> str:
@@ -239,6 +217,6 @@ def settings_example(name: str) -> str:
     }
     return "\n".join(
         ["detector:", f"  name: {name}", "  params:"]
-        + [f"    {setting}: {_plain(value)}" for setting, value in params.items()]
+        + [f"    {setting}: {written_value(value)}" for setting, value in params.items()]
         + [""]
     )

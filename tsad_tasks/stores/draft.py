@@ -6,7 +6,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,11 +15,12 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-import yaml
 
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.settings import duration_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
+from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
@@ -28,9 +30,7 @@ from tsad_tasks.stores.rhythm import Rhythm, measured
 
 _SAMPLED_OF_CHANNEL, _SAMPLED = 5, 200
 _LOOKED_BACK = (timedelta(days=1), timedelta(days=7))
-_MAX_NAME_BYTES = 63
-_TAKEN_NAMES = ("entity", "hour_at", "at")
-_DEFAULT_STEP_S = 60
+DEFAULT_STEP_S = 60
 _TRAINING_DAYS, _OLDEST_TABLES = 30, 5
 
 
@@ -91,12 +91,12 @@ def drafted(
     lines = [
         f"# Drafted on {now_at:%Y-%m-%d} from {store.title}.",
         "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
-        f"dataset: {yaml_text(name)}",
+        f"dataset: {written_value(name)}",
         "source:",
-        f"  connection: {yaml_text(connection)}",
+        f"  connection: {written_value(connection)}",
         *_source_lines(recipe, source),
         f"  tags: {name}.tags.csv  # {len(series):,} series",
-        f"  step: {duration_text(step_s)}  # {_step_reason(channels, step_s)}",
+        f"  step: {written_duration(step_s)}  # {_step_reason(channels, step_s)}",
         "  channels:",
     ]
     for channel in channels:
@@ -111,9 +111,9 @@ def _channel_names(series: Sequence[Series]) -> dict[str, str]:
     names: dict[str, str] = {}
     for theirs in sorted({one.channel for one in series}):
         mine = "".join(letter if letter.isprintable() else "_" for letter in theirs).strip()
-        if len(mine.encode()) > _MAX_NAME_BYTES or mine in (*_TAKEN_NAMES, *names.values(), ""):
+        if not is_channel_name(mine) or mine in names.values():
             end = "_" + hashlib.sha256(theirs.encode()).hexdigest()[:6]
-            mine = mine.encode()[: _MAX_NAME_BYTES - len(end)].decode(errors="ignore") + end
+            mine = mine.encode()[: MAX_CHANNEL_BYTES - len(end)].decode(errors="ignore") + end
         names[theirs] = mine
     return names
 
@@ -140,30 +140,29 @@ def _looked_at(
         for one in sampled
     ]
     end_us = (unix_s(hour_floor(now_at)) + 3600) * 1_000_000
-    source = PostgresSource(uri, config, sorted(tags, key=lambda tag: tag.series))
-    try:
+    with closing(PostgresSource(uri, config, sorted(tags, key=lambda tag: tag.series))) as source:
         for back in _LOOKED_BACK:
             rows = source.read(end_us - back // timedelta(microseconds=1), end_us)
             if len(rows.times_us):
                 break
         # Of tables over time the first by name hold the oldest values.
         bounds = [source.time_bounds(one, now_at)[0] for one in source.tables[:_OLDEST_TABLES]]
-    finally:
-        source.close()
-    found = {}
-    for theirs, mine in names.items():
-        found[theirs] = measured(
-            rows, [at for at, tag in enumerate(rows.tags) if tag.channel == mine]
-        )
+    found = {
+        theirs: measured(rows, [at for at, tag in enumerate(rows.tags) if tag.channel == mine])
+        for theirs, mine in names.items()
+    }
     return found, min((at for at in bounds if at is not None), default=None)
 
 
 def _step_s(channels: Sequence[_Channel]) -> int:
     """Of channels whose values come regularly the middle one decides."""
     regular = [one.apart_s for one in channels if not one.is_on_change and one.apart_s]
-    apart_s = float(np.median(regular)) if regular else float(_DEFAULT_STEP_S)
-    fits = proposed_step(apart_s, 3600)
-    return duration_s(fits) if fits else 3600
+    return fitting_step_s(float(np.median(regular)) if regular else float(DEFAULT_STEP_S))
+
+
+def fitting_step_s(apart_s: float) -> int:
+    """The shortest step for readings so far apart; an hour where they are farther."""
+    return duration_s(proposed_step(apart_s, 3600) or "1h")
 
 
 def _step_reason(channels: Sequence[_Channel], step_s: int) -> str:
@@ -178,7 +177,7 @@ def _step_reason(channels: Sequence[_Channel], step_s: int) -> str:
 
 def _source_lines(recipe: Recipe, source: Mapping[str, Any]) -> Iterator[str]:
     for key, value in recipe.source.items():
-        yield f"  {key}: {yaml_text(value)}"
+        yield f"  {key}: {written_value(value)}"
     if "query" in source:
         yield "  query: |"
         yield from (f"    {line}" for line in source["query"].splitlines())
@@ -189,7 +188,7 @@ def _channel_lines(channel: _Channel, step_s: int) -> Iterator[str]:
     rhythm = channel.rhythm
     seen = f"{rhythm.n_values:,} values of {rhythm.n_series} series looked at"
     empty = "" if any(name for name, _, _ in settings) else " {}"
-    yield f"    {yaml_text(channel.name)}:{empty}  # {len(channel.series)} series; {seen}"
+    yield f"    {written_value(channel.name)}:{empty}  # {len(channel.series)} series; {seen}"
     for name, value, why in settings:
         yield f"      {name}: {value}  # {why}" if name else f"      # {why}"
 
@@ -202,7 +201,7 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         why = f"CHECK: units differ ({', '.join(units)}): say scale and offset in the tags file"
         yield "", "", why
     elif (unit := channel.said("unit")) is not None:
-        yield "unit", yaml_text(unit), "said by the store"
+        yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
     lasts_s = 0
@@ -219,7 +218,7 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         lasts_s = ceil(rhythm.longest_s / step_s + 0.5) * step_s
         why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
     if lasts_s:
-        yield "valid_for", duration_text(lasts_s), why
+        yield "valid_for", written_duration(lasts_s), why
 
 
 def _training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:
@@ -252,28 +251,20 @@ def _tags_text(recipe: Recipe, series: Sequence[Series], names: Mapping[str, str
     """The tags file, with the store's own name where the channel has another."""
     has_times = any(one.valid_from or one.valid_to for one in series)
     times = ["valid_from", "valid_to"] * has_times
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*recipe.columns, "entity", "channel", "unit", *times, "source_name"])
+    lines = [[*recipe.columns, "entity", "channel", "unit", *times, "source_name"]]
     for one in series:
         span = [at.isoformat() if at else "" for at in (one.valid_from, one.valid_to)] * has_times
         mine = names[one.channel]
         theirs = one.channel if mine != one.channel else ""
-        writer.writerow([*one.series, one.entity, mine, one.unit or "", *span, theirs])
+        lines.append([*one.series, one.entity, mine, one.unit or "", *span, theirs])
+    return csv_text(lines)
+
+
+def csv_text(lines: Iterable[Sequence[str]]) -> str:
+    """A CSV file of these cells."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
-
-
-def yaml_text(value: Any) -> str:
-    """A value on one line of a YAML file."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
-    return text.removesuffix("...\n").strip()
-
-
-def duration_text(seconds: int) -> str:
-    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds % unit_s == 0 and seconds:
-            return f"{seconds // unit_s}{unit}"
-    return f"{seconds}s"
 
 
 def dataset_name(text: str) -> str:

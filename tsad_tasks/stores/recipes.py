@@ -18,12 +18,17 @@ import yaml
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
-from tsad_tasks.ingest.sources.postgres_tables.tables import array_text
+from tsad_tasks.ingest.sources.postgres_tables.connection import (
+    LOOK_S,
+    clock,
+    connect_source,
+    explained_errors,
+    limits,
+)
+from tsad_tasks.ingest.sources.postgres_tables.tables import array_text, like_pattern
 
 _FOLDER = Path(__file__).parents[2] / "sql" / "stores"
 _MOST_SERIES = 20_000
-_BOUNDED = "SET LOCAL statement_timeout = '5 s'"
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,12 @@ class SensorStore:
         Raises `BadInput` where they are too many, or none.
         """
         wanted = [("grp", groups), ("entity", entities), ("channel", channels)]
-        conditions = [
-            sql.SQL("{} LIKE ANY({}::text[])").format(
-                sql.Identifier(column), sql.Literal(array_text([_like(one) for one in patterns]))
-            )
-            for column, patterns in wanted
-            if patterns
-        ]
+        conditions = []
+        for column, patterns in wanted:
+            if patterns:
+                texts = sql.Literal(array_text([like_pattern(one) for one in patterns]))
+                condition = sql.SQL("{} LIKE ANY({}::text[])")
+                conditions.append(condition.format(sql.Identifier(column), texts))
         rows = sql.SQL(" AND ").join(conditions or [sql.SQL("true")])
         listed, most = sql.SQL(self.recipe.statement("list")), sql.Literal(_MOST_SERIES + 1)
         found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
@@ -129,7 +133,7 @@ class SensorStore:
 
     def _rows(self, statement: sql.Composable) -> list[tuple[Any, ...]]:
         with explained_errors(), self.connection.cursor() as cursor:
-            cursor.execute(_BOUNDED)
+            cursor.execute(limits(LOOK_S))
             cursor.execute(statement)
             found: list[tuple[Any, ...]] = cursor.fetchall()
         self.connection.rollback()
@@ -146,8 +150,7 @@ def open_store(uri: str) -> Iterator[SensorStore]:
     try:
         recipe, title = _recognised(connection)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT now()")
-            (now_at,) = cursor.fetchone() or (None,)
+            now_at = clock(cursor)
         connection.rollback()
         yield SensorStore(recipe, title, now_at, connection)
     finally:
@@ -158,7 +161,7 @@ def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
     for recipe in recipes():
         try:
             with connection.cursor() as cursor:
-                cursor.execute(_BOUNDED)
+                cursor.execute(limits(LOOK_S))
                 cursor.execute(recipe.statement("recognise"))
                 if (row := cursor.fetchone()) is not None and row[0] is not None:
                     return recipe, str(row[0])
@@ -175,11 +178,6 @@ def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
 def _of_all(name: str) -> sql.SQL:
     """A statement on the list of any store."""
     return sql.SQL((_FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
-
-
-def _like(pattern: str) -> str:
-    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%")
 
 
 def recipes() -> Iterator[Recipe]:

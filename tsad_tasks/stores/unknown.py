@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +11,21 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.settings import duration_s
-from tsad_tasks.ingest.check import proposed_step
-from tsad_tasks.ingest.sources.base import PLAUSIBLE_AHEAD, PLAUSIBLE_FROM
-from tsad_tasks.ingest.sources.postgres_tables.connection import connect_source, explained_errors
-from tsad_tasks.ingest.sources.postgres_tables.statements import UNITS_NS
+from tsad_tasks.config.written import written_duration, written_value
+from tsad_tasks.ingest.sources.postgres_tables.connection import (
+    LOOK_S,
+    clock,
+    connect_source,
+    explained_errors,
+    limits,
+)
+from tsad_tasks.ingest.sources.postgres_tables.statements import UNITS_NS, plausible_unit
 from tsad_tasks.ingest.sources.postgres_tables.tables import (
     CLOCKS,
     NUMBERS,
@@ -31,11 +33,10 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
     SourceColumn,
     tables_named,
 )
-from tsad_tasks.stores.draft import Draft, duration_text, yaml_text
+from tsad_tasks.stores.draft import DEFAULT_STEP_S, Draft, csv_text, fitting_step_s
 
 _QUERIES = Path(__file__).parents[2] / "sql" / "source"
 _FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
-_BRIEFLY = "SET LOCAL statement_timeout = '5 s'"
 _SEPARATORS = re.compile(r"^(.+)[/.:|]([^/.:|]+)$")
 # Names that say what a column is.
 _TIME = re.compile(
@@ -72,15 +73,9 @@ class _Sample:
     def different(self, column: SourceColumn) -> int:
         return len({cell for cell in self.cells[column.name] if cell is not None})
 
-    def unit(self, column: SourceColumn) -> Literal["s", "ms", "us", "ns"] | None:
+    def unit(self, column: SourceColumn) -> str | None:
         """Of times that are numbers the unit in which all are plausible."""
-        times = [float(cell) for cell in self.cells[column.name] if cell is not None]
-        low_s = PLAUSIBLE_FROM.timestamp()
-        high_s = (self.now_at + PLAUSIBLE_AHEAD).timestamp()
-        for unit, ns in UNITS_NS.items():
-            if times and all(low_s <= time * ns / 1e9 <= high_s for time in times):
-                return unit  # type: ignore[return-value]
-        return None
+        return plausible_unit(self.cells[column.name], self.now_at)
 
 
 @dataclass(frozen=True)
@@ -123,10 +118,10 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         tags = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
     lines = [
         f"# Drafted from {found[0].title}. Behind a value stands where it is from.",
-        f"dataset: {yaml_text(name)}",
+        f"dataset: {written_value(name)}",
         "source:",
-        f"  connection: {yaml_text(connection)}",
-        f"  tables: {yaml_text(found[0].title)}",
+        f"  connection: {written_value(connection)}",
+        f"  tables: {written_value(found[0].title)}",
         *_source_lines(sample, roles, name, tags),
     ]
     return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(_told(sample, roles)))
@@ -143,14 +138,11 @@ def _sample(
     )
     columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
     text = sql.SQL((_QUERIES / "sample_rows.sql").read_text(encoding="utf-8"))
-    cursor.execute(_BRIEFLY)
+    cursor.execute(limits(LOOK_S))
     cursor.execute(
         text.format(columns=columns, table=table.relation, order=order, most=sql.Literal(most))
     )
-    rows = cursor.fetchall()
-    cursor.execute("SELECT now()")
-    (now_at,) = cast("tuple[datetime]", cursor.fetchone())
-    return _Sample(table, rows, is_cheap, now_at)
+    return _Sample(table, cursor.fetchall(), is_cheap, clock(cursor))
 
 
 def _roles(sample: _Sample) -> _Roles:
@@ -266,38 +258,38 @@ def _source_lines(
     )
     if roles.time.family == "timestamp":
         why = "CHECK: times without a zone are read as UTC; else say zone: Europe/Berlin"
-    yield f"  time: {yaml_text(time)}  # {why}"
+    yield f"  time: {written_value(time)}  # {why}"
     if roles.is_long:
         assert roles.channel is not None
         if tags:
-            yield f"  series: {yaml_text(roles.channel.name)}"
+            yield f"  series: {written_value(roles.channel.name)}"
             yield f"  tags: {name}.tags.csv  # CHECK: machines and channels are guessed from names"
         else:
             yield "  shape: long"
-            yield f"  channel_column: {yaml_text(roles.channel.name)}  # guessed by its name"
-        yield f"  value_column: {yaml_text([one.name for one in roles.values])}"
+            yield f"  channel_column: {written_value(roles.channel.name)}  # guessed by its name"
+        yield f"  value_column: {written_value([one.name for one in roles.values])}"
     if roles.entity is not None:
         n = sample.different(roles.entity)
         seen = f"guessed: {n} names in {len(sample.rows):,} rows"
-        yield f"  entity: {yaml_text({'column': roles.entity.name})}  # {seen}"
+        yield f"  entity: {written_value({'column': roles.entity.name})}  # {seen}"
     elif not tags:
         seen = "CHECK: no column seems to name machines"
-        yield f"  entity: {yaml_text({'constant': name})}  # {seen}"
+        yield f"  entity: {written_value({'constant': name})}  # {seen}"
     if roles.quality is not None:
         codes = Counter(cell for cell in sample.cells[roles.quality.name] if cell is not None)
         most = codes.most_common(1)[0][0] if codes else 192
         good = {"column": roles.quality.name, "good": [most]}
         seen = f"CHECK: guessed: the most frequent of {len(codes)} codes"
-        yield f"  quality: {yaml_text(good)}  # {seen}"
+        yield f"  quality: {written_value(good)}  # {seen}"
     if roles.updated_at is not None:
-        yield f"  updated_at: {yaml_text(roles.updated_at.name)}  # guessed by its name"
+        yield f"  updated_at: {written_value(roles.updated_at.name)}  # guessed by its name"
     if roles.label is not None:
         seen = "CHECK: known anomalies? guessed by its name"
-        yield f"  label: {yaml_text(roles.label.name)}  # {seen}"
+        yield f"  label: {written_value(roles.label.name)}  # {seen}"
     apart_s = _apart_s(sample, roles)
-    step = proposed_step(apart_s, 3600) if apart_s else "1min"
+    step_s = fitting_step_s(apart_s or DEFAULT_STEP_S)
     said = f"measured: readings are {apart_s:g} s apart" if apart_s else "default; CHECK"
-    yield f"  step: {duration_text(duration_s(step or '1h'))}  # {said}"
+    yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
         channels = sorted({channel for _, _, channel in tags})
@@ -306,7 +298,7 @@ def _source_lines(
         channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
     else:
         channels = [one.name for one in roles.values]
-    yield from (f"    {yaml_text(one)}: {{}}" for one in channels)
+    yield from (f"    {written_value(one)}: {{}}" for one in channels)
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
@@ -346,8 +338,4 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
 def _tags_text(roles: _Roles, tags: Sequence[tuple[str, str, str]]) -> str:
     if not tags or roles.channel is None:
         return ""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        [(roles.channel.name, "entity", "channel"), *tags]
-    )
-    return text.getvalue()
+    return csv_text([(roles.channel.name, "entity", "channel"), *tags])

@@ -37,19 +37,16 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = (
-        *("advice", "broken", "carried", "connection", "query", "rows", "statements", "tables"),
-        "tags",
-    )
+    _NAMES = "advice broken carried connection query rows statements tables tags"
     advice, broken, carried, connection, query, rows, statements, tables, tags = (
-        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES.split()
     )
 
 _LARGE_ROWS = 1_000_000
 # By the planner, which takes a million rows read one after another for half of it.
 _CHEAPLY_S, _CHEAP_COST = 10, 50_000
-# What a look at tables may cost: so many of them, of the series of tags, and seconds of each.
-_ADVISED_TABLES, _SAMPLED_SERIES, _BRIEFLY = 5, 20, "SET LOCAL statement_timeout = '5 s'"
+# How many tables, and how many series of tags, are looked at for advice.
+_ADVISED_TABLES, _SAMPLED_SERIES = 5, 20
 
 
 @register("postgres")
@@ -237,7 +234,7 @@ class PostgresSource(Source):
         found: list[tuple[Any, ...]] = []
         with suppress(*(Unavailable,) * cheaply), self.snapshot() as cursor:
             if cheaply:
-                cursor.execute(f"SET LOCAL statement_timeout = '{_CHEAPLY_S * 1000:g} ms'")
+                cursor.execute(connection.limits(_CHEAPLY_S))
             for plan in plans:
                 # Of a view that cannot be computed nothing is known; reading it says why.
                 with suppress(*broken.BROKEN), broken.attempt(cursor):
@@ -307,10 +304,16 @@ class PostgresSource(Source):
             try:
                 # What cannot be computed is told by those who read it.
                 with suppress(SourceError), self.snapshot() as cursor:
-                    cursor.execute(_BRIEFLY)
+                    cursor.execute(connection.limits(connection.LOOK_S))
                     found += advice.advice(cursor, self._config, plan, (start_us, end_us))
             except Unavailable:
-                found.append(("warning", "An hour takes longer than 5 s to read.", plan.title))
+                found.append(
+                    (
+                        "warning",
+                        f"An hour takes longer than {connection.LOOK_S} s to read.",
+                        plan.title,
+                    )
+                )
         return found
 
     def fitting_unit(self, now_at: datetime) -> str | None:

@@ -23,7 +23,6 @@ _RIGHTS = Path(__file__).parents[4] / "sql" / "source" / "select_rights.sql"
 _TOO_MANY_FOR_ONE, _MANY_ROWS = 10, 10_000
 # Rows of one entity, channel and time are several series where a column tells so many apart.
 _TOLD_APART, _SEVERAL = 0.9, 1.2
-_UNITS = ("s", "ms", "us", "ns")
 
 
 class _Rights(NamedTuple):
@@ -137,10 +136,5 @@ def fitting_unit(cursor: extensions.cursor, plan: TablePlan, now_at: datetime) -
     if plan.time.family not in NUMBERS - CLOCKS:
         return None
     cursor.execute(statements.about(plan, "SELECT {at}::numeric FROM {table} LIMIT 100"))
-    low_us, high_us = statements.plausible_us(now_at)
-    times = [row[0] for row in cursor.fetchall() if row[0] is not None and row[0].is_finite()]
-    for unit in _UNITS:
-        us = [at * statements.UNITS_NS[unit] / 1000 for at in times]
-        if us and all(low_us <= at < high_us for at in us):
-            return unit
-    return None
+    times = [at for (at,) in cursor.fetchall() if at is not None and at.is_finite()]
+    return statements.plausible_unit(times, now_at)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import psycopg2
 from psycopg2 import extensions
@@ -22,6 +23,8 @@ _LIBPQ = re.compile(
     r"|service)$"
 )
 _MOST_SAID = 300
+# A look at somebody's tables, which nobody asked to wait for, takes no longer.
+LOOK_S = 5
 # What was not answered within `limits`, by Postgres's code.
 _TOO_LATE = {
     "55P03": "Expected source tables that may be read within source.statement_timeout. "
@@ -54,6 +57,13 @@ def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
     level = "REPEATABLE READ" if read_only else "READ COMMITTED"
     connection.set_session(isolation_level=level, readonly=read_only)
     return connection
+
+
+def clock(cursor: extensions.cursor) -> datetime:
+    """What the source's clock shows."""
+    cursor.execute("SELECT now()")
+    (now_at,) = cast("tuple[datetime]", cursor.fetchone())
+    return now_at
 
 
 def limits(timeout_s: int) -> str:

@@ -7,7 +7,7 @@ number at all. Names of entities and channels travel as hashes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -81,6 +81,16 @@ def plausible_us(now_at: datetime) -> tuple[int, int]:
     """Plausible times as of a moment, [start, end) in microseconds since 1970."""
     start_s, end_s = unix_s(PLAUSIBLE_FROM), unix_s(now_at + PLAUSIBLE_AHEAD)
     return start_s * 1_000_000, end_s * 1_000_000
+
+
+def plausible_unit(times: Iterable[Any], now_at: datetime) -> str | None:
+    """The unit in which all of these numbers are plausible times; None where there is none."""
+    low_us, high_us = plausible_us(now_at)
+    known = [time for time in times if time is not None]
+    for unit, ns in UNITS_NS.items():
+        if known and all(low_us * 1000 <= time * ns < high_us * 1000 for time in known):
+            return unit
+    return None
 
 
 def unit_ns(config: DatasetConfig) -> int:

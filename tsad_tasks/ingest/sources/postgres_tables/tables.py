@@ -113,10 +113,7 @@ def tables_named(
 
     Raises `SourceError` when none matches; the message names similar ones.
     """
-    patterns = [
-        [re.sub(r"([\\%_])", r"\\\1", part).replace("*", "%") for part in split_name(name)]
-        for name in names
-    ]
+    patterns = [[like_pattern(part) for part in split_name(name)] for name in names]
     params = {
         "schemas": [schema for schema, _ in patterns],
         "names": [table for _, table in patterns],
@@ -146,6 +143,15 @@ def tables_named(
     raise SourceError(
         f"Expected a table or view that matches {', '.join(names)}. Received: none. {hint}"
     )
+
+
+def like_pattern(pattern: str) -> str:
+    """A pattern with * as LIKE has it.
+
+    >>> like_pattern("pump_*")
+    'pump\\\\_%'
+    """
+    return re.sub(r"([\\%_])", r"\\\1", pattern).replace("*", "%")
 
 
 def family(type_name: str, category: str) -> Family:
