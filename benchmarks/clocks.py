@@ -24,14 +24,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+from lab.short_life import config_of, everything, fill, rows_of
 from upath import UPath
 
 from devstack import postgres
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import NotYet
 from tsad_tasks.base.interval import HOUR, hour_floor
-from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.monitoring.maintain import maintain_dataset
 from tsad_tasks.pipeline.retrain import retrain
@@ -44,55 +43,11 @@ from tsad_tasks.training.retrain import Retraining
 CLOCKS = {"a day ahead": "+1d", "a day behind": "-1d", "an hour ahead": "+1h"}
 CLOCKS |= {"an hour behind": "-1h", "in 2031": "+1800d", "in 2021": "-1800d"}
 SMALL = ("a day ahead",)
-DAYS = 8
-FILE: dict[str, Any] = {
-    "dataset": "room",
-    "source": {
-        "connection": "plant",
-        "tables": "room",
-        "time": {"column": "at"},
-        "entity": {"column": "machine"},
-        "step": "10min",
-        "late_rows_within": "12h",
-        "updated_at": "changed",
-        "channels": {"temperature": {}, "load": {}},
-    },
-    "detector": {"name": "isolation_forest", "window": 10},
-    "threshold": {"kind": "percentile", "percentile": 99.5, "combine": "max"},
-    "training": {"range": "7d", "min_hours": 10},
-    "features": {"min_own_scale": "1d"},
-    "gate": {
-        **dict.fromkeys(("min_point_share", "min_contextual_share", "min_collective_share"), 0),
-        "max_false_alarm_share": 1,
-        "max_incidents_per_entity_week": 1000,
-        "min_known_share": 0,
-        "max_latency_ms": 1e6,
-        "n_injected": 10,
-    },
-    "shadow": {"hours": 0},
-    "retention": {"models": "30d"},
-}
-# Times of writing are left out: they are what differs.
-ROWS = (
-    "SELECT entity_id, hour_at, checksum FROM tsad.reading_block",
-    "SELECT entity_id, hour_at, status, errors, thresholds, scores, reasons FROM tsad.score_block "
-    "WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL",
-    "SELECT entity, at, severity, score FROM tsad.v_anomaly",
-    "SELECT incident_id, started_at, last_flag_at, n_flags, severity FROM tsad.v_incident",
-    "SELECT hour_at, read_until, n_rows, n_readings FROM tsad.ingest_hour",
-)
+ROWS = "SELECT hour_at, read_until, n_rows, n_readings FROM tsad.ingest_hour"
 SHOWN = "SELECT count(*) FROM tsad.scores('room', 'm-0', '2000-01-01', '2100-01-01')"
 BACKWARDS = """
 SELECT (SELECT count(*) FROM tsad.score_block WHERE superseded_at < scored_at)
   + (SELECT count(*) FROM tsad.anomaly WHERE superseded_at < known_from)
-"""
-FILLED = """
-CREATE TABLE room AS
-SELECT at, 'm-' || m AS machine, (50 + 5 * cos(i / 31.0))::float8 AS load, at AS changed,
-  (20 + sin(i / 23.0) + m + 0.2 * sin(i * 1.7)
-   + CASE WHEN at >= %(at)s AND m = 0 THEN 40 ELSE 0 END)::float8 AS temperature
-FROM generate_series(0, %(last)s) i, generate_series(0, 1) m,
-  LATERAL (SELECT %(at)s - make_interval(days => %(days)s) + i * interval '10 min' AS at) t
 """
 CORRECTED = """
 UPDATE room SET temperature = 99, changed = clock_timestamp() + interval '5 min'
@@ -123,33 +78,14 @@ def clock(offset: str) -> dict[str, str]:
     return {"LD_PRELOAD": str(library()), **names}
 
 
-def rows_of(uri: str, statement: str, params: Any = None) -> list[tuple[Any, ...]]:
-    """Rows of a statement; none where it gives none."""
-    connection = psycopg2.connect(uri, options="-c timezone=UTC")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
-
-
-def everything(uri: str) -> list[list[str]]:
-    """What stands in a warehouse, to be compared."""
-    return [sorted(map(repr, rows_of(uri, one))) for one in ROWS]
-
-
 class Room:
     """A source and a warehouse of its own, with the steps of the pipeline."""
 
     def __init__(self, source_uri: str, uri: str, folder: str, at: datetime) -> None:
         self.source_uri, self.uri, self.folder, self.at = source_uri, uri, UPath(folder), at
-        self.config = DatasetConfig.model_validate(FILE)
+        source = {"late_rows_within": "12h", "updated_at": "changed"}
+        self.config = config_of(window=10, source=source, retention={"models": "30d"})
         os.environ["TSAD_ARTIFACTS"] = folder
-
-    def fill(self) -> None:
-        """Eight days of two machines, and three hours from `at`, with a fault of one in them."""
-        rows_of(self.source_uri, FILLED, {"at": self.at, "days": DAYS, "last": DAYS * 144 + 17})
 
     def train(self) -> None:
         """A champion from `at` on."""
@@ -203,7 +139,7 @@ class Bench:
         self.at = hour_floor(utc_now()) - 4 * HOUR
         room = Room(*self.databases("made"), str(folder / "made"), self.at)
         migrate(room.uri)
-        room.fill()
+        fill(room.source_uri, self.at, 3)
         room.train()
 
     def start(self, offset: str) -> None:
@@ -286,7 +222,7 @@ def main() -> int:
         bench = Bench(place)
         undisturbed = bench.room()
         undisturbed.live()
-        expected = everything(undisturbed.uri)
+        expected = everything(undisturbed.uri, ROWS)
         assert all(expected), "nothing to compare"
         lives: dict[str, Callable[[Room], None]] = {
             f"worker {name}": lambda room, offset=offset: bench.worker(room, offset)  # type: ignore[misc]
@@ -301,7 +237,7 @@ def main() -> int:
                 different = [
                     number
                     for number, (one, other) in enumerate(
-                        zip(everything(room.uri), expected, strict=True)
+                        zip(everything(room.uri, ROWS), expected, strict=True)
                     )
                     if one != other
                 ]

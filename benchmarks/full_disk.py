@@ -28,13 +28,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+from lab.short_life import config_of, everything, fill, rows_of
 from psycopg2 import sql
 
 from devstack import postgres
 from tsad_tasks.base.errors import NoSpace
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.register import register
 from tsad_tasks.pipeline.tasks import STEPS
@@ -48,67 +47,10 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining
 
 AT = datetime(2026, 3, 9, tzinfo=UTC)
-DAYS, N_HOURS = 8, 6
+N_HOURS = 6
 ROOMS, SMALL = (0, 4 << 10, 32 << 10, 256 << 10), (4 << 10,)
 FILES_BYTES, TABLES_BYTES = 6 << 20, 48 << 20
-FILE: dict[str, Any] = {
-    "dataset": "room",
-    "source": {
-        "connection": "plant",
-        "tables": "room",
-        "time": {"column": "at"},
-        "entity": {"column": "machine"},
-        "step": "10min",
-        "late_rows_within": 0,
-        "channels": {"temperature": {}, "load": {}},
-    },
-    "detector": {"name": "isolation_forest", "window": "auto"},
-    "threshold": {"kind": "percentile", "percentile": 99.5, "combine": "max"},
-    "training": {"range": "7d", "min_hours": 10},
-    "features": {"min_own_scale": "1d"},
-    "gate": {
-        **dict.fromkeys(("min_point_share", "min_contextual_share", "min_collective_share"), 0),
-        "max_false_alarm_share": 1,
-        "max_incidents_per_entity_week": 1000,
-        "min_known_share": 0,
-        "max_latency_ms": 1e6,
-        "n_injected": 10,
-    },
-    "shadow": {"hours": 0},
-}
-FILLED = """
-CREATE TABLE room AS
-SELECT at, 'm-' || m AS machine, (50 + 5 * cos(i / 31.0))::float8 AS load,
-  (20 + sin(i / 23.0) + m + 0.2 * sin(i * 1.7)
-   + CASE WHEN at >= %(at)s AND m = 0 THEN 40 ELSE 0 END)::float8 AS temperature
-FROM generate_series(0, %(last)s) i, generate_series(0, 1) m,
-  LATERAL (SELECT %(at)s - make_interval(days => %(days)s) + i * interval '10 min' AS at) t
-"""
-ROWS = (
-    "SELECT entity_id, hour_at, checksum FROM tsad.reading_block",
-    "SELECT entity_id, hour_at, status, errors, thresholds, scores, reasons FROM tsad.score_block "
-    "WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL",
-    "SELECT entity, at, severity, score FROM tsad.v_anomaly",
-    "SELECT incident_id, started_at, last_flag_at, n_flags, severity FROM tsad.v_incident",
-    "SELECT version, sha256, gate_passed FROM tsad.model",
-)
-
-
-def rows_of(uri: str, statement: Any, params: Any = None) -> list[tuple[Any, ...]]:
-    """Rows of a statement, committed at once; none where it gives none."""
-    connection = psycopg2.connect(uri, options="-c timezone=UTC")
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
-
-
-def everything(uri: str) -> list[list[str]]:
-    """What stands in a warehouse, to be compared."""
-    return [sorted(map(repr, rows_of(uri, one))) for one in ROWS]
+ROWS = "SELECT version, sha256, gate_passed FROM tsad.model"
 
 
 class Disk:
@@ -162,7 +104,7 @@ class Life:
 
     def __init__(self, source_uri: str, uri: str, folder: Path) -> None:
         self.source_uri, self.uri, self.folder = source_uri, uri, folder
-        self.config = DatasetConfig.model_validate(FILE)
+        self.config = config_of(window="auto")
         self.shards: list[list[str]] = []
 
     def steps(self) -> dict[str, Callable[[Store], object]]:
@@ -243,8 +185,7 @@ class Bench:
         self.expected: list[list[str]] = []
         self.cluster = postgres.ensure_running(folder / "postgres", durable=False)
         self.source_uri = self.cluster.create_database("plant")
-        last = {"at": AT, "days": DAYS, "last": DAYS * 144 + 6 * N_HOURS}
-        rows_of(self.source_uri, FILLED, last)
+        fill(self.source_uri, AT, N_HOURS)
         migrate(self.cluster.create_database("made"))
 
     def life(self, name: str, folder: Path) -> Life:
@@ -279,7 +220,7 @@ class Bench:
     def said(self, life: Life, n_met: int) -> str:
         """What came of a life, beside the undisturbed one."""
         assert n_met, "the disk was never full"
-        assert everything(life.uri) == self.expected, "other rows than undisturbed"
+        assert everything(life.uri, ROWS) == self.expected, "other rows than undisturbed"
         return f"met {n_met} times; the same rows"
 
 
@@ -295,7 +236,7 @@ def main() -> int:
         bench = Bench(folder)
         undisturbed = bench.life("undisturbed", folder / "undisturbed")
         undisturbed.live()
-        bench.expected = everything(undisturbed.uri)
+        bench.expected = everything(undisturbed.uri, ROWS)
         assert all(bench.expected), "nothing to compare"
 
         def on_full_files() -> str:
