@@ -25,10 +25,10 @@ from devstack.postgres import (
     remove,
 )
 from devstack.private import locked
-from tests.plants.fixtures import databases, plant, trained_template
+from tests.plants.fixtures import databases, empty_plant, filed_plant, plant, trained_template
 from tsad_tasks.storage.migrate import migrate
 
-__all__ = ["databases", "plant", "trained_template"]
+__all__ = ["databases", "empty_plant", "filed_plant", "plant", "trained_template"]
 
 SESSION_FOLDER = "TSAD_TEST_SESSION_FOLDER"
 TEMPLATE = "tsad_template"

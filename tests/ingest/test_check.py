@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,14 +22,12 @@ FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 23:59Z', '10 
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """Two machines with a day of readings."""
-    plant = replace(databases)
-    plant.clear()
-    plant.now_at = DAY + timedelta(days=1)
-    plant.run(TABLE)
-    plant.run(FILL)
-    return plant
+    empty_plant.now_at = DAY + timedelta(days=1)
+    empty_plant.run(TABLE)
+    empty_plant.run(FILL)
+    return empty_plant
 
 
 def _texts(plant: Plant, level: str, **source: Any) -> str:

@@ -4,7 +4,6 @@ missing, and the order of runs does not matter for it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,13 +43,11 @@ FOUND = {
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """Three machines of two sensors, of which each lacks one at some time."""
-    plant = replace(databases)
-    plant.clear()
-    plant.run(TABLE)
-    plant.run(FILL)
-    return plant
+    empty_plant.run(TABLE)
+    empty_plant.run(FILL)
+    return empty_plant
 
 
 def found(plant: Plant) -> dict[str, list[tuple[Any, ...]]]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -32,13 +31,11 @@ BLOCKS = "SELECT entity_id, hour_at, checksum, values::text FROM tsad.reading_bl
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """Two machines with eight hours of readings."""
-    plant = replace(databases)
-    plant.clear()
-    plant.run(TABLE)
-    plant.run(FILL)
-    return plant
+    empty_plant.run(TABLE)
+    empty_plant.run(FILL)
+    return empty_plant
 
 
 def test_an_hour_is_read_once(plant: Plant) -> None:

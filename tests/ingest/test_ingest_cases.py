@@ -4,7 +4,7 @@ table in words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -256,11 +256,9 @@ CASES = [
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """An empty plant."""
-    plant = replace(databases)
-    plant.clear()
-    return plant
+    return empty_plant
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -4,7 +4,7 @@ hour is stored, now and by later runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -148,11 +148,9 @@ ODD = [
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """An empty plant."""
-    plant = replace(databases)
-    plant.clear()
-    return plant
+    return empty_plant
 
 
 def _fill(plant: Plant, table: str, rows: str) -> None:

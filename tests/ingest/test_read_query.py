@@ -43,13 +43,10 @@ TAGS = f"{HEAD}\n7,m1,temp\n8,m1,load\n9,m2,temp\n"
 
 
 @pytest.fixture
-def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """An empty plant, whose tags files are in the test's folder."""
-    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+def plant(filed_plant: Plant, tmp_path: Path) -> Plant:
+    """An empty plant with a tags file."""
     (tmp_path / "plant.tags.csv").write_text(TAGS)
-    plant = replace(databases)
-    plant.clear()
-    return plant
+    return filed_plant
 
 
 def _config(source: dict[str, Any], *without: str) -> DatasetConfig:

@@ -4,7 +4,6 @@ backfill and when read again; a row without a value ends the one before it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,11 @@ INSERT INTO reading SELECT t, 'm' || m, 'temp', m FROM generate_series('2024-05-
 
 
 @pytest.fixture
-def plant(databases: Plant) -> Plant:
+def plant(empty_plant: Plant) -> Plant:
     """Three machines of which the valves are told of when they change."""
-    plant = replace(databases)
-    plant.clear()
-    plant.run(STATES)
-    plant.run(FILL)
-    return plant
+    empty_plant.run(STATES)
+    empty_plant.run(FILL)
+    return empty_plant
 
 
 def _forget(plant: Plant) -> None:

@@ -5,6 +5,8 @@ for each file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -48,3 +50,20 @@ def databases(cluster: Cluster, template_database: str) -> Iterator[SourcePlant]
     """Source and warehouse for all tests of one file."""
     with opened_plant(cluster, template_database) as plant:
         yield plant
+
+
+@pytest.fixture
+def empty_plant(databases: SourcePlant) -> SourcePlant:
+    """Source and warehouse without a row."""
+    plant = replace(databases)
+    plant.clear()
+    return plant
+
+
+@pytest.fixture
+def filed_plant(
+    empty_plant: SourcePlant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SourcePlant:
+    """An empty one, whose dataset files and tags files are in the test's folder."""
+    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
+    return empty_plant

@@ -6,8 +6,8 @@ them is made here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -135,19 +135,11 @@ KNOWN = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """An empty plant, whose dataset files are in the test's folder."""
-    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
-    plant = replace(databases, now_at=datetime.now(UTC))
-    plant.clear()
-    return plant
-
-
-def _fill(plant: Plant, tables: str) -> datetime:
+def _fill(filed_plant: Plant, tables: str) -> datetime:
     """Make the tables, `{t}` in them an hour that is over."""
-    start_at = hour_floor(plant.now_at) - 2 * HOUR
-    plant.run(tables.format(t=int(start_at.timestamp())))
+    filed_plant.now_at = utc_now()
+    start_at = hour_floor(filed_plant.now_at) - 2 * HOUR
+    filed_plant.run(tables.format(t=int(start_at.timestamp())))
     return start_at
 
 
@@ -156,49 +148,53 @@ def test_every_recipe_is_here() -> None:
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
-def test_a_store_is_recognised_drafted_and_read(known: Known, plant: Plant, tmp_path: Path) -> None:
-    start_at = _fill(plant, known.tables)
-    with open_store(plant.source_uri) as store:
+def test_a_store_is_recognised_drafted_and_read(
+    known: Known, filed_plant: Plant, tmp_path: Path
+) -> None:
+    start_at = _fill(filed_plant, known.tables)
+    with open_store(filed_plant.source_uri) as store:
         groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
         assert (store.title, sorted(groups)) == (known.title, known.groups)
         series = store.series([], [], ["*"])
-        files = drafted(plant.source_uri, store, series, connection="other", name="drafted")
+        files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
     (tmp_path / "drafted.yaml").write_text(files.dataset)
     (tmp_path / "drafted.tags.csv").write_text(files.tags)
     for line in known.lines:
         assert line in files.dataset
     config = named_config(tmp_path / "drafted.yaml")
-    found = check_dataset(config, plant.source_uri, now_at=utc_now())
+    found = check_dataset(config, filed_plant.source_uri, now_at=utc_now())
     assert [one.text for one in found if one.level == "error"] == []
     start, end = (f"{at:%Y-%m-%d %H:%M}" for at in (start_at, start_at + HOUR))
-    plant.ingest(start, end, config)
-    readings = plant.readings()
+    filed_plant.ingest(start, end, config)
+    readings = filed_plant.readings()
     for (entity, minute, channel), value in known.readings.items():
         at = start_at + timedelta(minutes=minute)
         assert readings[entity, f"{at:%H:%M}", channel] == value
     assert {entity for entity, _, _ in readings} == {one.entity for one in series}
 
 
-def test_groups_machines_and_channels_choose(plant: Plant) -> None:
-    _fill(plant, ZABBIX)
-    with open_store(plant.source_uri) as store:
+def test_groups_machines_and_channels_choose(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    with open_store(filed_plant.source_uri) as store:
         assert [one.channel for one in store.series(["P*"], ["Pump A"], ["st*"])] == ["starts"]
         with pytest.raises(BadInput, match="Received: P%, which are none"):
             store.series(["P%"], [], [])
 
 
-def test_another_database_is_none_of_them(plant: Plant) -> None:
+def test_another_database_is_none_of_them(filed_plant: Plant) -> None:
     with (
         pytest.raises(BadInput, match=r"one of home_assistant, .* Received: none"),
-        open_store(plant.source_uri),
+        open_store(filed_plant.source_uri),
     ):
         pass
 
 
-def test_the_stores_own_short_memory_is_told(plant: Plant) -> None:
-    _fill(plant, ZABBIX)
-    with open_store(plant.source_uri) as store:
+def test_the_stores_own_short_memory_is_told(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    with open_store(filed_plant.source_uri) as store:
         series = store.series(["Pumps"], [], [])
-        told = drafted(plant.source_uri, store, series, connection="other", name="drafted").told
+        told = drafted(
+            filed_plant.source_uri, store, series, connection="other", name="drafted"
+        ).told
         at = store.now_at + timedelta(days=23)
     assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]

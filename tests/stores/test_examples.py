@@ -5,7 +5,6 @@ them.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,27 +85,18 @@ STORES: dict[str, tuple[str, str, dict[tuple[str, str, str], float]]] = {
 }
 
 
-@pytest.fixture
-def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """An empty plant, whose tags files are in the test's folder."""
-    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
-    plant = replace(databases)
-    plant.clear()
-    return plant
-
-
 def test_every_example_is_here() -> None:
     assert [*EXAMPLES] == [*STORES]
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_an_example_reads_the_right_values(name: str, plant: Plant, tmp_path: Path) -> None:
+def test_an_example_reads_the_right_values(name: str, filed_plant: Plant, tmp_path: Path) -> None:
     tables, tags, readings = STORES[name]
-    plant.run(tables.replace("<at>", AT).replace("<later>", LATER))
+    filed_plant.run(tables.replace("<at>", AT).replace("<later>", LATER))
     (tmp_path / "example.tags.csv").write_text(tags)
     source = {"connection": "other", "step": "10min", **yaml.safe_load(EXAMPLES[name])}
     config = DatasetConfig.model_validate({"dataset": "plant", "source": source})
-    found = check_dataset(config, plant.source_uri, now_at=plant.now_at)
+    found = check_dataset(config, filed_plant.source_uri, now_at=filed_plant.now_at)
     assert [one.text for one in found if one.level == "error"] == []
-    plant.ingest("10:00", "11:00", config)
-    assert plant.readings() == readings
+    filed_plant.ingest("10:00", "11:00", config)
+    assert filed_plant.readings() == readings

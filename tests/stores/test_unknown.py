@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +47,11 @@ TABLES: dict[str, tuple[str, dict[str, Any], dict[tuple[str, str, str], float]]]
 }  # fmt: skip
 
 
-@pytest.fixture
-def plant(databases: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """An empty plant, whose dataset files are in the test's folder."""
-    monkeypatch.setenv("TSAD_DATASETS", str(tmp_path))
-    plant = replace(databases)
-    plant.clear()
-    return plant
-
-
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_is_drafted_and_read(name: str, plant: Plant, tmp_path: Path) -> None:
+def test_a_table_is_drafted_and_read(name: str, filed_plant: Plant, tmp_path: Path) -> None:
     tables, said, readings = TABLES[name]
-    plant.run(tables)
-    files = drafted_table(plant.source_uri, "log", connection="other", name="log")
+    filed_plant.run(tables)
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
     (tmp_path / "log.yaml").write_text(files.dataset)
     (tmp_path / "log.tags.csv").write_text(files.tags)
     config = named_config(tmp_path / "log.yaml")
@@ -70,10 +60,10 @@ def test_a_table_is_drafted_and_read(name: str, plant: Plant, tmp_path: Path) ->
         for part in place.split("."):
             found = getattr(found, part)
         assert found == value, f"{place} in {files.dataset}"
-    errors = check_dataset(config, plant.source_uri, now_at=plant.now_at)
+    errors = check_dataset(config, filed_plant.source_uri, now_at=filed_plant.now_at)
     assert [one.text for one in errors if one.level == "error"] == []
-    plant.ingest("10:00", "11:00", config)
-    found_readings = plant.readings()
+    filed_plant.ingest("10:00", "11:00", config)
+    found_readings = filed_plant.readings()
     assert {key: found_readings.get(key) for key in readings} == readings
 
 
@@ -86,7 +76,7 @@ def test_a_table_is_drafted_and_read(name: str, plant: Plant, tmp_path: Path) ->
         ("SELECT 1", "Similar|no table that this login may see"),
     ],
 )
-def test_what_is_no_sensor_table_is_said(plant: Plant, table: str, said: str) -> None:
-    plant.run(table)
+def test_what_is_no_sensor_table_is_said(filed_plant: Plant, table: str, said: str) -> None:
+    filed_plant.run(table)
     with pytest.raises((BadInput, SourceError), match=said):
-        drafted_table(plant.source_uri, "log", connection="other", name="log")
+        drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
