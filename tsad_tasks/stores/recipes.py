@@ -172,7 +172,8 @@ def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
             connection.rollback()
     known = ", ".join(recipe.name for recipe in recipes())
     wanted = f"a database of one of {known}, whose tables this login may read"
-    raise BadInput(f"Expected {wanted}. Received: none of them.")
+    way = "Of another database name a table: tsad datasets draft <connection> <table>."
+    raise BadInput(f"Expected {wanted}. Received: none of them. {way}")
 
 
 def _of_all(name: str) -> sql.SQL:
