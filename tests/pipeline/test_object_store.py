@@ -46,7 +46,12 @@ COMMAND = [sys.executable, "-c", "from tsad_tasks.cli import main; main()"]
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """An S3 endpoint on loopback with one bucket, and credentials for it in the environment."""
+    """An S3 endpoint on loopback with one bucket, and credentials for it in the environment.
+
+    xdist gives a worker this module in pieces, each with a server of its own, and fsspec keeps a
+    client with the address of the last one.
+    """
+    S3FileSystem.clear_instance_cache()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -57,6 +62,7 @@ def address() -> Iterator[str]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         S3FileSystem().mkdir(BUCKET)
         yield f"http://{host}:{port}"
+    S3FileSystem.clear_instance_cache()
     server.stop()
 
 
