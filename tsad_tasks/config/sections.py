@@ -292,6 +292,12 @@ class SourceSection(FileSection):
       quality: {column: dataintegrity, good: 192}
 
     source:
+      tables: history
+      series: itemid
+      dictionary: SELECT itemid, host AS entity, key_ AS channel FROM items NATURAL JOIN hosts
+      channels: {load: {column: "system.cpu.load[all,avg1]"}}
+
+    source:
       tables: telegraf.*
       tables_except: telegraf.*_tag
       rows_where: {cpu: cpu-total}
@@ -324,6 +330,10 @@ class SourceSection(FileSection):
     tags: TagsFile | None = None
     """This CSV file beside the dataset's says of each series its entity and channel, and how its
     values are scaled. By default there is none."""
+    dictionary: Named | None = None
+    """This one SELECT on the source says in place of a tags file what each series is, in the
+    columns that a tags file has; channels are those of the source. It is asked before each run. By
+    default there is none."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
@@ -378,9 +388,12 @@ class SourceSection(FileSection):
         for name in ("tables", "tables_except", "rows_where"):
             if self.query is not None and getattr(self, name):
                 raise wrong("no such field beside query", shown(getattr(self, name)), name)
-        if bool(self.series) != (self.tags is not None):
+        if self.dictionary is not None and (self.tags is not None or not self.names_select):
+            received = "tags, too" if self.tags is not None else shown(self.dictionary)
+            raise wrong("one SELECT, and no tags", received, "dictionary")
+        if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
-            raise wrong("both series and tags", "the other alone", name)
+            raise wrong("both series and tags (or a dictionary)", "the other alone", name)
         for name, channel in self.channels.items():
             if channel.across is not None and not self.series:
                 raise wrong("series, which across is about", "none", "channels", name, "across")
@@ -408,7 +421,7 @@ class SourceSection(FileSection):
                 raise wrong("long, since series are", "wide", "shape")
             for name in ("entity", "channel_column"):
                 if name in self.model_fields_set:
-                    expected = "no such field, since the tags file says it"
+                    expected = f"no such field, since {self.names_from} says it"
                     raise wrong(expected, shown(getattr(self, name)), name)
             return
         if "entity" not in self.model_fields_set:
@@ -443,6 +456,16 @@ class SourceSection(FileSection):
     def select(self) -> str:
         """The query without the semicolon at its end; empty where there are tables."""
         return (self.query or "").strip().rstrip(";")
+
+    @property
+    def names_select(self) -> str:
+        """The dictionary's query, likewise; empty where there is none."""
+        return (self.dictionary or "").strip().rstrip(";")
+
+    @property
+    def names_from(self) -> str:
+        """What says of series what they are, for people."""
+        return self.tags or "the dictionary"
 
     @property
     def value_columns(self) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ def _unlined(tag: Tag) -> Tag:
 def _source(config: DatasetConfig) -> str:
     """Where ids are from: they name the same series as long as this is the same."""
     source = config.source
-    return " ".join([source.connection, source.tags or "", *source.series_columns])
+    return " ".join([source.connection, source.names_from, *source.series_columns])
 
 
 def _as_tag(row: queries.SeriesName) -> Tag:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         broken,
         carried,
         connection,
+        dictionary,
         query,
         rows,
         statements,
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = "advice broken carried connection query rows statements tables tags"
-    advice, broken, carried, connection, query, rows, statements, tables, tags = (
+    _NAMES = "advice broken carried connection dictionary query rows statements tables tags"
+    advice, broken, carried, connection, dictionary, query, rows, statements, tables, tags = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES.split()
     )
 
@@ -91,7 +92,9 @@ class PostgresSource(Source):
 
     @classmethod
     def tags_said(cls, uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
-        """What the tags file says."""
+        """What the tags file says, or a dictionary of the source."""
+        if config.source.names_select:
+            return dictionary.read_dictionary(uri, config)
         return tags.read_tags(config) if config.source.tags is not None else ()
 
     def close(self) -> None:
@@ -184,6 +187,7 @@ class PostgresSource(Source):
     def _learn_series(self, cursor: extensions.cursor, plans: Sequence[TablePlan]) -> None:
         """The hashes of the series of the tags, which a table's types decide."""
         series = sorted({tag.series for tag in self._tags})
+        named = self._config.source.names_from
         for plan in plans:
             statement = statements.series_statement(plan.series, series)
             try:
@@ -191,14 +195,14 @@ class PostgresSource(Source):
                     cursor.execute(statement)
                     hashed = cursor.fetchall()
             except broken.BROKEN as error:
-                wanted = f"ids of series as {plan.title} has them in {self._config.source.tags}"
+                wanted = f"ids of series as {plan.title} has them in {named}"
                 said = connection.first_line(error)
                 raise SourceError(f"Expected {wanted}. Received: {said}.") from None
             found = dict[int, str]()
             for key, name in hashed:
                 # As 7 and 07 are to a column of whole numbers.
                 if found.setdefault(key, name) != name:
-                    wanted = f"different series in {self._config.source.tags}"
+                    wanted = f"different series in {named}"
                     both = " and ".join(shown(series_title(one)) for one in (found[key], name))
                     raise SourceError(
                         f"Expected {wanted}. Received: {both}, which are one in {plan.title}."

@@ -73,7 +73,9 @@ def limits(timeout_s: int) -> str:
     return f"SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL lock_timeout = {lock_ms}"
 
 
-def described(uri: str, query: str, timeout_s: int) -> list[tuple[str, int]]:
+def described(
+    uri: str, query: str, timeout_s: int, field: str = "source.query"
+) -> list[tuple[str, int]]:
     """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
 
     The extended protocol takes one statement at a time: what it has taken does not become several
@@ -96,7 +98,7 @@ def described(uri: str, query: str, timeout_s: int) -> list[tuple[str, int]]:
                     if state.decode() in _TOO_LATE:
                         raise Unavailable(_TOO_LATE[state.decode()])
                     said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
-                    wanted = "source.query to be one SELECT that the source understands"
+                    wanted = f"{field} to be one SELECT that the source understands"
                     raise SourceError(f"Expected {wanted}. Received: {said}.")
             columns = server.describe_prepared(b"read")
             found = (columns.fname(at) or b"" for at in range(columns.nfields))
