@@ -42,8 +42,8 @@ def list_datasets() -> None:
             if is_absent_example(file):
                 absent.append(file.dataset)
                 continue
-            n_channels, connection = len(file.channel_names), file.source.connection
-            rows.append((file.dataset, n_channels, connection, file.description))
+            connections = ", ".join(dict.fromkeys(one.connection for one in file.sources))
+            rows.append((file.dataset, len(file.channel_names), connections, file.description))
         except TsadError as error:
             rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
     table("Datasets", COLUMNS, rows, right=("channels",))
@@ -56,7 +56,7 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import check_dataset
+    from tsad_tasks.ingest.check import Checked, Finding, check_sources
 
     n_errors = 0
     for name in names or [path.stem for path in dataset_paths()]:
@@ -64,12 +64,12 @@ def check(
             config = config_of(name)
             if not names and is_absent_example(config):
                 continue
-            found = check_dataset(config, local.source_uri(config), now_at=local.now())
-            findings = [(one.level, one.text) for one in found]
+            found = check_sources(config, local.source_uris(config), now_at=local.now())
         except TsadError as error:
-            findings = [("error", str(error))]
-        n_errors += sum(level == "error" for level, _ in findings)
-        table(name, ("", ""), findings)
+            found = [Checked("", [Finding("error", str(error))])]
+        for heading, findings in found:
+            n_errors += sum(level == "error" for level, _ in findings)
+            table(f"{name}, {heading}" if heading else name, ("", ""), findings)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")

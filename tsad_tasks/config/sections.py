@@ -381,9 +381,6 @@ class SourceSection(FileSection):
         if bool(self.series) != (self.tags is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags", "the other alone", name)
-        for name, channel in self.channels.items():
-            if channel.across is not None and not self.series:
-                raise wrong("series, which across is about", "none", "channels", name, "across")
         of_column: dict[str, str] = {}
         for name, column in self.channel_columns().items():
             if not self.series and of_column.setdefault(column, name) != name:

@@ -7,11 +7,12 @@ a file imports nothing slow at its top, since all of them are imported when a da
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from tsad_tasks.base.errors import BadInput, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
@@ -27,6 +28,8 @@ MAX_NAME_BYTES = 1_000
 # Times that clocks show when they are wrong lie outside of these: 1970, 1980, 2036.
 PLAUSIBLE_FROM, PLAUSIBLE_AHEAD = datetime(1990, 1, 1, tzinfo=UTC), timedelta(days=1)
 register = SOURCES.register
+# URIs of a dataset's connections, one for each source in the order of the file; one for all.
+Uris = str | Sequence[str]
 
 
 # How grave it is, what a person might mend, and the table's title.
@@ -245,11 +248,64 @@ class Source(Protocol):
         return None
 
 
+@dataclass(frozen=True)
+class OpenPart:
+    """One of a dataset's sources, open.
+
+    Attributes
+    ----------
+    config : the dataset as this source has it.
+    name : what people are told of it.
+    is_alone : the dataset has no other.
+    """
+
+    config: DatasetConfig
+    source: Source
+    name: str
+    is_alone: bool
+
+    @property
+    def title(self) -> str:
+        """What it is called within a sentence."""
+        return "source" if self.is_alone else f"source {self.name}"
+
+    @contextmanager
+    def asked(self) -> Iterator[Source]:
+        """The source; what goes wrong says which of several it was."""
+        with _named("" if self.is_alone else self.name):
+            yield self.source
+
+
 @contextmanager
 def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
-    """The dataset's source, by its kind; raises what `Source` says."""
+    """The only source of a dataset, by its kind; raises what `Source` says."""
     source: Source = SOURCES[config.source.kind](uri, config)
     try:
         yield source
     finally:
         source.close()
+
+
+@contextmanager
+def open_sources(uris: Uris, config: DatasetConfig) -> Iterator[tuple[OpenPart, ...]]:
+    """All sources of a dataset in the order of its file; raises what `Source` says."""
+    parts, names = config.parts, config.source_names
+    every = [uris] * len(parts) if isinstance(uris, str) else uris
+    is_alone, opened = len(parts) == 1, list[OpenPart]()
+    with ExitStack() as stack:
+        for part, uri, name in zip(parts, every, names, strict=True):
+            with _named("" if is_alone else name):
+                source = stack.enter_context(open_source(uri, part))
+            opened.append(OpenPart(part, source, name, is_alone))
+        yield tuple(opened)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Each line of what goes wrong begins with the source's name, if there is one."""
+    try:
+        yield
+    except (BadInput, Unavailable) as error:
+        if not name:
+            raise
+        raise type(error)(*(f"Source {name}: {line}" for line in error.args)) from error
