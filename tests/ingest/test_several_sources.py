@@ -45,6 +45,10 @@ TAGS = "itemid,entity,channel\n7,m1,temp\n9,m2,temp\n"
 HISTORY = "CREATE TABLE history (itemid bigint, clock integer, value float8)"
 
 
+def _history(uri: str, values: str) -> None:
+    run(uri, f"INSERT INTO history VALUES {values}")  # noqa: S608
+
+
 @dataclass
 class TwoSources:
     """A plant with a second source."""
@@ -57,11 +61,11 @@ class TwoSources:
         return self.plant.source_uri, self.other_uri
 
     def fill(self, rows: str = "", values: str = "") -> None:
-        """Rows (at, machine, pressure) of the historian, and (itemid, clock, value) of the other."""
+        """Rows (at, machine, pressure) of one, and (itemid, clock, value) of the other."""
         if rows:
-            self.plant.run(f"INSERT INTO reading VALUES {rows}")
+            self.plant.run(f"INSERT INTO reading VALUES {rows}")  # noqa: S608
         if values:
-            run(self.other_uri, f"INSERT INTO history VALUES {values}")
+            _history(self.other_uri, values)
 
     def ingest(
         self, start: str, end: str, config: DatasetConfig | None = None, **options: Any
@@ -142,12 +146,13 @@ def test_of_a_source_that_is_down_the_run_says_which_and_nothing_is_half_known(
 
 def test_a_source_that_fails_between_two_hours_leaves_whole_hours(two: TwoSources) -> None:
     two.fill("('2024-05-01 10:00Z', 'm1', 4), ('2024-05-01 11:00Z', 'm1', 5)", f"(7, {T}, 21)")
+    _history(two.other_uri, f"(7, {T + 3700}, 1)")
     # Broken when its second hour is read.
-    run(two.other_uri, "ALTER TABLE history RENAME TO kept; CREATE VIEW history AS SELECT itemid, "
-        f"clock, CASE WHEN clock > {T + 3600} THEN pg_sleep(5)::text::float8 ELSE value END AS value "
-        f"FROM kept; INSERT INTO kept VALUES (7, {T + 3700}, 1)")  # fmt: skip
+    value = f"CASE WHEN clock > {T + 3600} THEN pg_sleep(5)::text::float8 ELSE value END AS value"
+    view = f"CREATE VIEW history AS SELECT itemid, clock, {value} FROM kept"  # noqa: S608
+    run(two.other_uri, f"ALTER TABLE history RENAME TO kept; {view}")
     config = config_of(HISTORIAN, STORE | {"statement_timeout": "1s"})
-    with pytest.raises(Unavailable, match="Source zabbix: .*statement_timeout"):
+    with pytest.raises(Unavailable, match=r"Source zabbix: .*statement_timeout"):
         two.ingest("10:00", "12:00", config)
     hours = two.plant.rows("SELECT hour_at FROM tsad.ingest_hour")
     assert hours == [(at("10:00"),)]
@@ -169,7 +174,7 @@ def test_each_source_has_a_statement_timeout_of_its_own(two: TwoSources) -> None
         "CREATE VIEW reading AS SELECT * FROM fast WHERE (SELECT pg_sleep(1.2)::text) = ''"
     )
     assert two.ingest("10:00", "11:00", config_of(HISTORIAN, STORE | {"statement_timeout": 1}))
-    with pytest.raises(Unavailable, match="Source historian: .*statement_timeout"):
+    with pytest.raises(Unavailable, match=r"Source historian: .*statement_timeout"):
         two.ingest("11:00", "12:00", config_of(HISTORIAN | {"statement_timeout": 1}, STORE))
 
 
@@ -232,8 +237,9 @@ def test_a_channel_that_two_sources_give_for_one_machine_is_no_value_and_told(
     checked = check_sources(config, two.uris, now_at=DAY)
     said = [one.text for one in checked[-1].findings if one.level == "error"]
     assert said == [
-        "pressure (m1): in historian and zabbix; read as NULL, since the channel does not say across "
-        "(several_sources). Say across on the channel pressure, or leave it out of one source."
+        "pressure (m1): in historian and zabbix; read as NULL, since the channel does not say "
+        "across (several_sources). Say across on the channel pressure, or leave it out of one "
+        "source."
     ]
 
 
@@ -256,7 +262,7 @@ def test_a_sum_is_known_where_the_series_of_all_sources_are(
 ) -> None:
     (tmp_path / "other.tags.csv").write_text("itemid,entity,channel\n1,m1,temp\n2,m1,temp\n")
     two.plant.run(HISTORY)
-    two.plant.run(f"INSERT INTO history VALUES (1, {T}, 1), (2, {T}, 2), (1, {T + 600}, 3)")
+    _history(two.plant.source_uri, f"(1, {T}, 1), (2, {T}, 2), (1, {T + 600}, 3)")
     two.fill(values=f"(7, {T}, 10), (7, {T + 600}, 10), (9, {T}, 5)")
     temp = {"channels": {"temp": {"across": "sum"}}}
     first = STORE | temp | {"connection": "historian", "tags": "other.tags.csv", "step": "10min"}
@@ -264,8 +270,8 @@ def test_a_sum_is_known_where_the_series_of_all_sources_are(
     two.ingest("10:00", "11:00", config)
     assert two.plant.readings() == {("m1", "10:00", "temp"): 13, ("m2", "10:00", "temp"): 5}
     # A source that says nothing of a machine does not make the sum smaller.
-    run(two.other_uri, f"INSERT INTO history VALUES (9, {T + 3600}, 6)")
-    two.plant.run(f"INSERT INTO history VALUES (1, {T + 3600}, 1), (2, {T + 3600}, 2)")
+    _history(two.other_uri, f"(9, {T + 3600}, 6)")
+    _history(two.plant.source_uri, f"(1, {T + 3600}, 1), (2, {T + 3600}, 2)")
     two.ingest("11:00", "12:00", config)
     assert two.plant.readings()[("m2", "11:00", "temp")] == 6
     assert ("m1", "11:00", "temp") not in two.plant.readings()
@@ -294,14 +300,13 @@ def test_a_killed_connection_of_one_source_is_tried_again_and_ends_the_same(
     with pytest.raises(Unavailable, match="Source zabbix: "):
         two.ingest("10:00", "11:00")
     for table in ("ingest_hour", "ingest_source", "ingest_issue", "reading_block"):
-        assert two.plant.rows(f"SELECT 1 FROM tsad.{table}") == []
+        assert two.plant.rows(f"SELECT 1 FROM tsad.{table}") == []  # noqa: S608
     run(two.other_uri, "DROP VIEW history; ALTER TABLE kept RENAME TO history")
     two.ingest("10:00", "11:00")
-    first = two.plant.rows("SELECT values, checksum, revision FROM tsad.reading_block")
+    blocks = "SELECT checksum, revision FROM tsad.reading_block"
+    first = two.plant.rows(blocks)
     assert two.ingest("10:00", "11:00", force=True).n_blocks_changed == 0
-    assert str(two.plant.rows("SELECT values, checksum, revision FROM tsad.reading_block")) == str(
-        first
-    )
+    assert two.plant.rows(blocks) == first
 
 
 def test_check_speaks_of_each_source_under_its_own_heading(two: TwoSources) -> None:

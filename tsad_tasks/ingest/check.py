@@ -28,6 +28,7 @@ from tsad_tasks.ingest.sources.base import (
     Uris,
     open_source,
     open_sources,
+    uris_of,
 )
 from tsad_tasks.ingest.tally import Tally, shortened
 
@@ -61,14 +62,13 @@ def check_sources(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> lis
 
     Whatever keeps tables from being read, such as a wrong password, is a finding and not raised.
     """
-    every = [uris] * len(config.sources) if isinstance(uris, str) else uris
-    found = []
-    for part, uri, name in zip(config.parts, every, config.source_names, strict=True):
+    found, is_alone = list[Checked](), len(config.sources) == 1
+    for part, uri, name in uris_of(uris, config):
         what = part.source.select or ", ".join(part.source.table_names)
-        heading = f"source {name}: {shown(what)}" if len(every) > 1 else ""
+        heading = "" if is_alone else f"source {name}: {shown(what)}"
         found.append(Checked(heading, _ordered(_source_findings(part, uri, now_at))))
     of_all = [Finding("warning", text) for text in deprecations_of(config)]
-    if len(every) == 1:
+    if is_alone:
         return [Checked("", _ordered([*found[0].findings, *of_all]))]
     of_all += _shared(config, uris, now_at)
     return [*found, Checked("", _ordered(of_all))] if of_all else found
