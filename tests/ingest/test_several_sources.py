@@ -4,21 +4,32 @@ of all of them, and what one of them does not tell is not taken for known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from devstack.postgres import Cluster
 from tests.plants.plant import DAY, Plant, at
 from tests.statements import run
 from tsad_tasks.base.errors import AccessDenied, SourceError, Unavailable
+from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.check import check_sources
-from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, late_changes
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, late_changes, nothing_read
+from tsad_tasks.ingest.joined import joined
+from tsad_tasks.ingest.sources.base import SourceRows, SourceTable
+from tsad_tasks.ingest.tally import Tally
+from tsad_tasks.reporting.exploration.explore import source_readings
 from tsad_tasks.storage.store import Store
 
 T = 1714557600  # 2024-05-01 10:00 UTC
@@ -122,6 +133,9 @@ def test_a_machine_of_two_sources_has_both_channels_in_one_reading(two: TwoSourc
     assert two.plant.rows(
         "SELECT source, n_rows, newest_at FROM tsad.ingest_source ORDER BY 1"
     ) == [("historian", 1, at("10:00")), ("zabbix", 3, at("10:10"))]
+    assert two.plant.rows("SELECT n_rows, sources FROM tsad.v_ingest") == [
+        (4, {"historian": 1, "zabbix": 3})
+    ]
     assert two.plant.rows("SELECT name, unit FROM tsad.channel ORDER BY 1") == [
         ("pressure", "bar"), ("temp", "°C"),
     ]  # fmt: skip
@@ -168,14 +182,12 @@ def test_a_refused_login_and_a_missing_table_name_their_source(two: TwoSources) 
 
 
 def test_each_source_has_a_statement_timeout_of_its_own(two: TwoSources) -> None:
-    two.fill("('2024-05-01 10:00Z', 'm1', 4)", f"(7, {T}, 21)")
     two.plant.run(
         "ALTER TABLE reading RENAME TO fast;"
         "CREATE VIEW reading AS SELECT * FROM fast WHERE (SELECT pg_sleep(1.2)::text) = ''"
     )
-    assert two.ingest("10:00", "11:00", config_of(HISTORIAN, STORE | {"statement_timeout": 1}))
     with pytest.raises(Unavailable, match=r"Source historian: .*statement_timeout"):
-        two.ingest("11:00", "12:00", config_of(HISTORIAN | {"statement_timeout": 1}, STORE))
+        two.ingest("10:00", "11:00", config_of(HISTORIAN | {"statement_timeout": 1}, STORE))
 
 
 def test_a_row_more_in_one_source_and_one_less_in_the_other_is_late(two: TwoSources) -> None:
@@ -307,6 +319,119 @@ def test_a_killed_connection_of_one_source_is_tried_again_and_ends_the_same(
     first = two.plant.rows(blocks)
     assert two.ingest("10:00", "11:00", force=True).n_blocks_changed == 0
     assert two.plant.rows(blocks) == first
+
+
+GUIDE = (project_folder() / "docs" / "guides" / "sources.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_guide_reads_both_sources(two: TwoSources, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(dataset: presses\n.*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "presses.tags.csv").write_text("itemid,entity,channel\n7,m1,temperature\n")
+    two.plant.run(
+        "CREATE TABLE press (at timestamp, machine text, pressure float8);"
+        "INSERT INTO press VALUES ('2024-05-01 12:10', 'm1', 4)"
+    )
+    run(two.other_uri, "ALTER TABLE history ADD ns integer DEFAULT 5")
+    _history(two.other_uri, f"(7, {T + 600}, 21)")
+    config = DatasetConfig.model_validate(yaml.safe_load(example))
+    checked = check_sources(config, two.uris, now_at=DAY)
+    assert [one for part in checked for one in part.findings if one.level == "error"] == []
+    two.ingest("10:00", "11:00", config)
+    assert two.plant.readings() == {
+        ("m1", "10:10", "pressure"): 4,
+        ("m1", "10:10", "temperature"): 21,
+    }
+
+
+def test_readings_are_explored_before_they_are_ingested(two: TwoSources) -> None:
+    two.fill("('2024-05-01 10:00Z', 'm1', 4)", f"(7, {T}, 21), (9, {T + 600}, 22)")
+    found = source_readings(config_of(), two.uris, at("10:00"), at("11:00"))
+    assert found.entities == ("m1", "m2")
+    assert np.nan_to_num(found.values[:, :2]).tolist() == [[[4, 21], [0, 0]], [[0, 0], [0, 22]]]
+
+
+def test_a_range_without_a_row_is_told_with_the_ends_of_all_sources(two: TwoSources) -> None:
+    two.fill("('2024-05-01 10:00Z', 'm1', 4)", f"(7, {T + 7200}, 21)")
+    config = config_of()
+    two.ingest("05:00", "06:00", config)
+    with Store.connect(two.plant.warehouse_uri) as store:
+        said = nothing_read(store, config, two.uris, start_at=at("05:00"), end_at=at("06:00"))
+    assert "it has readings from 2024-05-01 10:00 to 2024-05-01 12:00 UTC" in said
+
+
+def test_names_over_time_are_those_of_each_source(two: TwoSources, tmp_path: Path) -> None:
+    (tmp_path / "other.tags.csv").write_text("itemid,entity,channel\n7,m1,pressure\n")
+    two.plant.run(HISTORY)
+    _history(two.plant.source_uri, f"(7, {T}, 4), (7, {T + 3600}, 5)")
+    two.fill(values=f"(7, {T}, 21), (7, {T + 3600}, 22)")
+    first = STORE | {"connection": "historian", "tags": "other.tags.csv", "step": "10min"}
+    config = config_of(first | {"channels": {"pressure": {}}, "late_rows_within": 0}, STORE)
+    two.ingest("10:00", "11:00", config)
+    # The id 7 of one source is not that of the other.
+    (tmp_path / "plant.tags.csv").write_text(TAGS.replace("7,m1", "7,m3"))
+    two.ingest("11:00", "12:00", config)
+    two.ingest("10:00", "12:00", config, force=True)
+    assert two.plant.readings() == {
+        ("m1", "10:00", "pressure"): 4, ("m1", "10:00", "temp"): 21,
+        ("m1", "11:00", "pressure"): 5, ("m3", "11:00", "temp"): 22,
+    }  # fmt: skip
+    assert two.plant.issues()[("renamed_series", "m3", "temp")] == 1
+
+
+Row = tuple[int, int, int, int]
+HOUR_US = 3_600_000_000
+CHANNELS: dict[str, dict[str, Any]] = {
+    "a": {"aggregate": "last"}, "b": {}, "c": {"valid_for": "25min", "aggregate": "max"},
+}  # fmt: skip
+
+
+def _long(channels: list[str]) -> dict[str, Any]:
+    return {
+        "connection": "any", "tables": "any", "shape": "long", "channel_column": "c",
+        "value_column": "v", "time": {"column": "at"}, "entity": {"column": "e"}, "step": "10min",
+        "channels": {name: CHANNELS[name] for name in channels},
+    }  # fmt: skip
+
+
+def _read(config: DatasetConfig, rows: list[Row], tally: Tally) -> AcceptedRows:
+    """What is accepted of rows (minute, entity, channel, value); below 0 the value is none."""
+    names = [*CHANNELS]
+    own = [row for row in rows if names[row[2]] in config.channels]
+    minute, entity, channel, value = np.array(own, np.int64).reshape(-1, 4).T
+    nothing = np.zeros(len(own), bool)
+    place = np.array([config.channel_names.index(names[at]) for at in channel], np.intp)
+    given = SourceRows(
+        minute * 60_000_000, entity.astype(np.intp), minute * 0, nothing,
+        np.where(value < 0, np.nan, value.astype(float)), place, nothing.astype(np.intp),
+        np.ones((1, len(config.channel_names)), bool), nothing, nothing, ("m0", "m1"),
+        config.channel_names, (SourceTable("any"),),
+    )  # fmt: skip
+    return accepted_rows(given, config, ("m0", "m1"), (0, 2 * HOUR_US), tally)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 119), st.integers(0, 1), st.integers(0, 2), st.integers(-2, 9)),
+        max_size=40,
+    ),
+    st.integers(1, 6),
+)
+def test_two_sources_have_the_readings_of_one_table(rows: list[Row], split: int) -> None:
+    groups = [[name for at, name in enumerate(CHANNELS) if bool(split >> at & 1) is way]
+              for way in (True, False)]  # fmt: skip
+    whole = config_of(_long([*groups[0], *groups[1]]))
+    parted = config_of(*(_long(group) for group in groups))
+    one, two_tallies = Tally(), Tally()
+    expected = _read(whole, rows, one)
+    parts = [(part, _read(part, rows, two_tallies)) for part in parted.parts]
+    found = joined(parted, parts, (0, 2 * HOUR_US), two_tallies)
+    assert found.entity_names == expected.entity_names
+    np.testing.assert_array_equal(found.gridded.values, expected.gridded.values)
+    np.testing.assert_array_equal(found.gridded.present, expected.gridded.present)
+    for name in ("n_rows", "n_readings", "newest_us"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert [*two_tallies.counts()] == [*one.counts()]
 
 
 def test_check_speaks_of_each_source_under_its_own_heading(two: TwoSources) -> None:

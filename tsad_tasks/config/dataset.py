@@ -63,6 +63,22 @@ class DatasetConfig(FileSection):
         flow: {unit: m³/h, valid_for: 5min}
         pressure: {unit: bar, sensor_range: [0, 16]}
 
+    dataset: presses
+    source:
+      - connection: historian
+        tables: press
+        time: {column: at}
+        entity: {column: machine}
+        step: 1min
+        channels: {pressure: {unit: bar}}
+      - connection: zabbix
+        tables: history
+        time: {column: clock, unit: s, nanoseconds: ns}
+        series: itemid
+        tags: presses.tags.csv
+        value_column: value
+        channels: {temperature: {unit: °C}}
+
     dataset: pumps
     description: Thirty pumps of hall 2, one reading a minute.
     site_zone: Europe/Berlin

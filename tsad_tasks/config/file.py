@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,23 @@ def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, 
         for channel, section in source.get("channels", {}).items():
             below = (*place, "channels", channel)
             yield from ((below, name, channels[name]) for name in section if name in channels)
+
+
+def source_text(path: Path, position: int) -> str:
+    """What a file says of one of its several sources, as it would stand if there were no other;
+    empty where it is not written line by line.
+    """
+    root, _ = _read(path)
+    assert root is not None
+    given = next(node for key, node in root.value if key.value == "source")
+    source = given.value[position]
+    if not isinstance(given, yaml.SequenceNode) or given.flow_style or source.flow_style:
+        return ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first, left = source.start_mark.line, source.start_mark.column
+    below = takewhile(lambda line: not line[:left].strip(), lines[first + 1 :])
+    said = [f"  {line[left:]}" if line.strip() else "" for line in (lines[first], *below)]
+    return "\n".join(["source:", *said]).rstrip() + "\n"
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:
