@@ -237,6 +237,19 @@ def test_one_channel_of_machines_of_two_sources_is_one_channel(two: TwoSources) 
     assert two.plant.readings() == {("m1", "10:00", "pressure"): 4, ("m2", "10:00", "pressure"): 5}
 
 
+def test_a_column_without_values_says_nothing_against_another_source(two: TwoSources) -> None:
+    two.fill("('2024-05-01 10:00Z', 'm1', 4), ('2024-05-01 10:00Z', 'm2', NULL)")
+    run(two.other_uri, f"{MORE} ('2024-05-01 10:00Z', 'm1', NULL), ('2024-05-01 10:00Z', 'm2', 5)")
+    for first, second in ((HISTORIAN, SECOND), (SECOND, HISTORIAN)):
+        uris = two.uris if first is HISTORIAN else two.uris[::-1]
+        with Store.connect(two.plant.warehouse_uri) as store:
+            span = {"start_at": at("10:00"), "end_at": at("11:00"), "force": True}
+            ingest_interval(store, config_of(first, second), uris, **span)
+        assert two.plant.readings() == {
+            ("m1", "10:00", "pressure"): 4, ("m2", "10:00", "pressure"): 5,
+        }  # fmt: skip
+
+
 def test_a_channel_that_two_sources_give_for_one_machine_is_no_value_and_told(
     two: TwoSources,
 ) -> None:

@@ -82,15 +82,17 @@ def joined(
             )
             put_together(config, name, series, names, grid, gridded)
             continue
-        n_said = np.zeros((grid.n_entities, grid.n_hours), np.int64)
+        n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
         for read, entities, at in found:
+            own_values = read.gridded.values[:, :, at]
+            # Where a table has a column for all machines, NULL says nothing against another source.
+            known = ~np.isnan(own_values)
             values, present = gridded.values[:, :, position], gridded.present[:, :, position]
-            says = read.gridded.present[:, :, at]
-            values[entities] = np.where(says, read.gridded.values[:, :, at], values[entities])
-            present[entities] |= says
-            by_hour = says.reshape(len(entities), grid.n_hours, per_hour)
-            n_said[entities] += by_hour.any(axis=2)
-        _tell_several(config, name, n_said > 1, names, span_us[0], gridded, tally)
+            values[entities] = np.where(known, own_values, values[entities])
+            present[entities] |= read.gridded.present[:, :, at]
+            by_hour = known.reshape(len(entities), grid.n_hours, per_hour)
+            n_known[entities] += by_hour.any(axis=2)
+        _tell_several(config, name, n_known > 1, names, span_us[0], gridded, tally)
     return AcceptedRows(
         names,
         gridded,
@@ -135,7 +137,7 @@ def _tell_several(
     detail = f"in {whose}; read as NULL, since the channel does not say across"
     for entity, hour in np.argwhere(several).tolist():
         steps = slice(hour * per_hour, (hour + 1) * per_hour)
-        n_known = int((~np.isnan(gridded.values[entity, steps, position])).sum())
+        n_steps = int((~np.isnan(gridded.values[entity, steps, position])).sum())
         gridded.values[entity, steps, position] = np.nan
         where = {"entity": names[entity], "channel": name, "detail": detail}
-        tally.add_count("several_sources", start_us + hour * HOUR_US, max(n_known, 1), **where)
+        tally.add_count("several_sources", start_us + hour * HOUR_US, n_steps, **where)
