@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,14 @@ from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
+from tsad_tasks.ingest.series import tags_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
     HourCount,
     Source,
     open_source,
+    tags_said,
 )
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
@@ -150,9 +153,15 @@ def ingest_interval(
         with store.transaction():
             due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
-    if due:
-        with open_source(source_uri, config) as source:
-            summary += ingest.read_hours(source, due)
+    has_series = bool(config.source.series)
+    while due:
+        held = None
+        if has_series:
+            say = partial(tags_said, source_uri, config)
+            held = tags_held(store, config, dataset.dataset_id, say)
+        with open_source(source_uri, config, (held and held.tags) or None) as source:
+            done, due = ingest.read_hours(source, due, held and held.version)
+        summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
@@ -188,8 +197,13 @@ class _Ingest:
                 due.append(hour)
         return due
 
-    def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
-        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
+    def read_hours(
+        self, source: Source, hours: Sequence[datetime], version: int | None = None
+    ) -> tuple[IngestSummary, list[datetime]]:
+        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory.
+
+        `version` is that of the names of its series. Hours that are left are to be read by others.
+        """
         summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
         outside = self._outside_of_time(source, hours[0])
         n_channels = len(self.layout.channel_ids)
@@ -200,12 +214,26 @@ class _Ingest:
             while at < len(run):
                 chunk = run[at : at + n_hours].tolist()
                 is_last = chunk[-1] == hours[-1]
-                done = self._read_chunk(source, chunk, outside if is_last else [])
+                with self.store.transaction():
+                    datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
+                    if not self._is_named(version):
+                        return summary, [hour for hour in hours if hour >= chunk[0]]
+                    done = self._read_chunk(source, chunk, outside if is_last else [])
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
                 hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
                 n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
-        return summary
+        return summary, []
+
+    def _is_named(self, version: int | None) -> bool:
+        """Whether series are still called what they were, which then stays so until the chunk's
+        end; None: they have no names of their own.
+        """
+        if version is None:
+            return True
+        self.store.execute(queries.LOCK_SERIES, dataset_id=self.dataset_id)
+        now = self.store.one(queries.SELECT_SERIES_VERSION, dataset_id=self.dataset_id)
+        return now == version
 
     def _outside_of_time(
         self, source: Source, first_at: datetime
@@ -226,19 +254,17 @@ class _Ingest:
         chunk: Sequence[datetime],
         outside: Sequence[tuple[str, str, int, str]],
     ) -> IngestSummary:
-        with self.store.transaction():
-            datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
-            ledger = self.ledger(chunk)
-            due = self.due_hours(chunk, ledger)
-            if not due:
-                return IngestSummary(n_hours_skipped=len(chunk))
-            # Hours between the first and the last due one are read along: that asks once.
-            hours = hours_between(due[0], due[-1] + HOUR)
-            tally = Tally()
-            for issue, entity, n_rows, detail in outside:
-                tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
-            summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
-            return replace(summary, n_hours_skipped=len(chunk) - len(hours))
+        ledger = self.ledger(chunk)
+        due = self.due_hours(chunk, ledger)
+        if not due:
+            return IngestSummary(n_hours_skipped=len(chunk))
+        # Hours between the first and the last due one are read along: that asks once.
+        hours = hours_between(due[0], due[-1] + HOUR)
+        tally = Tally()
+        for issue, entity, n_rows, detail in outside:
+            tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
+        summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
+        return replace(summary, n_hours_skipped=len(chunk) - len(hours))
 
 
 def _us(at: datetime) -> int:
