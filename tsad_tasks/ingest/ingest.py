@@ -7,15 +7,17 @@ order of runs does not matter.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.errors import NotYet, SourceError
+from tsad_tasks.base.errors import Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
@@ -42,6 +44,9 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.storage.turns import source_turn
+
+log = logging.getLogger("tsad")
 
 Mask = NDArray[np.bool_]
 
@@ -49,6 +54,12 @@ Mask = NDArray[np.bool_]
 NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
+# What is read in one go is committed after about so long; a snapshot of the source lasts no longer.
+_CHUNK_S = 20.0
+# So often a single hour is asked for whose read the source ends.
+_N_TRIES = 3
+# A copy of the source that is behind is waited for, and looked at again after so long.
+_LOOK_AGAIN = timedelta(minutes=1)
 # So many hours of one entity are judged again at once, when a sensor was there earlier than known.
 _JUDGED_HOURS = 168
 _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
@@ -151,9 +162,32 @@ def ingest_interval(
             due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     if due:
-        with open_source(source_uri, config) as source:
+        turn = source_turn(
+            store, config.source.connection, config.source.max_connections, dataset.dataset_id
+        )
+        with turn, open_source(source_uri, config) as source:
+            _check_replayed(config, source, end_at, settled_at, now_at)
             summary += ingest.read_hours(source, due)
     return replace(summary, n_levels_learned=learn_sensors(store, config))
+
+
+def _check_replayed(
+    config: DatasetConfig, source: Source, end_at: datetime, settled_at: datetime, now_at: datetime
+) -> None:
+    """Waits for a standby that has not replayed what the primary had by the time of settling.
+
+    Not for ever: what comes later than `late_rows_within` is not read by itself anyway.
+    """
+    behind_since = source.behind_since()
+    if behind_since is None or behind_since >= settled_at:
+        return
+    if now_at < end_at + timedelta(seconds=config.source.late_rows_within_s):
+        raise NotYet(
+            f"Expected the standby that {config.dataset} is read from to have replayed what was "
+            f"written until {settled_at:%Y-%m-%d %H:%M:%S} UTC. Received: a standby that is at "
+            f"{behind_since:%Y-%m-%d %H:%M:%S} UTC.",
+            _LOOK_AGAIN,
+        )
 
 
 @dataclass(frozen=True)
@@ -189,8 +223,12 @@ class _Ingest:
         return due
 
     def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
-        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory."""
-        summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
+        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory and time.
+
+        What a source ends, since it lasted too long for it, is read again in halves.
+        """
+        summary, rows_per_hour, n_tried = IngestSummary(), 1, 0
+        n_hours, n_most = 1, _CHUNK_HOURS
         outside = self._outside_of_time(source, hours[0])
         n_channels = len(self.layout.channel_ids)
         row_bytes, block_bytes = 4 * (60 + 8 * n_channels), 48 * n_channels * self.layout.n_steps
@@ -199,12 +237,23 @@ class _Ingest:
             at = 0
             while at < len(run):
                 chunk = run[at : at + n_hours].tolist()
-                is_last = chunk[-1] == hours[-1]
-                done = self._read_chunk(source, chunk, outside if is_last else [])
+                is_last, began_s = chunk[-1] == hours[-1], monotonic()
+                try:
+                    done = self._read_chunk(source, chunk, outside if is_last else [])
+                except Interrupted as error:
+                    n_tried += 1
+                    if len(chunk) == 1 and not (error.by_chance and n_tried < _N_TRIES):
+                        raise
+                    log.warning("%s", error)
+                    n_most = n_hours = max(1, len(chunk) // 2)
+                    continue
+                n_tried = 0
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
                 hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
-                n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
+                timely = int(len(chunk) * _CHUNK_S / (monotonic() - began_s))
+                n_fitting = max(1, min(_CHUNK_BYTES // hour_bytes, timely))
+                n_hours = min(2 * n_hours, n_most, n_fitting)
         return summary
 
     def _outside_of_time(

@@ -179,8 +179,8 @@ class Source(Protocol):
     """The sensor tables of one dataset, looked at anew when it is opened.
 
     A class of this kind takes the connection's URI and the dataset's file. Opening and reading
-    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help)
-    or `SourceError` (not what the dataset file says).
+    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help),
+    `Interrupted` (a smaller read may help) or `SourceError` (not what the dataset file says).
 
     Attributes
     ----------
@@ -205,6 +205,12 @@ class Source(Protocol):
         (`valid_for` of a channel), the last row of each series before the range is there, too.
         """
         ...
+
+    def behind_since(self) -> datetime | None:
+        """The time from which on a copy of the source may lack rows that the source has; None: it
+        lacks none.
+        """
+        return None
 
     def time_bounds(
         self, table: SourceTable, now_at: datetime
