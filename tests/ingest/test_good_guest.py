@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import Unavailable
-from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.store import Store
 from tsad_tasks.storage.turns import source_turn
 
@@ -48,13 +48,13 @@ def test_one_hour_that_takes_too_long_keeps_what_was_read_before(plant: Plant) -
 
 
 def test_no_more_than_so_many_are_at_a_source_at_a_time(plant: Plant) -> None:
-    inside, together, most = list[int](), Barrier(2), list[int]()
+    inside, most = list[int](), list[int]()
 
     def visit(queue: int) -> None:
         with Store.connect(plant.warehouse_uri) as store, source_turn(store, "hall", 2, queue):
             inside.append(queue)
             most.append(len(inside))
-            together.wait(timeout=20)
+            time.sleep(0.3)
             inside.remove(queue)
 
     with ThreadPoolExecutor(6) as jobs:
@@ -74,11 +74,12 @@ def test_a_turn_comes_free_after_an_error_and_with_a_lost_session(plant: Plant) 
 
 
 def test_who_waits_too_long_for_a_turn_is_told_and_another_source_has_turns_of_its_own(
-    plant: Plant,
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient = Store(connect(plant.warehouse_uri, lock_timeout_s=1))
-    with Store.connect(plant.warehouse_uri) as store, source_turn(store, "hall", 1, 0), impatient:
-        with source_turn(impatient, "roof", 1, 0):
+    monkeypatch.setattr("tsad_tasks.storage.turns.PATIENCE_S", 0)
+    connect = partial(Store.connect, plant.warehouse_uri)
+    with connect() as store, source_turn(store, "hall", 1, 0), connect() as late:
+        with source_turn(late, "roof", 1, 0):
             pass
         with pytest.raises(Unavailable, match=r"source\.max_connections"):
-            source_turn(impatient, "hall", 1, 0).__enter__()
+            source_turn(late, "hall", 1, 0).__enter__()

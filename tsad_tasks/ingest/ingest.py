@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -31,12 +32,14 @@ from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
+from tsad_tasks.ingest.series import tags_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
     HourCount,
     Source,
     open_source,
+    tags_said,
 )
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
@@ -161,13 +164,19 @@ def ingest_interval(
         with store.transaction():
             due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
-    if due:
+    has_series = bool(config.source.series)
+    while due:
+        held = None
+        if has_series:
+            say = partial(tags_said, source_uri, config)
+            held = tags_held(store, config, dataset.dataset_id, say)
         turn = source_turn(
             store, config.source.connection, config.source.max_connections, dataset.dataset_id
         )
-        with turn, open_source(source_uri, config) as source:
+        with turn, open_source(source_uri, config, (held and held.tags) or None) as source:
             _check_replayed(config, source, end_at, settled_at, now_at)
-            summary += ingest.read_hours(source, due)
+            done, due = ingest.read_hours(source, due, held and held.version)
+        summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
@@ -222,10 +231,13 @@ class _Ingest:
                 due.append(hour)
         return due
 
-    def read_hours(self, source: Source, hours: Sequence[datetime]) -> IngestSummary:
+    def read_hours(
+        self, source: Source, hours: Sequence[datetime], version: int | None = None
+    ) -> tuple[IngestSummary, list[datetime]]:
         """Read `hours` chunk by chunk; chunks grow as long as they fit into memory and time.
 
-        What a source ends, since it lasted too long for it, is read again in halves.
+        What a source ends, since it lasted too long for it, is read again in halves. `version` is
+        that of the names of its series. Hours that are left are to be read by others.
         """
         summary, rows_per_hour, n_tried = IngestSummary(), 1, 0
         n_hours, n_most = 1, _CHUNK_HOURS
@@ -239,7 +251,11 @@ class _Ingest:
                 chunk = run[at : at + n_hours].tolist()
                 is_last, began_s = chunk[-1] == hours[-1], monotonic()
                 try:
-                    done = self._read_chunk(source, chunk, outside if is_last else [])
+                    with self.store.transaction():
+                        datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
+                        if not self._is_named(version):
+                            return summary, [hour for hour in hours if hour >= chunk[0]]
+                        done = self._read_chunk(source, chunk, outside if is_last else [])
                 except Interrupted as error:
                     n_tried += 1
                     if len(chunk) == 1 and not (error.by_chance and n_tried < _N_TRIES):
@@ -254,7 +270,17 @@ class _Ingest:
                 timely = int(len(chunk) * _CHUNK_S / (monotonic() - began_s))
                 n_fitting = max(1, min(_CHUNK_BYTES // hour_bytes, timely))
                 n_hours = min(2 * n_hours, n_most, n_fitting)
-        return summary
+        return summary, []
+
+    def _is_named(self, version: int | None) -> bool:
+        """Whether series are still called what they were, which then stays so until the chunk's
+        end; None: they have no names of their own.
+        """
+        if version is None:
+            return True
+        self.store.execute(queries.LOCK_SERIES, dataset_id=self.dataset_id)
+        now = self.store.one(queries.SELECT_SERIES_VERSION, dataset_id=self.dataset_id)
+        return now == version
 
     def _outside_of_time(
         self, source: Source, first_at: datetime
@@ -275,19 +301,17 @@ class _Ingest:
         chunk: Sequence[datetime],
         outside: Sequence[tuple[str, str, int, str]],
     ) -> IngestSummary:
-        with self.store.transaction():
-            datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
-            ledger = self.ledger(chunk)
-            due = self.due_hours(chunk, ledger)
-            if not due:
-                return IngestSummary(n_hours_skipped=len(chunk))
-            # Hours between the first and the last due one are read along: that asks once.
-            hours = hours_between(due[0], due[-1] + HOUR)
-            tally = Tally()
-            for issue, entity, n_rows, detail in outside:
-                tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
-            summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
-            return replace(summary, n_hours_skipped=len(chunk) - len(hours))
+        ledger = self.ledger(chunk)
+        due = self.due_hours(chunk, ledger)
+        if not due:
+            return IngestSummary(n_hours_skipped=len(chunk))
+        # Hours between the first and the last due one are read along: that asks once.
+        hours = hours_between(due[0], due[-1] + HOUR)
+        tally = Tally()
+        for issue, entity, n_rows, detail in outside:
+            tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
+        summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
+        return replace(summary, n_hours_skipped=len(chunk) - len(hours))
 
 
 def _us(at: datetime) -> int:

@@ -36,6 +36,18 @@ class IngestIssue(NamedTuple):
     detail: str = ""
 
 
+class SeriesName(NamedTuple):
+    """What a series of the source is called from when to when; None: always."""
+
+    series: str
+    entity: str
+    channel: str
+    scale: float
+    offset: float
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
 class SensorVerdict(NamedTuple):
     """What is wrong with a sensor in one hour, and in how many steps."""
 
@@ -120,6 +132,13 @@ REFRESH_NEW_CHANNELS = Statement("ingest/refresh_new_channels")
 INSERT_INGEST_ISSUES = Statement("ingest/insert_ingest_issues")
 DELETE_QUALITY = Statement("ingest/delete_quality")
 INSERT_QUALITY = Statement("ingest/insert_quality")
+SELECT_SERIES = Query("ingest/select_series", SeriesName)
+DELETE_SERIES = Statement("ingest/delete_series")
+INSERT_SERIES = Statement("ingest/insert_series")
+LOCK_SERIES = Statement("ingest/lock_series")
+SELECT_SERIES_VERSION = Query("ingest/select_series_version", int)
+UPDATE_SERIES_VERSION = Statement("ingest/update_series_version")
+UPSERT_SERIES_ISSUES = Statement("ingest/upsert_series_issues")
 SELECT_LABELS = Query("ingest/select_labels", Label)
 UPSERT_LABELS = Statement("ingest/upsert_labels")
 UPDATE_CHANNEL_EPOCH = Statement("ingest/update_channel_epoch")

@@ -24,7 +24,6 @@ from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
-from tsad_tasks.ingest.sources.postgres_tables.tags import ALWAYS_US
 from tsad_tasks.stores.recipes import Recipe, SensorStore, Series
 from tsad_tasks.stores.rhythm import Rhythm, measured
 
@@ -135,10 +134,7 @@ def _looked_at(
     now_at: datetime,
 ) -> tuple[dict[str, Rhythm], datetime | None]:
     """How the values of each channel came of late, by the store's name; time of the oldest one."""
-    tags = [
-        Tag(one.series, one.entity, names[one.channel], 1.0, 0.0, *ALWAYS_US, line=0)
-        for one in sampled
-    ]
+    tags = [Tag(one.series, one.entity, names[one.channel], 1.0, 0.0) for one in sampled]
     end_us = (unix_s(hour_floor(now_at)) + 3600) * 1_000_000
     with closing(PostgresSource(uri, config, sorted(tags, key=lambda tag: tag.series))) as source:
         for back in _LOOKED_BACK:

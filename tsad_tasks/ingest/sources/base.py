@@ -26,6 +26,9 @@ HOUR_US = 3_600_000_000
 MAX_NAME_BYTES = 1_000
 # Times that clocks show when they are wrong lie outside of these: 1970, 1980, 2036.
 PLAUSIBLE_FROM, PLAUSIBLE_AHEAD = datetime(1990, 1, 1, tzinfo=UTC), timedelta(days=1)
+# The parts of a series' id, as one text; from when to when a tag holds that says neither.
+SERIES_JOINT = "\x1f"
+ALWAYS_US = -(2**62), 2**62
 register = SOURCES.register
 
 
@@ -75,7 +78,7 @@ class Tag:
     series : what the source's columns say, in the order of `source.series`.
     scale, offset : value = raw × scale + offset.
     start_us, end_us : valid in [start, end), microseconds since 1970.
-    line : of the file.
+    line : of the file; 0: it is from elsewhere.
     """
 
     series: tuple[str, ...]
@@ -83,9 +86,18 @@ class Tag:
     channel: str
     scale: float
     offset: float
-    start_us: int
-    end_us: int
-    line: int
+    start_us: int = ALWAYS_US[0]
+    end_us: int = ALWAYS_US[1]
+    line: int = 0
+
+
+def series_title(name: str) -> str:
+    """The parts of a series' id that are one text, as people see it.
+
+    >>> series_title(SERIES_JOINT.join(["7", "rx"]))
+    '7/rx'
+    """
+    return name.replace(SERIES_JOINT, "/")
 
 
 @dataclass(frozen=True)
@@ -195,6 +207,14 @@ class Source(Protocol):
 
     def __init__(self, uri: str, config: DatasetConfig) -> None: ...
 
+    @classmethod
+    def tags_said(cls, uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
+        """What its series are called now, by series and time.
+
+        A kind that has series takes the tags by which it is to read as its third argument.
+        """
+        return ()
+
     def close(self) -> None:
         """Nothing is read any more."""
 
@@ -251,10 +271,22 @@ class Source(Protocol):
         return None
 
 
+def tags_said(uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
+    """What the series of the dataset's source are called now; raises what `Source` says."""
+    said: tuple[Tag, ...] = SOURCES[config.source.kind].tags_said(uri, config)
+    return said
+
+
 @contextmanager
-def open_source(uri: str, config: DatasetConfig) -> Iterator[Source]:
-    """The dataset's source, by its kind; raises what `Source` says."""
-    source: Source = SOURCES[config.source.kind](uri, config)
+def open_source(
+    uri: str, config: DatasetConfig, tags: Sequence[Tag] | None = None
+) -> Iterator[Source]:
+    """The dataset's source, by its kind, its series read by `tags`, or by what is said of them now.
+
+    Raises what `Source` says.
+    """
+    given = () if tags is None else (tags,)
+    source: Source = SOURCES[config.source.kind](uri, config, *given)
     try:
         yield source
     finally:

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 from tsad_tasks.base.errors import SourceError, Unavailable
 from tsad_tasks.base.lazy import LazyModule
 from tsad_tasks.base.shown import shown
-from tsad_tasks.ingest.sources.base import HourCount, Source, SourceFault, register
+from tsad_tasks.ingest.sources.base import (
+    HourCount,
+    Source,
+    SourceFault,
+    register,
+    series_title,
+)
 
 if TYPE_CHECKING:
     from psycopg2 import extensions, sql
@@ -62,9 +68,7 @@ class PostgresSource(Source):
         # Names of entities and channels by the hash that stands for them in a COPY.
         self._names: dict[int, str] = {}
         source = config.source
-        if given_tags is None:
-            given_tags = tags.read_tags(config) if source.tags is not None else ()
-        self._tags = given_tags
+        self._tags = self.tags_said(uri, config) if given_tags is None else given_tags
         described = []
         if source.select:
             described = connection.described(uri, source.select, source.statement_timeout_s)
@@ -85,6 +89,11 @@ class PostgresSource(Source):
             self.close()
             raise
         self.tables, self.faults = tuple(plans), tuple(faults)
+
+    @classmethod
+    def tags_said(cls, uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
+        """What the tags file says."""
+        return tags.read_tags(config) if config.source.tags is not None else ()
 
     def close(self) -> None:
         self._is_open = False
@@ -195,7 +204,7 @@ class PostgresSource(Source):
                 # As 7 and 07 are to a column of whole numbers.
                 if found.setdefault(key, name) != name:
                     wanted = f"different series in {self._config.source.tags}"
-                    both = " and ".join(shown(rows.series_title(one)) for one in (found[key], name))
+                    both = " and ".join(shown(series_title(one)) for one in (found[key], name))
                     raise SourceError(
                         f"Expected {wanted}. Received: {both}, which are one in {plan.title}."
                     )

@@ -14,7 +14,14 @@ from psycopg2 import extensions, sql
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.local_time import utc_from_local
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import HOUR_US, HourCount, SourceFault, SourceRows, Tag
+from tsad_tasks.ingest.sources.base import (
+    HOUR_US,
+    SERIES_JOINT,
+    HourCount,
+    SourceFault,
+    SourceRows,
+    Tag,
+)
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.statements import (
     ORIGIN,
@@ -32,7 +39,6 @@ NOBODY = 0
 _POSTGRES_ORIGIN_US = 946_684_800_000_000
 _PIECE_BYTES = 8 << 20
 _HEADER_BYTES = 19
-_SERIES_JOINT = "\x1f"
 
 
 class _Decoder:
@@ -231,16 +237,7 @@ def tags_at(
 
 def series_name(series: Sequence[str]) -> str:
     """What columns say that name a series, as one text."""
-    return _SERIES_JOINT.join(series)
-
-
-def series_title(name: str) -> str:
-    """What `series_name` made, as people see it.
-
-    >>> series_title(series_name(["7", "rx"]))
-    '7/rx'
-    """
-    return name.replace(_SERIES_JOINT, "/")
+    return SERIES_JOINT.join(series)
 
 
 def _named(

@@ -20,10 +20,9 @@ from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.files import is_endless
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, datasets_folder
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, Tag
+from tsad_tasks.ingest.sources.base import ALWAYS_US, MAX_NAME_BYTES, Tag
 
 _MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
-ALWAYS_US = -(2**62), 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEASURES = ("scale", "offset")
 

@@ -1,0 +1,243 @@
+"""What the source's series are called, kept with since when: an hour keeps the names that it had.
+
+Who says what a series is (a tags file, a dictionary of the source) mostly says what it is now. So
+the first name of a series holds from the beginning, and another one from the end of what had been
+read when it was first seen: whichever hours are read after that, and in whatever order, each gets
+the name of its time. A line that says its own times is taken at its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from tsad_tasks.base.interval import from_unix_s
+from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest import queries
+from tsad_tasks.ingest.sources.base import ALWAYS_US, HOUR_US, SERIES_JOINT, Tag, series_title
+from tsad_tasks.ingest.tally import Tally
+from tsad_tasks.storage.datasets import lock_dataset
+from tsad_tasks.storage.store import Store, columns
+
+_EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+Name = tuple[str, str]
+
+
+class HeldTags(NamedTuple):
+    """Tags that hold, and the version of them by which it is seen that they do no longer."""
+
+    tags: tuple[Tag, ...]
+    version: int
+
+
+class Told(NamedTuple):
+    """What became of a series, under which name, and what to say of it."""
+
+    issue: str
+    name: Name
+    detail: str
+
+
+def tags_held(
+    store: Store, config: DatasetConfig, dataset_id: int, said: Callable[[], Sequence[Tag]]
+) -> HeldTags:
+    """The tags by which hours are read, of those that are `said` now; what is new is noted.
+
+    `said` is asked once more under a lock where it says something new, so that of two who ask it
+    the one that noted it later asked later. Not inside a transaction.
+    """
+    with store.transaction():
+        held, is_news = _held(store, config, dataset_id, said())
+    if is_news:
+        with store.transaction():
+            lock_dataset(store, dataset_id, "series")
+            held, _ = _held(store, config, dataset_id, said(), notes=True)
+    return held
+
+
+def _held(
+    store: Store,
+    config: DatasetConfig,
+    dataset_id: int,
+    said: Sequence[Tag],
+    *,
+    notes: bool = False,
+) -> tuple[HeldTags, bool]:
+    where = {"dataset_id": dataset_id, "source": _source(config)}
+    version = store.one(queries.SELECT_SERIES_VERSION, dataset_id=dataset_id)
+    stored = [_as_tag(row) for row in store.rows(queries.SELECT_SERIES, **where)]
+    until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
+    until_us = None if until_at is None else (until_at - _EPOCH) // _US
+    across = {name for name, one in config.source.channels.items() if one.across is not None}
+    names = names_over_time(said, stored, until_us, across)
+    news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
+    if news and notes:
+        rows = [_as_row(tag) for tag in names if tag.series in news]
+        gone = [SERIES_JOINT.join(one) for one in news]
+        store.execute(queries.DELETE_SERIES, **where, series=gone)
+        store.execute(queries.INSERT_SERIES, **where, **columns(rows, queries.SeriesName))
+        store.execute(queries.UPDATE_SERIES_VERSION, dataset_id=dataset_id)
+        version += 1
+        if stored and until_us is not None:
+            _tell(store, dataset_id, told_of(names, stored), until_us)
+    now = {tag.series for tag in said}
+    held = tuple(tag for tag in names if tag.series in now)
+    return HeldTags(held, version), bool(news)
+
+
+def names_over_time(
+    said: Sequence[Tag], stored: Sequence[Tag], until_us: int | None, across: Container[str]
+) -> list[Tag]:
+    """What series are and were called, by series and time.
+
+    Parameters
+    ----------
+    said : what is said now; of a series one tag that always holds, or several with their times.
+    stored : what was found so before.
+    until_us : the end of what was read; None: nothing was.
+    across : channels that may have several series at a time.
+
+    >>> always = {"scale": 1.0, "offset": 0.0, "line": 0}
+    >>> old, new = (Tag(("7",), name, "flow", **always) for name in ("p1", "p2"))
+    >>> [(tag.entity, tag.start_us == ALWAYS_US[0]) for tag in names_over_time([new], [old], 9, ())]
+    [('p1', True), ('p2', False)]
+    """
+    dated, now = dict[tuple[str, ...], list[Tag]](), dict[tuple[str, ...], Tag]()
+    for series, tags in _by_series(said):
+        if len(tags) == 1 and _span(tags[0]) == ALWAYS_US:
+            now[series] = tags[0]
+        else:
+            dated[series] = tags
+    if until_us is None:
+        stored = []
+    former, last = list[Tag](), dict[tuple[str, ...], Tag]()
+    for series, tags in _by_series(stored):
+        if series not in dated:
+            former += tags
+            last[series] = tags[-1]
+    goes_on = {at for at, one in now.items() if at in last and _name(last[at]) == _name(one)}
+    closed = [
+        replace(tag, end_us=min(tag.end_us, until_us))
+        for tag in former
+        if until_us is not None and not (tag.series in goes_on and tag is last[tag.series])
+    ]
+    claimed = [tag for tags in dated.values() for tag in tags if tag.channel not in across]
+    closed = [tag for tag in _without(closed, claimed, across) if tag.start_us < tag.end_us]
+    taken = dict[Name, int]()
+    for tag in closed:
+        if tag.channel not in across:
+            taken[_name(tag)] = max(tag.end_us, taken.get(_name(tag), ALWAYS_US[0]))
+    found = [*closed, *claimed]
+    found += [tag for tags in dated.values() for tag in tags if tag.channel in across]
+    for series, tag in now.items():
+        before, free_us = last.get(series), taken.get(_name(tag), ALWAYS_US[0])
+        if series in goes_on and before is not None:
+            if before.end_us < free_us:
+                found.append(before)
+                before = replace(before, start_us=free_us)
+            start_us = before.start_us
+        else:
+            start_us = free_us if before is None or until_us is None else max(until_us, free_us)
+        found.append(replace(tag, start_us=start_us))
+    return _joined(sorted(found, key=lambda tag: (tag.series, tag.start_us)))
+
+
+def _without(closed: Sequence[Tag], claimed: Sequence[Tag], across: Container[str]) -> list[Tag]:
+    """Former tags, cut where a line with its own times says that the name is another series'."""
+    first_us = dict[Name, int]()
+    for tag in claimed:
+        first_us[_name(tag)] = min(tag.start_us, first_us.get(_name(tag), ALWAYS_US[1]))
+    return [
+        tag
+        if tag.channel in across
+        else replace(tag, end_us=min(tag.end_us, first_us.get(_name(tag), tag.end_us)))
+        for tag in closed
+    ]
+
+
+def _joined(tags: Iterable[Tag]) -> list[Tag]:
+    """Tags of which one that goes on as the next one begins is one with it."""
+    found: list[Tag] = []
+    for tag in tags:
+        last = found[-1] if found else None
+        if last is not None and (last.series, _name(last), last.end_us) == (
+            tag.series, _name(tag), tag.start_us,
+        ):  # fmt: skip
+            found[-1] = replace(tag, start_us=last.start_us)
+        else:
+            found.append(tag)
+    return found
+
+
+def told_of(names: Sequence[Tag], stored: Sequence[Tag]) -> Iterator[Told]:
+    """What people are told of series that are new, are called otherwise, or are gone."""
+    before = {series: tags[-1] for series, tags in _by_series(stored)}
+    for series, tags in _by_series(names):
+        one, former = tags[-1], before.get(series)
+        title, is_open = series_title(SERIES_JOINT.join(series)), one.end_us == ALWAYS_US[1]
+        if former is None:
+            yield Told("new_series", _name(one), f"series {title}, not seen before")
+        elif former.end_us == ALWAYS_US[1] and not is_open:
+            how = "is not named any more; what was read of it stays"
+            yield Told("vanished_series", _name(one), f"series {title} {how}")
+        elif _name(former) != _name(one):
+            was = f"was {former.entity} {former.channel}; hours read so far keep that name"
+            yield Told("renamed_series", _name(one), f"series {title} {was}")
+
+
+def _tell(store: Store, dataset_id: int, told: Iterable[Told], until_us: int) -> None:
+    tally, hour_us = Tally(), until_us // HOUR_US * HOUR_US
+    for one in told:
+        entity, channel = one.name
+        what = {"entity": entity, "channel": channel, "detail": one.detail}
+        tally.add_count(one.issue, hour_us, 1, **what)
+    counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in tally.counts())
+    issues = [queries.IngestIssue(*count) for count in counts]
+    said = columns(issues, queries.IngestIssue)
+    store.execute(queries.UPSERT_SERIES_ISSUES, dataset_id=dataset_id, **said)
+
+
+def _by_series(tags: Iterable[Tag]) -> Iterator[tuple[tuple[str, ...], list[Tag]]]:
+    ordered = sorted(tags, key=lambda tag: (tag.series, tag.start_us))
+    for series, same in groupby(ordered, attrgetter("series")):
+        yield series, list(same)
+
+
+def _name(tag: Tag) -> Name:
+    return tag.entity, tag.channel
+
+
+def _span(tag: Tag) -> tuple[int, int]:
+    return tag.start_us, tag.end_us
+
+
+def _unlined(tag: Tag) -> Tag:
+    return replace(tag, line=0)
+
+
+def _source(config: DatasetConfig) -> str:
+    """Where ids are from: they name the same series as long as this is the same."""
+    source = config.source
+    return " ".join([source.connection, source.tags or "", *source.series_columns])
+
+
+def _as_tag(row: queries.SeriesName) -> Tag:
+    start_us, end_us = (
+        always if at is None else (at - _EPOCH) // _US
+        for at, always in zip((row.valid_from, row.valid_to), ALWAYS_US, strict=True)
+    )
+    series = tuple(row.series.split(SERIES_JOINT))
+    return Tag(series, *row[1:5], start_us=start_us, end_us=end_us, line=0)
+
+
+def _as_row(tag: Tag) -> queries.SeriesName:
+    start_at, end_at = (
+        None if us == always else _EPOCH + us * _US
+        for us, always in zip(_span(tag), ALWAYS_US, strict=True)
+    )
+    said = tag.entity, tag.channel, tag.scale, tag.offset
+    return queries.SeriesName(SERIES_JOINT.join(tag.series), *said, start_at, end_at)
