@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--base", default=BASE)
     asked = parser.parse_args()
-    days, n_hours = (9, 36) if asked.small else (30, 48)
+    days, n_hours = (3, 12) if asked.small else (30, 48)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="tsad-rows-") as folder,

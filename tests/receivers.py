@@ -128,9 +128,11 @@ class _WebHandler(BaseHTTPRequestHandler):
 
 
 class _WebServer(ThreadingHTTPServer):
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, context: ssl.SSLContext | None) -> None:
         self.receiver = receiver
         super().__init__(("127.0.0.1", 0), _WebHandler)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is what tests ask for."""
@@ -167,9 +169,9 @@ def mail_server(context: ssl.SSLContext | None = None) -> Iterator[Running]:
 
 
 @contextmanager
-def webhook() -> Iterator[Running]:
-    """A webhook."""
-    running = Running(_WebServer(Receiver()))
+def webhook(context: ssl.SSLContext | None = None) -> Iterator[Running]:
+    """A webhook; with a context it speaks TLS."""
+    running = Running(_WebServer(Receiver(), context))
     yield running
     running.stop()
 

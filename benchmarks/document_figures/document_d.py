@@ -15,12 +15,12 @@ _EXPERIMENTS = (
     Experiment("d_windows", "window sizes 5, 10, 20, 50", loads.windows),
     Experiment("d_losses", "MSE, MAE, Huber, MAPE", loads.losses),
     Experiment("d_detectors", "every detector of windows on the same series", loads.detectors),
+    Experiment("d_ensemble", "three detectors as one", contexts.ensemble),
     Experiment("d_variational", "probabilities and intervals", roadmap.variational),
     Experiment("d_attention", "which step of a window", roadmap.attention),
     Experiment("d_transfer", "pre-trained on a server, fine-tuned for a network", roadmap.transfer),
     Experiment("d_multivariate", "five sensors at once", roadmap.multivariate),
     Experiment("d_hour", "the time of day as input, and as a profile", contexts.with_hour),
-    Experiment("d_ensemble", "three detectors as one", contexts.ensemble),
 )
 
 

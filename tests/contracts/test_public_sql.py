@@ -68,7 +68,7 @@ VIEWS = {
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
-        places jsonb""",
+        places jsonb, sources jsonb""",
     "v_label": """
         dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin
         text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text,

@@ -189,6 +189,18 @@ def test_tls_is_the_default_and_an_unknown_certificate_is_refused(
         assert mail.receiver.keys == ["k-1"]
 
 
+def test_a_webhook_checks_certificates_unless_its_connection_says_otherwise(
+    certificate: ssl.SSLContext,
+) -> None:
+    with webhook(certificate) as web:
+        uri = f"https://127.0.0.1:{web.port}/hooks"
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            sender(lambda _: uri)(message("webhook"))
+        assert web.receiver.keys == []
+        sender(lambda _: Connection(uri, {"verify": False}))(message("webhook"))
+        assert web.receiver.keys == ["k-1"]
+
+
 @pytest.mark.parametrize(
     "uri", ["smtp://elsewhere", "smtp://?from_email=a@b.c", "file:///etc/passwd"]
 )

@@ -67,8 +67,8 @@ class Unavailable(TsadError):
 class Interrupted(Unavailable):
     """A source ended a read: a smaller one may succeed; where `by_chance`, the same one, too."""
 
-    def __init__(self, message: str, *, by_chance: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, *lines: str, by_chance: bool = False) -> None:
+        super().__init__(*lines)
         self.by_chance = by_chance
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,9 @@ from tsad_tasks.config import (
     datasets_folder,
     is_absent_example,
     json_schema,
+    load_config,
     named_config,
+    source_text,
 )
 from tsad_tasks.storage.database import connection_uri
 
@@ -42,8 +45,8 @@ def list_datasets() -> None:
             if is_absent_example(file):
                 absent.append(file.dataset)
                 continue
-            n_channels, connection = len(file.channel_names), file.source.connection
-            rows.append((file.dataset, n_channels, connection, file.description))
+            connections = ", ".join(dict.fromkeys(one.connection for one in file.sources))
+            rows.append((file.dataset, len(file.channel_names), connections, file.description))
         except TsadError as error:
             rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
     table("Datasets", COLUMNS, rows, right=("channels",))
@@ -56,7 +59,7 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import check_dataset
+    from tsad_tasks.ingest.check import Checked, Finding, check_sources
 
     n_errors = 0
     for name in names or [path.stem for path in dataset_paths()]:
@@ -64,12 +67,12 @@ def check(
             config = config_of(name)
             if not names and is_absent_example(config):
                 continue
-            found = check_dataset(config, local.source_uri(config), now_at=local.now())
-            findings = [(one.level, one.text) for one in found]
+            found = check_sources(config, local.source_uris(config), now_at=local.now())
         except TsadError as error:
-            findings = [("error", str(error))]
-        n_errors += sum(level == "error" for level, _ in findings)
-        table(name, ("", ""), findings)
+            found = [Checked("", [Finding("error", str(error))])]
+        for heading, findings in found:
+            n_errors += sum(level == "error" for level, _ in findings)
+            table(f"{name}, {heading}" if heading else name, ("", ""), findings)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
@@ -106,7 +109,8 @@ def draft(
     uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
-        _hand_over(drafted_table(uri, of_table, connection=connection, name=name), name, out)
+        files = drafted_table(uri, of_table, connection=connection, name=name)
+        _hand_over(files, connection, name, out)
         return
     with open_store(uri) as store:
         if not any(chosen):
@@ -119,10 +123,10 @@ def draft(
         series = store.series(*chosen)
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
         files = drafted(uri, store, series, connection=connection, name=name)
-    _hand_over(files, name, out)
+    _hand_over(files, connection, name, out)
 
 
-def _hand_over(files: Draft, name: str, out: str | None) -> None:
+def _hand_over(files: Draft, connection: str, name: str, out: str | None) -> None:
     """Print the files, or write them."""
     texts = {f"{name}.yaml": files.dataset, f"{name}.tags.csv": files.tags}
     if out is None:
@@ -131,6 +135,8 @@ def _hand_over(files: Draft, name: str, out: str | None) -> None:
             typer.echo(f"# {name}.tags.csv:")
             typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
         say("Write this: --out NAME")
+    elif (position := _position(datasets_folder() / f"{name}.yaml", connection)) is not None:
+        _compare(datasets_folder() / f"{name}.yaml", position, files)
     else:
         for file, text in texts.items():
             if text:
@@ -142,11 +148,41 @@ def _hand_over(files: Draft, name: str, out: str | None) -> None:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there; of one that is, say how it differs."""
-    if path.exists() and (before := path.read_text(encoding="utf-8")) != text:
-        had, drafted = (one.splitlines(keepends=True) for one in (before, text))
-        typer.echo("".join(unified_diff(had, drafted, str(path), "draft")), nl=False)
+    if path.exists() and _differs(str(path), path.read_text(encoding="utf-8"), text):
         raise BadInput(f"Expected no file {path}, or this one. Received: one that differs, above.")
     path.write_text(text, encoding="utf-8")
+
+
+def _differs(title: str, before: str, text: str) -> bool:
+    """Whether a draft is another text than the one that is there; how is shown."""
+    had, drafted = (one.splitlines(keepends=True) for one in (before, text))
+    typer.echo("".join(unified_diff(had, drafted, title, "draft")), nl=False)
+    return before != text
+
+
+def _position(path: Path, connection: str) -> int | None:
+    """Which of several sources of a file has a connection; None where not just one has it."""
+    if not path.exists():
+        return None
+    sources = load_config(path).sources
+    found = [at for at, source in enumerate(sources) if source.connection == connection]
+    return found[0] if len(sources) > 1 and len(found) == 1 else None
+
+
+def _compare(path: Path, position: int, files: Draft) -> None:
+    """Say how a draft differs from one of the sources of a file, and its tags from their file."""
+    tags = load_config(path).sources[position].tags
+    source = files.dataset[files.dataset.index("source:\n") :]
+    source = re.split(r"^(?=[a-z])", source, flags=re.MULTILINE)[1]
+    if tags is not None:
+        source = re.sub(r"(?m)^  tags: [^ ]+", f"  tags: {tags}", source)
+    differs = _differs(f"{path}, source.{position}", source_text(path, position), source)
+    if tags is not None and (beside := path.parent / tags).exists():
+        differs |= _differs(str(beside), beside.read_text(encoding="utf-8"), files.tags)
+    if differs:
+        received = "others, above; take over what is right."
+        raise BadInput(f"Expected this source of {path}, and these tags. Received: {received}")
+    say(f"{path}, source.{position}: no difference.")
 
 
 @datasets.command()

@@ -205,8 +205,8 @@ class ChannelSection(FileSection):
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
     across: Literal["sum", "mean", "max", "min"] | None = None
-    """Several series of one entity become this channel so; a sum is known where all of them are. By
-    default several are an error."""
+    """Several series of one entity, also of several sources, become this channel so; a sum is known
+    where all of them are. By default several are an error."""
     valid_for_s: ValidFor = 0
     """So long a value stays valid when none follows and no row says that there is none; 0s means
     for its own step alone. With until_changed it does so as long as any channel of its entity is
@@ -384,9 +384,6 @@ class SourceSection(FileSection):
         if bool(self.series) != (self.tags is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags", "the other alone", name)
-        for name, channel in self.channels.items():
-            if channel.across is not None and not self.series:
-                raise wrong("series, which across is about", "none", "channels", name, "across")
         of_column: dict[str, str] = {}
         for name, column in self.channel_columns().items():
             if not self.series and of_column.setdefault(column, name) != name:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -18,7 +19,16 @@ from typing import NamedTuple
 from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
-from tsad_tasks.ingest.sources.base import ALWAYS_US, HOUR_US, SERIES_JOINT, Tag, series_title
+from tsad_tasks.ingest.sources.base import (
+    ALWAYS_US,
+    HOUR_US,
+    SERIES_JOINT,
+    Tag,
+    Uris,
+    series_title,
+    tags_said,
+    uris_of,
+)
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.storage.datasets import lock_dataset
 from tsad_tasks.storage.store import Store, columns
@@ -34,12 +44,39 @@ class HeldTags(NamedTuple):
     version: int
 
 
+class HeldSeries(NamedTuple):
+    """Tags that hold in each of a dataset's sources, None where it says what is what itself.
+
+    `version` is None where all do.
+    """
+
+    tags: Sequence[Sequence[Tag] | None]
+    version: int | None
+
+
 class Told(NamedTuple):
     """What became of a series, under which name, and what to say of it."""
 
     issue: str
     name: Name
     detail: str
+
+
+def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris) -> HeldSeries:
+    """The tags by which hours are read from each of the dataset's sources; what is new is noted.
+
+    Not inside a transaction.
+    """
+    while True:
+        held = list[HeldTags | None]()
+        for part, uri, name in uris_of(uris, config):
+            say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
+            held.append(tags_held(store, part, dataset_id, say) if part.source.series else None)
+        versions = {one.version for one in held if one is not None}
+        # What is noted of one source makes a new version for all.
+        if len(versions) <= 1:
+            tags = [(one and one.tags) or None for one in held]
+            return HeldSeries(tags, versions.pop() if versions else None)
 
 
 def tags_held(
@@ -72,7 +109,7 @@ def _held(
     stored = [_as_tag(row) for row in store.rows(queries.SELECT_SERIES, **where)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     until_us = None if until_at is None else (until_at - _EPOCH) // _US
-    across = {name for name, one in config.source.channels.items() if one.across is not None}
+    across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
     if news and notes:

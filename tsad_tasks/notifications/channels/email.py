@@ -86,18 +86,21 @@ def _connected(uri: str, options: dict[str, Any]) -> SMTP:
     def is_set(name: str) -> bool:
         return str(options.get(name, "")).lower() not in ("", "0", "false", "no")
 
-    tls = ssl.create_default_context()
-    if options.get("ssl_context") == "none":
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    def tls() -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if options.get("ssl_context") == "none":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
     parts = urlsplit(uri)
     host, timeout_s = parts.hostname or "", float(options.get("timeout", base.TIMEOUT_S))
     if not is_set("disable_ssl"):
-        client: SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=timeout_s, context=tls)
+        client: SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=timeout_s, context=tls())
     else:
         client = smtplib.SMTP(host, parts.port or 587, timeout=timeout_s)
     try:
         if is_set("disable_ssl") and not is_set("disable_tls"):
-            client.starttls(context=tls)
+            client.starttls(context=tls())
         if options.get("auth_type") == "oauth2":
             who = unquote(parts.username or options["from_email"])
             token = options.get("access_token")

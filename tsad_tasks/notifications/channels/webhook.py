@@ -15,7 +15,9 @@ from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.notifications.channels import base
 
 if TYPE_CHECKING:
-    from urllib.request import OpenerDirector
+    from http.client import HTTPResponse
+    from ssl import SSLContext
+    from urllib.request import OpenerDirector, Request
 
 # Answers that say something of the connection or the moment, and nothing of the message.
 _NOT_THE_ADDRESS = (401, 403, 407, 408, 425, 429)
@@ -81,8 +83,14 @@ def web_url(uri: str) -> tuple[str, dict[str, str]]:
 
 def _opener(options: dict[str, Any]) -> OpenerDirector:
     """What sends the request: with the connection's proxies and certificates, and no redirect."""
-    import ssl
-    from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, build_opener
+    from http.client import HTTPSConnection
+    from urllib.request import (
+        AbstractHTTPHandler,
+        HTTPRedirectHandler,
+        HTTPSHandler,
+        ProxyHandler,
+        build_opener,
+    )
 
     class NoRedirect(HTTPRedirectHandler):
         """A redirected POST would arrive as a GET without its message."""
@@ -90,14 +98,30 @@ def _opener(options: dict[str, Any]) -> OpenerDirector:
         def redirect_request(self, *_: Any) -> None:
             return None
 
-    verify = options.get("verify", options.get("verify_ssl", True))
-    tls = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
-    if verify is False:
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    if cert := options.get("cert"):
-        tls.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    class Encrypted(HTTPSHandler):
+        """Reads the system's certificates where they are used: that outlasts a message."""
+
+        def __init__(self) -> None:
+            AbstractHTTPHandler.__init__(self)
+
+        def https_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(HTTPSConnection, req, context=_tls(options))
+
     proxies = options.get("proxies", options.get("proxy"))
-    return build_opener(NoRedirect, HTTPSHandler(context=tls), ProxyHandler(proxies))
+    return build_opener(NoRedirect, Encrypted, ProxyHandler(proxies))
+
+
+def _tls(options: dict[str, Any]) -> SSLContext:
+    """Certificates as the connection wants them: checked, by default against the system's."""
+    import ssl
+
+    verify = options.get("verify", options.get("verify_ssl", True))
+    made = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    if cert := options.get("cert"):
+        made.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    return made
 
 
 def check_status(status: int, connection: str) -> None:

@@ -59,7 +59,7 @@ def _check_across(config: DatasetConfig, path: Path, tags: Sequence[Tag]) -> Non
     """Several series at a time become one channel only as the dataset file says."""
     whose = attrgetter("entity", "channel")
     for (entity, channel), fed in groupby(sorted(tags, key=whose), whose):
-        known = config.source.channels.get(channel)
+        known = config.channels.get(channel)
         if known is None or known.across is not None:
             continue
         for one, other in pairwise(sorted(fed, key=attrgetter("start_us", "line"))):
