@@ -270,6 +270,7 @@ class SourceSection(FileSection):
       late_rows_within: 6h
       silent_after: 2h
       statement_timeout: 10min
+      max_connections: 2
 
     source:
       connection: plant_db
@@ -370,7 +371,9 @@ class SourceSection(FileSection):
     valid until_changed are none meanwhile. By default it is 1h, or three steps where they are
     longer."""
     statement_timeout_s: LastingS = 300
-    """A query of the source that lasts longer fails, and is tried again."""
+    """A query of the source that lasts longer is ended, and fewer hours are asked for at a time."""
+    max_connections: int = Field(4, ge=1, le=100)
+    """So many runs read at once from this connection, over all datasets; others wait."""
 
     @model_validator(mode="before")
     @classmethod

@@ -73,6 +73,7 @@ class PostgresSource(Source):
         described = []
         if source.select:
             described = connection.described(uri, source.select, source.statement_timeout_s)
+        self._uri, self._is_open = uri, True
         self._connection = connection.connect_source(uri, read_only=True)
         try:
             with self.snapshot() as cursor:
@@ -98,12 +99,16 @@ class PostgresSource(Source):
         return tags.read_tags(config) if config.source.tags is not None else ()
 
     def close(self) -> None:
+        self._is_open = False
         self._connection.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[extensions.cursor]:
         """A read-only transaction in which everything is seen as of one moment."""
-        with connection.explained_errors(), self._connection.cursor() as cursor:
+        if self._connection.closed and self._is_open:
+            self._connection = connection.connect_source(self._uri, read_only=True)
+        explained = connection.explained_errors(self._connection)
+        with explained, self._connection.cursor() as cursor:
             try:
                 limits = connection.limits(self._config.source.statement_timeout_s)
                 # All digits of float4 and float8, whatever the login is set to.
@@ -219,6 +224,11 @@ class PostgresSource(Source):
     ) -> None:
         cursor.execute(statement, *params)
         self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
+
+    def behind_since(self) -> datetime | None:
+        """The newest commit that a standby has replayed; None where it has all."""
+        with self.snapshot() as cursor:
+            return connection.behind_since(cursor)
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of large tables or views without an index on it."""
