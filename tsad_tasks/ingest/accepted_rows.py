@@ -188,7 +188,8 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     count("nonexistent_time", rows.nonexistent, f"not in zone {time.zone}; not taken")
     named = ~rows.nonexistent
     if rows.tag is not None:
-        count("no_tag", named & (rows.tag < 0), f"no line of {config.source.tags} holds; not taken")
+        what = f"no line of {config.source.names_from} holds; not taken"
+        count("no_tag", named & (rows.tag < 0), what)
         named &= rows.tag >= 0
     count("null_entity", named & (rows.entity < 0), "not taken")
     usable = named & (rows.entity >= 0)

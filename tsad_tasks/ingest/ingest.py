@@ -7,16 +7,19 @@ order of runs does not matter.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.errors import NotYet, SourceError
+from tsad_tasks.base.errors import Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
@@ -46,6 +49,9 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.storage.turns import source_turn
+
+log = logging.getLogger("tsad")
 
 Mask = NDArray[np.bool_]
 
@@ -53,6 +59,12 @@ Mask = NDArray[np.bool_]
 NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
+# What is read in one go is committed after about so long; a snapshot of the source lasts no longer.
+_CHUNK_S = 20.0
+# So often a single hour is asked for whose read the source ends.
+_N_TRIES = 3
+# A copy of the source that is behind is waited for, and looked at again after so long.
+_LOOK_AGAIN = timedelta(minutes=1)
 # So many hours of one entity are judged again at once, when a sensor was there earlier than known.
 _JUDGED_HOURS = 168
 _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
@@ -157,10 +169,45 @@ def ingest_interval(
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
         held = series_held(store, config, dataset.dataset_id, uris)
-        with open_sources(uris, config, held.tags) as parts:
+        with ExitStack() as stack:
+            # In one order for all, lest two wait for each other.
+            for connection, n_turns in sorted(_turns(config).items()):
+                turn = source_turn(store, connection, n_turns, dataset.dataset_id)
+                stack.enter_context(turn)
+            parts = stack.enter_context(open_sources(uris, config, held.tags))
+            for part in parts:
+                _check_replayed(part, end_at, settled_at, now_at)
             done, due = ingest.read_hours(parts, due, held.version)
         summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))
+
+
+def _turns(config: DatasetConfig) -> dict[str, int]:
+    """How many may read at once from each of the dataset's connections."""
+    found = dict[str, int]()
+    for one in config.sources:
+        found[one.connection] = min(found.get(one.connection, 100), one.max_connections)
+    return found
+
+
+def _check_replayed(
+    part: OpenPart, end_at: datetime, settled_at: datetime, now_at: datetime
+) -> None:
+    """Waits for a standby that has not replayed what the primary had by the time of settling.
+
+    Not for ever: what comes later than `late_rows_within` is not read by itself anyway.
+    """
+    with part.asked() as source:
+        behind_since = source.behind_since()
+    if behind_since is None or behind_since >= settled_at:
+        return
+    if now_at < end_at + timedelta(seconds=part.config.late_rows_within_s):
+        raise NotYet(
+            f"Expected the standby that {part.config.dataset}'s {part.title} is read from to have "
+            f"replayed what was written until {settled_at:%Y-%m-%d %H:%M:%S} UTC. Received: a "
+            f"standby that is at {behind_since:%Y-%m-%d %H:%M:%S} UTC.",
+            _LOOK_AGAIN,
+        )
 
 
 @dataclass(frozen=True)
@@ -198,11 +245,13 @@ class _Ingest:
     def read_hours(
         self, parts: Sequence[OpenPart], hours: Sequence[datetime], version: int | None = None
     ) -> tuple[IngestSummary, list[datetime]]:
-        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory.
+        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory and time.
 
-        `version` is that of the names of series. Hours that are left are to be read by others.
+        What a source ends, since it lasted too long for it, is read again in halves. `version` is
+        that of the names of series. Hours that are left are to be read by others.
         """
-        summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
+        summary, rows_per_hour, n_tried = IngestSummary(), 1, 0
+        n_hours, n_most = 1, _CHUNK_HOURS
         outside = [one for part in parts for one in self._outside_of_time(part, hours[0])]
         n_channels = len(self.layout.channel_ids)
         row_bytes, block_bytes = 4 * (60 + 8 * n_channels), 48 * n_channels * self.layout.n_steps
@@ -211,16 +260,27 @@ class _Ingest:
             at = 0
             while at < len(run):
                 chunk = run[at : at + n_hours].tolist()
-                is_last = chunk[-1] == hours[-1]
-                with self.store.transaction():
-                    datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
-                    if not self._is_named(version):
-                        return summary, [hour for hour in hours if hour >= chunk[0]]
-                    done = self._read_chunk(parts, chunk, outside if is_last else [])
+                is_last, began_s = chunk[-1] == hours[-1], monotonic()
+                try:
+                    with self.store.transaction():
+                        datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
+                        if not self._is_named(version):
+                            return summary, [hour for hour in hours if hour >= chunk[0]]
+                        done = self._read_chunk(parts, chunk, outside if is_last else [])
+                except Interrupted as error:
+                    n_tried += 1
+                    if len(chunk) == 1 and not (error.by_chance and n_tried < _N_TRIES):
+                        raise
+                    log.warning("%s", error)
+                    n_most = n_hours = max(1, len(chunk) // 2)
+                    continue
+                n_tried = 0
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
                 hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
-                n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
+                timely = int(len(chunk) * _CHUNK_S / (monotonic() - began_s))
+                n_fitting = max(1, min(_CHUNK_BYTES // hour_bytes, timely))
+                n_hours = min(2 * n_hours, n_most, n_fitting)
         return summary, []
 
     def _is_named(self, version: int | None) -> bool:

@@ -71,7 +71,8 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
         held = list[HeldTags | None]()
         for part, uri, name in uris_of(uris, config):
             say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
-            held.append(tags_held(store, part, dataset_id, say) if part.source.series else None)
+            of_part = store, part, dataset_id, name, say
+            held.append(tags_held(*of_part) if part.source.series else None)
         versions = {one.version for one in held if one is not None}
         # What is noted of one source makes a new version for all.
         if len(versions) <= 1:
@@ -80,7 +81,11 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
 
 
 def tags_held(
-    store: Store, config: DatasetConfig, dataset_id: int, said: Callable[[], Sequence[Tag]]
+    store: Store,
+    config: DatasetConfig,
+    dataset_id: int,
+    source_name: str,
+    said: Callable[[], Sequence[Tag]],
 ) -> HeldTags:
     """The tags by which hours are read, of those that are `said` now; what is new is noted.
 
@@ -88,11 +93,11 @@ def tags_held(
     the one that noted it later asked later. Not inside a transaction.
     """
     with store.transaction():
-        held, is_news = _held(store, config, dataset_id, said())
+        held, is_news = _held(store, config, dataset_id, source_name, said())
     if is_news:
         with store.transaction():
             lock_dataset(store, dataset_id, "series")
-            held, _ = _held(store, config, dataset_id, said(), notes=True)
+            held, _ = _held(store, config, dataset_id, source_name, said(), notes=True)
     return held
 
 
@@ -100,11 +105,14 @@ def _held(
     store: Store,
     config: DatasetConfig,
     dataset_id: int,
+    source_name: str,
     said: Sequence[Tag],
     *,
     notes: bool = False,
 ) -> tuple[HeldTags, bool]:
-    where = {"dataset_id": dataset_id, "source": _source(config)}
+    # Where ids are from: they name the same series as long as this is the same.
+    source = " ".join([source_name, config.source.names_from, *config.source.series_columns])
+    where = {"dataset_id": dataset_id, "source": source}
     version = store.one(queries.SELECT_SERIES_VERSION, dataset_id=dataset_id)
     stored = [_as_tag(row) for row in store.rows(queries.SELECT_SERIES, **where)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
@@ -254,12 +262,6 @@ def _span(tag: Tag) -> tuple[int, int]:
 
 def _unlined(tag: Tag) -> Tag:
     return replace(tag, line=0)
-
-
-def _source(config: DatasetConfig) -> str:
-    """Where ids are from: they name the same series as long as this is the same."""
-    source = config.source
-    return " ".join([source.connection, source.tags or "", *source.series_columns])
 
 
 def _as_tag(row: queries.SeriesName) -> Tag:

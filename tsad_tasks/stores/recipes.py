@@ -132,7 +132,7 @@ class SensorStore:
         return [Series(tuple(row[:n_columns]), *row[n_columns:]) for row in found]
 
     def _rows(self, statement: sql.Composable) -> list[tuple[Any, ...]]:
-        with explained_errors(), self.connection.cursor() as cursor:
+        with explained_errors(self.connection), self.connection.cursor() as cursor:
             cursor.execute(limits(LOOK_S))
             cursor.execute(statement)
             found: list[tuple[Any, ...]] = cursor.fetchall()

@@ -103,7 +103,7 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
     """
     with (
         closing(connect_source(uri, read_only=True)) as source,
-        explained_errors(),
+        explained_errors(source),
         source.cursor() as cursor,
     ):
         found = tables_named(cursor, [table])

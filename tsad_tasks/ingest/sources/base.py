@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from tsad_tasks.base.errors import BadInput, Unavailable
+from tsad_tasks.base.errors import BadInput, Interrupted, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
@@ -194,8 +194,8 @@ class Source(Protocol):
     """The sensor tables of one dataset, looked at anew when it is opened.
 
     A class of this kind takes the connection's URI and the dataset's file. Opening and reading
-    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help)
-    or `SourceError` (not what the dataset file says).
+    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help),
+    `Interrupted` (a smaller read may help) or `SourceError` (not what the dataset file says).
 
     Attributes
     ----------
@@ -228,6 +228,12 @@ class Source(Protocol):
         (`valid_for` of a channel), the last row of each series before the range is there, too.
         """
         ...
+
+    def behind_since(self) -> datetime | None:
+        """The time from which on a copy of the source may lack rows that the source has; None: it
+        lacks none.
+        """
+        return None
 
     def time_bounds(
         self, table: SourceTable, now_at: datetime
@@ -354,4 +360,6 @@ def _named(name: str) -> Iterator[None]:
     except (BadInput, Unavailable) as error:
         if not name:
             raise
-        raise type(error)(*(f"Source {name}: {line}" for line in error.args)) from error
+        lines = (f"Source {name}: {line}" for line in error.args)
+        by_chance = {"by_chance": error.by_chance} if isinstance(error, Interrupted) else {}
+        raise type(error)(*lines, **by_chance) from error
