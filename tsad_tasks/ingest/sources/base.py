@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from tsad_tasks.base.errors import BadInput, Interrupted, Unavailable
+from tsad_tasks.base.errors import BadInput, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
@@ -358,8 +358,6 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except (BadInput, Unavailable) as error:
-        if not name:
-            raise
-        lines = (f"Source {name}: {line}" for line in error.args)
-        by_chance = {"by_chance": error.by_chance} if isinstance(error, Interrupted) else {}
-        raise type(error)(*lines, **by_chance) from error
+        if name:
+            error.args = tuple(f"Source {name}: {line}" for line in error.args)
+        raise
