@@ -225,6 +225,11 @@ class PostgresSource(Source):
         cursor.execute(statement, *params)
         self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
+    def now(self) -> datetime:
+        """What the server's clock shows."""
+        with self.snapshot() as cursor:
+            return connection.clock(cursor)
+
     def behind_since(self) -> datetime | None:
         """The newest commit that a standby has replayed; None where it has all."""
         with self.snapshot() as cursor:

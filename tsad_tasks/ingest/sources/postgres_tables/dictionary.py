@@ -29,7 +29,7 @@ def read_dictionary(uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
     rows = _ALL.format(sql.SQL(source.names_select), sql.Literal(MAX_TAGS + 1))
     with (
         closing(connect_source(uri, read_only=True)) as connection,
-        explained_errors(),
+        explained_errors(connection),
         connection.cursor() as cursor,
     ):
         cursor.execute(limits(source.statement_timeout_s))
