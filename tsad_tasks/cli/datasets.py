@@ -94,7 +94,7 @@ def watch(
 
     config = config_of(name)
     lasting_s = seconds("--for", lasting)
-    every_s = seconds("--every", every) if every else min(10, max(1, config.step_s // 4))
+    every_s = seconds("--every", every) if every else min(10, lasting_s, max(1, config.step_s // 4))
     if not 0 < every_s <= lasting_s:
         said = f"Received: --every {every_s} s and --for {lasting_s} s."
         raise BadInput(f"Expected looks within the time of watching. {said}")
