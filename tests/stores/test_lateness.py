@@ -9,6 +9,7 @@ from tsad_tasks.ingest.sources.base import open_sources
 from tsad_tasks.stores.lateness import Watch, proposals
 
 TABLE = "CREATE TABLE reading (at timestamptz, machine text, temp float8, load float8)"
+INSERT_LONG = "INSERT INTO reading VALUES (now() - interval '{} s', 'm', '{}', 1)"
 INSERT = "INSERT INTO reading VALUES (now() - interval '{} s', '{}', 1, 2)"
 
 
@@ -39,9 +40,7 @@ def test_each_channel_of_a_long_table_has_a_lateness_of_its_own(empty_plant: Pla
         watch = Watch(parts[0])
         watch.look()
         for what, late_s in (("temp", 5), ("load", 200), ("load", 230)):
-            empty_plant.run(
-                f"INSERT INTO reading VALUES (now() - interval '{late_s} s', 'm', '{what}', 1)"
-            )
+            empty_plant.run(INSERT_LONG.format(late_s, what))
         watch.look()
         found = {one.what: (one.n_rows, round(one.longest_s, -1)) for one in watch.found()}
     assert found["load"] == (2, 230)

@@ -111,14 +111,14 @@ def watch(
                     advance(1, f"{n_new} new rows")
         except KeyboardInterrupt:
             say("Ended; this is what was seen until then.")
-        found = {title: one.found() for title, one in watches.items()}
+        found = {one: seen.found() for one, seen in watches.items()}
     columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
-    for title, late in found.items():
+    for source_name, late in found.items():
         rows = [
             (one.what, one.n_rows, *(f"{s:.1f}" for s in (one.median_s, one.most_s, one.longest_s)))
             for one in late
         ]
-        heading = f"{name}, {title}" if len(found) > 1 else name
+        heading = f"{name}, {source_name}" if len(found) > 1 else name
         table(
             f"Lateness of {heading}, looked at each {every_s} s", columns, rows, right=columns[1:]
         )
