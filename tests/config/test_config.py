@@ -471,13 +471,19 @@ def test_what_one_of_several_sources_says_of_all_counts_for_all(tmp_path: Path) 
         (
             "    tables: more\n",
             "    tables: more\n    step: 1min\n",
-            ":12: source.1.step: Expected what source.0 says, 300, or nothing. Received: 60.",
+            ":12: source.1.step: Expected what source.0 says, 5min, or nothing. Received: 1min.",
         ),
         (
             "{column: PRESS}",
             "{unit: Pa}",
             ":15: source.1.channels.pressure.unit: Expected what source.0.channels.pressure says, "
-            "'bar', or nothing. Received: 'Pa'.",
+            "bar, or nothing. Received: Pa.",
+        ),
+        (
+            "    channels:\n      pressure: {column: PRESS}",
+            "    late_rows_within: 1h\n    channels:\n      pressure: {sensor_range: [0, 10]}",
+            ":16: source.1.channels.pressure.sensor_range: Expected what "
+            "source.0.channels.pressure says, [0.0, 16.0], or nothing. Received: [0.0, 10.0].",
         ),
         (
             "    tables: more\n",

@@ -148,6 +148,26 @@ def test_a_dictionary_says_what_a_tags_file_would(plant: Plant) -> None:
     assert {*_found(plant)} == {("new_series", "m3")}
 
 
+def test_dictionaries_of_two_sources_of_one_connection_know_nothing_of_each_other(
+    plant: Plant,
+) -> None:
+    plant.run(ITEMS)
+    plant.run("INSERT INTO item VALUES (7, 'm1', 'temp'), (8, 'm1', 'load')")
+    one, other = (
+        {
+            "connection": "plant", "tables": "history", "time": {"column": "at"},
+            "series": "itemid", "value_column": "value", "channels": {name: {}}, "step": "30min",
+            "dictionary": DICTIONARY,
+        }
+        for name in ("temp", "load")
+    )  # fmt: skip
+    config = DatasetConfig.model_validate({"dataset": "plant", "source": [one, other]})
+    for _ in range(2):
+        plant.ingest("08:00", "12:00", config, force=True)
+    assert plant.readings() == _wanted(lambda item, _: ("m1", "temp" if item == 7 else "load"))
+    assert _found(plant) == {}
+
+
 DICTIONARIES = {
     "several statements": ("SELECT 1; SELECT 2", "source.dictionary to be one SELECT"),
     "other columns": ("SELECT id AS itemid, host FROM item", "columns itemid, entity, channel"),

@@ -62,6 +62,7 @@ def check(
 ) -> None:
     """Check dataset files against their live tables."""
     from tsad_tasks.ingest.check import Checked, Finding, check_sources
+    from tsad_tasks.stores.named import named_otherwise
 
     n_errors = 0
     for name in names or [path.stem for path in dataset_paths()]:
@@ -69,7 +70,10 @@ def check(
             config = config_of(name)
             if not names and is_absent_example(config):
                 continue
-            found = check_sources(config, local.source_uris(config), now_at=local.now())
+            uris = local.source_uris(config)
+            found = check_sources(config, uris, now_at=local.now())
+            for part, uri in zip(config.parts, uris, strict=True):
+                found += [Checked("names", one) for one in [named_otherwise(part, uri)] if one]
         except TsadError as error:
             found = [Checked("", [Finding("error", str(error))])]
         for heading, findings in found:

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from tsad_tasks.base.settings import wrong
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config.sections import ChannelSection, SourceSection
+from tsad_tasks.config.written import written_duration, written_value
 
 # Said by one of the sources they count for all: of the dataset, and of a channel.
 _OF_ALL = ("step_s", "wait_for_rows_s", "late_rows_within_s")
@@ -40,20 +41,29 @@ def agreed(sources: Sequence[SourceSection]) -> tuple[SourceSection, ...]:
     Raises an error about the field in which they do not agree.
     """
     common = _common(sources, [("source", at) for at in range(len(sources))], _OF_ALL)
-    found = []
-    for source in sources:
-        channels = {}
-        for name, own in source.channels.items():
-            having = [i for i, other in enumerate(sources) if name in other.channels]
-            same = [sources[i].channels[name] for i in having]
-            places = [("source", i, "channels", name) for i in having]
-            channels[name] = own.model_copy(update=_common(same, places, _OF_CHANNEL))
-        found.append(source.model_copy(update=common | {"channels": channels}))
+    shared = dict[str, dict[str, Any]]()
+    for name in {name for source in sources for name in source.channels}:
+        having = [at for at, source in enumerate(sources) if name in source.channels]
+        if len(having) > 1:
+            places = [("source", at, "channels", name) for at in having]
+            same = [sources[at].channels[name] for at in having]
+            shared[name] = _common(same, places, _OF_CHANNEL)
+    found = [_with_common(source, common, shared) for source in sources]
     for at, source in enumerate(found):
         others = found[:at] + found[at + 1 :]
         for name in source.channels:
             _check_channel(at, source, name, [one for one in others if name in one.channels])
     return tuple(found)
+
+
+def _with_common(
+    source: SourceSection, common: dict[str, Any], shared: dict[str, dict[str, Any]]
+) -> SourceSection:
+    channels = {
+        name: own.model_copy(update=shared[name]) if name in shared else own
+        for name, own in source.channels.items()
+    }
+    return source.model_copy(update=common | {"channels": channels})
 
 
 def _common(
@@ -69,11 +79,17 @@ def _common(
             first, own = getattr(sections[said[0]], name), getattr(sections[at], name)
             if own != first:
                 where = ".".join(map(str, places[said[0]]))
-                expected = f"what {where} says, {shown(first)}, or nothing"
-                raise wrong(expected, shown(own), *places[at], name.removesuffix("_s"))
+                expected = f"what {where} says, {_written(first, name)}, or nothing"
+                received = _written(own, name)
+                raise wrong(expected, received, *places[at], name.removesuffix("_s"))
         if said:
             found[name] = getattr(sections[said[0]], name)
     return found
+
+
+def _written(value: Any, name: str) -> str:
+    is_duration = name.endswith("_s") and isinstance(value, int)
+    return written_duration(value) if is_duration else written_value(value)
 
 
 def _check_channel(
@@ -81,6 +97,8 @@ def _check_channel(
 ) -> None:
     """A channel of one entity is that of one series, or `across` says how several are one."""
     channel, place = source.channels[name], ("source", at, "channels", name)
+    if channel.valid_for_s and channel.hold_s:
+        raise wrong("valid_for alone, which is its new name", "both", *place, "hold")
     if channel.across is not None and not source.series and not others:
         raise wrong("series, which across is about", "none", *place, "across")
     if channel.across == "sum" and others and not source.series:

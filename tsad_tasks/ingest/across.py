@@ -13,7 +13,8 @@ from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
 
-_COUNTS = ("duplicate", "resampled", "off_grid")
+# Of rows not taken as they came, (n_entities, n_hours) each.
+COUNTS = ("duplicate", "resampled", "off_grid")
 _ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "sum": np.nansum,
     "mean": np.nanmean,
@@ -109,7 +110,7 @@ def _series(
     alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
     own_validity = validity and validity.of_series(position, entity_of)
     found = to_grid(alone, narrow, [config.channels[name].aggregate], own_validity)
-    for count in _COUNTS:
+    for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
     return ChannelSeries(entity_of, found.values[:, :, 0], found.present[:, :, 0], of_channel)

@@ -168,12 +168,12 @@ def ingest_interval(
             due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
-        held = series_held(store, config, dataset.dataset_id, uris)
         with ExitStack() as stack:
             # In one order for all, lest two wait for each other.
             for connection, n_turns in sorted(_turns(config).items()):
                 turn = source_turn(store, connection, n_turns, dataset.dataset_id)
                 stack.enter_context(turn)
+            held = series_held(store, config, dataset.dataset_id, uris)
             parts = stack.enter_context(open_sources(uris, config, held.tags))
             for part in parts:
                 _check_replayed(part, end_at, settled_at, now_at)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, n_readings
-from tsad_tasks.ingest.across import ChannelSeries, put_together
+from tsad_tasks.ingest.across import COUNTS, ChannelSeries, put_together
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.sources.base import OpenPart
 from tsad_tasks.ingest.tally import Tally
 
-Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 def shared_channels(config: DatasetConfig) -> tuple[str, ...]:
@@ -54,45 +55,32 @@ def joined(
 ) -> AcceptedRows:
     """One of the accepted rows of each source of the dataset, of the same hours.
 
-    What two sources say of one channel of an entity in the same hour is no value there, and
-    counted, unless the channel says how several become one.
+    Of a channel of an entity two sources may have values in the same hour: there it has none, and
+    that is counted, unless the channel says how several become one.
     """
     if len(parts) == 1:
         return parts[0][1]
     names = tuple(sorted({name for _, read in parts for name in read.entity_names}))
-    n_channels = len(config.channel_names)
-    grid = Grid(*span_us, config.step_s, len(names), n_channels)
-    shape = (grid.n_entities, grid.n_steps, n_channels)
-    nothing = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in range(3))
-    gridded = Gridded(np.full(shape, np.nan), np.zeros(shape, bool), *nothing)
-    labelled = np.zeros(shape[:2], bool)
     place = {name: at for at, name in enumerate(names)}
-    own = [np.array([place[name] for name in read.entity_names], np.intp) for _, read in parts]
-    for (_, read), entities in zip(parts, own, strict=True):
-        labelled[entities] |= read.labelled
-        for count in ("duplicate", "resampled", "off_grid"):
-            getattr(gridded, count)[entities] += getattr(read.gridded, count)
-    is_whole, per_hour = np.ones(n_channels, bool), 3600 // grid.step_s
+    placed = [
+        _Placed(part, read, np.array([place[name] for name in read.entity_names], np.intp))
+        for part, read in parts
+    ]
+    grid = Grid(*span_us, config.step_s, len(names), len(config.channel_names))
+    gridded, is_whole = _nothing(grid), np.ones(grid.n_channels, bool)
+    labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
+    for one in placed:
+        labelled[one.entities] |= one.read.labelled
+        for count in COUNTS:
+            getattr(gridded, count)[one.entities] += getattr(one.read.gridded, count)
     for position, name in enumerate(config.channel_names):
-        found = [*_columns(name, parts, own)]
-        is_whole[position] = all(read.is_whole[at] for read, _, at in found)
-        if all(name in read.apart for read, _, _ in found):
-            series = _one_list(
-                [(read.apart[name], entities) for read, entities, _ in found], grid.n_steps
-            )
-            put_together(config, name, series, names, grid, gridded)
-            continue
-        n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
-        for read, entities, at in found:
-            own_values = read.gridded.values[:, :, at]
-            # Where a table has a column for all machines, NULL says nothing against another source.
-            known = ~np.isnan(own_values)
-            values, present = gridded.values[:, :, position], gridded.present[:, :, position]
-            values[entities] = np.where(known, own_values, values[entities])
-            present[entities] |= read.gridded.present[:, :, at]
-            by_hour = known.reshape(len(entities), grid.n_hours, per_hour)
-            n_known[entities] += by_hour.any(axis=2)
-        _tell_several(config, name, n_known > 1, names, span_us[0], gridded, tally)
+        having = [one for one in placed if name in one.config.channels]
+        is_whole[position] = all(one.read.is_whole[one.column(name)] for one in having)
+        if all(name in one.read.apart for one in having):
+            put_together(config, name, _one_list(name, having), names, grid, gridded)
+        else:
+            several = _put(position, name, having, grid, gridded)
+            _tell_several(config, name, several, names, grid, gridded, tally)
     return AcceptedRows(
         names,
         gridded,
@@ -104,40 +92,68 @@ def joined(
     )
 
 
-def _columns(
-    name: str, parts: Sequence[tuple[DatasetConfig, AcceptedRows]], own: Sequence[Index]
-) -> Iterator[tuple[AcceptedRows, Index, int]]:
-    """Each source that has a channel: what was read, where its entities are, and the column."""
-    for (part, read), entities in zip(parts, own, strict=True):
-        if name in part.channels:
-            yield read, entities, part.channel_names.index(name)
+class _Placed(NamedTuple):
+    """What was read of one source, and where its entities are in the grid of all."""
+
+    config: DatasetConfig
+    read: AcceptedRows
+    entities: NDArray[np.intp]
+
+    def column(self, name: str) -> int:
+        return self.config.channel_names.index(name)
 
 
-def _one_list(found: Sequence[tuple[ChannelSeries, Index]], n_steps: int) -> ChannelSeries:
-    """The series of several sources, of entities by their positions in the dataset's grid."""
-    entity = np.concatenate([own[series.entity] for series, own in found])
-    values = np.concatenate([series.values for series, _ in found]).reshape(-1, n_steps)
-    present = np.concatenate([series.present for series, _ in found]).reshape(-1, n_steps)
-    return ChannelSeries(entity, values, present, tuple(t for one, _ in found for t in one.tags))
+def _nothing(grid: Grid) -> Gridded:
+    shape = (grid.n_entities, grid.n_steps, grid.n_channels)
+    counts = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
+    return Gridded(np.full(shape, np.nan), np.zeros(shape, bool), *counts)
+
+
+def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
+    """Write a channel of all sources; hours (n_entities, n_hours) in which several have values."""
+    values, present = gridded.values[:, :, position], gridded.present[:, :, position]
+    n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
+    for one in having:
+        column, entities = one.column(name), one.entities
+        own = one.read.gridded.values[:, :, column]
+        # Where a table has a column for all machines, NULL says nothing against another source.
+        known = ~np.isnan(own)
+        values[entities] = np.where(known, own, values[entities])
+        present[entities] |= one.read.gridded.present[:, :, column]
+        by_hour = known.reshape(len(entities), grid.n_hours, 3600 // grid.step_s)
+        n_known[entities] += by_hour.any(axis=2)
+    return n_known > 1
+
+
+def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
+    """Series of a channel from several sources, of entities by where they are in the grid."""
+    found = [one.read.apart[name] for one in having]
+    entity = [one.entities[series.entity] for one, series in zip(having, found, strict=True)]
+    return ChannelSeries(
+        np.concatenate(entity),
+        np.concatenate([series.values for series in found]),
+        np.concatenate([series.present for series in found]),
+        tuple(tag for series in found for tag in series.tags),
+    )
 
 
 def _tell_several(
     config: DatasetConfig,
     name: str,
-    several: NDArray[np.bool_],
+    several: Mask,
     names: Sequence[str],
-    start_us: int,
+    grid: Grid,
     gridded: Gridded,
     tally: Tally,
 ) -> None:
     """Take back what several sources say of a channel in the same hours (n_entities, n_hours)."""
-    position, per_hour = config.channel_names.index(name), 3600 // config.step_s
+    position, per_hour = config.channel_names.index(name), 3600 // grid.step_s
     having = zip(config.source_names, config.sources, strict=True)
     whose = " and ".join(title for title, source in having if name in source.channels)
     detail = f"in {whose}; read as NULL, since the channel does not say across"
     for entity, hour in np.argwhere(several).tolist():
-        steps = slice(hour * per_hour, (hour + 1) * per_hour)
-        n_steps = int((~np.isnan(gridded.values[entity, steps, position])).sum())
-        gridded.values[entity, steps, position] = np.nan
+        values = gridded.values[entity, hour * per_hour : (hour + 1) * per_hour, position]
         where = {"entity": names[entity], "channel": name, "detail": detail}
-        tally.add_count("several_sources", start_us + hour * HOUR_US, n_steps, **where)
+        n_steps = int((~np.isnan(values)).sum())
+        tally.add_count("several_sources", grid.start_us + hour * HOUR_US, n_steps, **where)
+        values[:] = np.nan

@@ -114,7 +114,11 @@ def _held(
     source = " ".join([source_name, config.source.names_from, *config.source.series_columns])
     where = {"dataset_id": dataset_id, "source": source}
     version = store.one(queries.SELECT_SERIES_VERSION, dataset_id=dataset_id)
-    stored = [_as_tag(row) for row in store.rows(queries.SELECT_SERIES, **where)]
+    found = store.rows(queries.SELECT_SERIES, **where)
+    # As mostly: nothing is new, and nothing ever was.
+    if {*found} == {*map(_as_row, said)}:
+        return HeldTags(tuple(said), version), False
+    stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     until_us = None if until_at is None else (until_at - _EPOCH) // _US
     across = {name for name, one in config.channels.items() if one.across is not None}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from tsad_tasks.base.clock import utc_now
-from tsad_tasks.base.errors import BadInput, Interrupted, Unavailable
+from tsad_tasks.base.errors import BadInput, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
@@ -363,8 +363,6 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except (BadInput, Unavailable) as error:
-        if not name:
-            raise
-        lines = (f"Source {name}: {line}" for line in error.args)
-        by_chance = {"by_chance": error.by_chance} if isinstance(error, Interrupted) else {}
-        raise type(error)(*lines, **by_chance) from error
+        if name:
+            error.args = tuple(f"Source {name}: {line}" for line in error.args)
+        raise
