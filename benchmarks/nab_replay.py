@@ -249,7 +249,7 @@ def _weeks(story: Story, config: DatasetConfig, uri: str, series: Series) -> Rep
     start_at = series.first_at - timedelta(seconds=config.training.range_s)
     with Store.connect(uri) as store, story.timed("replay"):
         ingest_interval(
-            store, config, local.source_uri(config), start_at=start_at, end_at=series.split_at
+            store, config, local.source_uris(config), start_at=start_at, end_at=series.split_at
         )
         replay = Replay(
             store, config, start_at, series.split_at, artifacts_root(), series.retrain_every
@@ -264,7 +264,7 @@ def _score(
     if start_at >= end_at:
         return
     span = {"start_at": start_at, "end_at": end_at}
-    ingest_interval(store, config, local.source_uri(config), **span)
+    ingest_interval(store, config, local.source_uris(config), **span)
     story.scored += score_interval(store, config, lineage=LINEAGE, **span)
     build_incidents(store, config, lineage=LINEAGE, **span)
 

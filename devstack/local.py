@@ -83,11 +83,15 @@ def now() -> datetime:
         return store.now()
 
 
-def source_uri(config: DatasetConfig) -> str:
-    """URI of the dataset's source; the demo's own plant needs no configuration."""
-    if config.source.connection == DEMO_CONNECTION and DEMO_VARIABLE not in os.environ:
+def source_uris(config: DatasetConfig) -> tuple[str, ...]:
+    """URI of each of the dataset's sources; the demo's own plant needs no configuration."""
+    return tuple(_source_uri(source.connection) for source in config.sources)
+
+
+def _source_uri(connection: str) -> str:
+    if connection == DEMO_CONNECTION and DEMO_VARIABLE not in os.environ:
         return ensure_plant().reader_uri
-    return connection_uri(config.source.connection)
+    return connection_uri(connection)
 
 
 class Plant(NamedTuple):

@@ -5,7 +5,9 @@ CREATE OR REPLACE VIEW tsad.v_ingest AS
             WHERE x.dataset_id = h.dataset_id AND x.hour_at = h.hour_at GROUP BY x.issue) s) AS issues,
          (SELECT jsonb_agg(jsonb_build_object('issue', x.issue, 'entity', nullif(x.entity, ''), 'channel', nullif(x.channel, ''),
                                               'n_rows', x.n_rows, 'detail', x.detail) ORDER BY x.issue, x.entity, x.channel)
-          FROM tsad.ingest_issue x WHERE x.dataset_id = h.dataset_id AND x.hour_at = h.hour_at) AS places
+          FROM tsad.ingest_issue x WHERE x.dataset_id = h.dataset_id AND x.hour_at = h.hour_at) AS places,
+         (SELECT jsonb_object_agg(s.source, s.n_rows) FROM tsad.ingest_source s
+          WHERE s.dataset_id = h.dataset_id AND s.hour_at = h.hour_at) AS sources
   FROM tsad.ingest_hour h JOIN tsad.dataset d USING (dataset_id);
 
 COMMENT ON VIEW tsad.v_ingest IS 'What was read from the source, hour by hour, with everything that was not taken as it came.';
@@ -19,5 +21,6 @@ COMMENT ON COLUMN tsad.v_ingest.read_until IS 'How far the hour has been read.';
 COMMENT ON COLUMN tsad.v_ingest.read_at IS 'When it was last read.';
 COMMENT ON COLUMN tsad.v_ingest.issues IS 'Rows that were not taken as they came, by issue.';
 COMMENT ON COLUMN tsad.v_ingest.places IS 'The same by issue, entity and channel, with n_rows and a detail in words; NULL entity or channel: several, or none.';
+COMMENT ON COLUMN tsad.v_ingest.sources IS 'Rows by source, where the dataset has several; NULL where it has one.';
 
 GRANT SELECT ON tsad.v_ingest TO tsad_writer, tsad_reader;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import typer
@@ -232,7 +234,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out.startswith("Schema 0018.\n")
+    assert tsad("migrate", "--writer", PIPELINE).out.startswith("Schema 0019.\n")
     assert tsad("status").code == 0
 
 
@@ -310,6 +312,52 @@ def test_a_check_warns_of_what_counts_no_more_and_names_file_and_line(
     assert "warning" in flat
     assert f"room.yaml:{line}: training.max_minutes: Expected training.max_windows" in flat
     assert "Received: 3, which is deprecated and ignored." in flat
+
+
+TWO_SOURCES = """dataset: hall
+source:
+  - connection: near
+    tables: press
+    time: {column: at}
+    entity: {column: machine}
+    step: 10min
+    channels: {pressure: {}}
+  - connection: far
+    tables: climate
+    time: {column: at}
+    entity: {constant: m1}
+    channels: {temp: {}}
+"""
+
+
+def test_a_dataset_of_two_connections_is_listed_checked_and_ingested(
+    tsad: Tsad,
+    migrated: str,
+    empty_database_uri: str,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    far = cluster.create_database(f"far_{uuid4().hex}")
+    at = "timestamptz '2024-05-01 10:00Z' AS at"
+    run(empty_database_uri, f"CREATE TABLE press AS SELECT {at}, 'm1' AS machine, 4 AS pressure")
+    run(far, f"CREATE TABLE climate AS SELECT {at}, 21 AS temp")
+    monkeypatch.setenv("TSAD_CONNECTION_NEAR", empty_database_uri)
+    monkeypatch.setenv("TSAD_CONNECTION_FAR", far)
+    tmp_path.joinpath("datasets", "hall.yaml").write_text(TWO_SOURCES, encoding="utf-8")
+    assert "near, far" in tsad("datasets", "list").out
+    headings = re.findall(r"hall, source .*", tsad("datasets", "check", "hall").out)
+    assert [one.strip() for one in headings] == [
+        "hall, source near: 'press'", "hall, source far: 'climate'",
+    ]  # fmt: skip
+    span = ("--from", "2024-05-01T10:00", "--to", "2024-05-01T11:00")
+    assert tsad("ingest", "hall", *span).code == 0
+    values = "SELECT channel, value FROM tsad.readings('hall', 'm1', '2024-01-01', '2025-01-01')"
+    assert sorted(run(migrated, values)) == [("pressure", 4), ("temp", 21)]
+    monkeypatch.setenv("TSAD_CONNECTION_FAR", f"{far}_gone")
+    said = tsad("ingest", "hall", *span, "--force")
+    assert "Source far: Expected a database" in " ".join(said.err.split()), said
+    cluster.drop_database(far.rsplit("/", 1)[1])
 
 
 def test_the_schema_is_json(tsad: Tsad) -> None:

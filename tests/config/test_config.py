@@ -433,6 +433,109 @@ def test_each_mistake_is_one_clear_line(
     assert _message(path) == f"{path}{message}"
 
 
+SEVERAL = """dataset: room
+source:
+  - connection: historian
+    tables: press
+    time: {column: at}
+    entity: {column: machine}
+    step: 5min
+    channels:
+      pressure: {unit: bar, sensor_range: [0, 16]}
+  - connection: zabbix
+    tables: more
+    time: {column: at}
+    entity: {column: machine}
+    channels:
+      pressure: {column: PRESS}
+      temp: {unit: °C}
+"""
+
+
+def test_what_one_of_several_sources_says_of_all_counts_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text(SEVERAL, encoding="utf-8")
+    config = load_config(path)
+    assert (config.step_s, config.channel_names) == (300, ("pressure", "temp"))
+    assert [part.source.step_s for part in config.parts] == [300, 300]
+    assert [part.channel_names for part in config.parts] == [("pressure",), ("pressure", "temp")]
+    ours, theirs = (part.channels["pressure"] for part in config.parts)
+    assert (theirs.unit, theirs.sensor_range, theirs.column) == ("bar", (0, 16), "PRESS")
+    assert (ours.column, config.source_names) == (None, ("historian", "zabbix"))
+    assert DatasetConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "    tables: more\n",
+            "    tables: more\n    step: 1min\n",
+            ":12: source.1.step: Expected what source.0 says, 5min, or nothing. Received: 1min.",
+        ),
+        (
+            "{column: PRESS}",
+            "{unit: Pa}",
+            ":15: source.1.channels.pressure.unit: Expected what source.0.channels.pressure says, "
+            "bar, or nothing. Received: Pa.",
+        ),
+        (
+            "    channels:\n      pressure: {column: PRESS}",
+            "    late_rows_within: 1h\n    channels:\n      pressure: {sensor_range: [0, 10]}",
+            ":16: source.1.channels.pressure.sensor_range: Expected what "
+            "source.0.channels.pressure says, [0.0, 16.0], or nothing. Received: [0.0, 10.0].",
+        ),
+        (
+            "    tables: more\n",
+            "",
+            ":10: source.1.tables: Expected this field, or a query. Received: nothing.",
+        ),
+        (
+            "{column: PRESS}",
+            "{across: sum}",
+            ":9: source.0.channels.pressure.across: Expected mean, max or min, or series in each "
+            "source of the channel. Received: sum.",
+        ),
+        (
+            "temp: {unit: °C}",
+            "temp: {across: mean}",
+            ":16: source.1.channels.temp.across: Expected series, which across is about. "
+            "Received: none.",
+        ),
+        (
+            "{column: machine}",
+            "{constant: m1}",
+            ":9: source.0.channels.pressure: Expected pressure of 'm1' in one source, or across. "
+            "Received: it in several.",
+        ),
+    ],
+)
+def test_sources_that_do_not_agree_are_one_clear_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = tmp_path / "room.yaml"
+    assert old in SEVERAL
+    path.write_text(SEVERAL.replace(old, new), encoding="utf-8")
+    assert _message(path) == f"{path}{message}"
+
+
+def test_former_names_are_told_of_in_each_source(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    text = SEVERAL.replace("    tables: more", "    tables: more\n    settle: 5min")
+    path.write_text(text.replace("unit: °C", "hold: 5min"), encoding="utf-8")
+    said = deprecations(load_config(path), path)
+    assert [line.partition(": Expected")[0] for line in said] == [
+        f"{path}:12: source.1.settle",
+        f"{path}:17: source.1.channels.temp.hold",
+    ]
+
+
+def test_an_empty_list_of_sources_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "room.yaml"
+    path.write_text("dataset: room\nsource: []\n", encoding="utf-8")
+    assert _message(path) == f"{path}:2: source: Expected at least one. Received: []."
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

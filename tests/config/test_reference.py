@@ -42,6 +42,8 @@ def _config(example: str) -> DatasetConfig:
     source: dict[str, Any] = SOURCE | {"channels": {"flow": {}, "pressure": {}}}
     fields = yaml.safe_load(example)
     said = fields.get("source", {})
+    if isinstance(said, list):
+        return DatasetConfig.model_validate(fields)
     absent = ["tables"] * ("query" in said) + ["entity"] * ("series" in said)
     if "series" in said:
         source = {"value_column": "value"} | source

@@ -68,7 +68,7 @@ VIEWS = {
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
-        places jsonb""",
+        places jsonb, sources jsonb""",
     "v_label": """
         dataset text, entity text, start_at timestamptz, end_at timestamptz, kind text, origin
         text, note text, label_id integer, withdrawn_at timestamptz, withdrawn_by text,
@@ -91,6 +91,9 @@ VIEWS = {
         text, low float8, high float8, outcome text, n bigint, n_found bigint, decides boolean""",
     "v_fitted_channel": """
         dataset text, entity text, channel text, fitted boolean, first_hour_at timestamptz""",
+    "v_series": """
+        dataset text, source text, series text, entity text, channel text, valid_from
+        timestamptz, valid_to timestamptz""",
     "v_model_history": """
         dataset text, entity text, lineage text, version integer, model_id integer, decision
         text, former_version integer, valid_from timestamptz, decided_by text, reason text,

@@ -7,10 +7,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from itertools import pairwise
+from random import Random
 
 import numpy as np
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import AccessDenied, NotYet, SourceError, Unavailable
@@ -401,3 +405,44 @@ def test_double_epochs_are_exact_to_the_microsecond_and_to_the_hour(
     apart = np.concatenate([one.times_us for one in hours])
     assert sorted(apart.tolist()) == sorted(whole.times_us.tolist())
     assert hours[0].times_us.max() < edge_us <= hours[1].times_us.min()
+
+
+# Times from 1990 to 2090, and how far before or after an hour's edge, in microseconds.
+EDGES = st.integers(175_320, 1_052_000).map(lambda hour: hour * 3_600_000_000)
+AROUND = st.one_of(st.integers(-30, 30), st.integers(-3_600_000_000, 3_600_000_000 - 1))
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    unit=st.sampled_from([("s", 10**9), ("ms", 10**6), ("us", 1000), ("ns", 1)]),
+    edge_us=EDGES,
+    apart_us=st.lists(AROUND, min_size=1, max_size=40, unique=True),
+    cuts_s=st.lists(st.integers(-3599, 3599), max_size=4, unique=True),
+    order=st.randoms(use_true_random=False),
+)
+def test_double_epochs_are_the_same_whichever_range_they_are_read_in(
+    plant: Plant,
+    unit: tuple[str, int],
+    edge_us: int,
+    apart_us: list[int],
+    cuts_s: list[int],
+    order: Random,
+) -> None:
+    """Two hours, cut where intervals may end, in any order: each row once, to the microsecond."""
+    wanted_us = sorted(edge_us + us for us in apart_us)
+    plant.run("DROP TABLE reading; CREATE TABLE reading (at float8, machine text, temp float8)")
+    rows = ", ".join(f"({us * 1000 / unit[1]!r}, 'm1', 1)" for us in wanted_us)
+    plant.run(f"INSERT INTO reading VALUES {rows}")  # noqa: S608
+    config = plant.config(time={"column": "at", "unit": unit[0]}, channels={"temp": {}})
+    edges = [edge_us + s * 1_000_000 for s in sorted({-3600, 0, 3600, *cuts_s})]
+    spans = [*pairwise(edges)]
+    order.shuffle(spans)
+    found: list[int] = []
+    with open_source(plant.source_uri, config) as source:
+        for start_us, end_us in spans:
+            times_us = source.read(start_us, end_us).times_us.tolist()
+            assert all(start_us <= us < end_us for us in times_us)
+            found += times_us
+    assert sorted(found) == wanted_us

@@ -314,7 +314,7 @@ def test_what_is_wrong_in_a_tags_file_is_said(
 WRONG_SETTINGS = {
     "no tags": ({"tags": None}, "both series and tags"),
     "tags elsewhere": ({"tags": "../plant.tags.csv"}, "the name of a CSV file beside this one"),
-    "an entity": ({"entity": {"column": "host"}}, "no such field, since the tags file says it"),
+    "an entity": ({"entity": {"column": "host"}}, "no such field, since plant.tags.csv says it"),
     "wide": ({"shape": "wide"}, "long, since series are"),
     "no table": ({"tables": None}, "this field, or a query"),
     "table and query": ({"query": "SELECT 1", "tables": "history"}, "no such field beside query"),

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.plants.plant import SOURCE, Plant
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.config import DatasetConfig
 
 # Two series over four hours; the third has the hour as its value.
@@ -24,6 +26,9 @@ FROM generate_series('2024-05-01 08:00Z'::timestamptz, '2024-05-01 11:50Z', '30 
 """
 HOURS = range(8, 12)
 TAGS = "itemid,entity,channel\n"
+# As a store keeps names.
+ITEMS = "CREATE TABLE item (id int, host text, key_ text)"
+DICTIONARY = "SELECT id AS itemid, host AS entity, key_ AS channel FROM item;"
 Readings = dict[tuple[str, str, str], float]
 
 
@@ -34,10 +39,10 @@ def plant(filed_plant: Plant) -> Plant:
     return filed_plant
 
 
-def _config() -> DatasetConfig:
+def _config(**settings: Any) -> DatasetConfig:
     source = {name: value for name, value in SOURCE.items() if name != "entity"}
-    source |= {"tables": "history", "series": "itemid", "tags": "plant.tags.csv"}
-    source |= {"value_column": "value", "step": "30min"}
+    source |= {"tables": "history", "series": "itemid", "value_column": "value", "step": "30min"}
+    source |= settings or {"tags": "plant.tags.csv"}
     return DatasetConfig.model_validate({"dataset": "plant", "source": source})
 
 
@@ -67,25 +72,43 @@ RENAMES = {
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
+    said_in=st.sampled_from(["tags", "dictionary"]),
     renamed=st.sampled_from([*RENAMES]),
     read_at=st.integers(8, 10),
     order=st.permutations(HOURS),
     late=st.booleans(),
 )
 def test_a_series_that_is_renamed_between_a_live_run_and_a_backfill_keeps_the_name_of_each_hour(
-    plant: Plant, tmp_path: Path, renamed: str, read_at: int, order: list[int], *, late: bool
+    plant: Plant,
+    tmp_path: Path,
+    said_in: str,
+    renamed: str,
+    read_at: int,
+    order: list[int],
+    *,
+    late: bool,
 ) -> None:
     """Up to the end of what was read by then it is the old one, whenever an hour is read."""
     plant.clear()
-    plant.run(TABLE)
-    name, path = RENAMES[renamed], tmp_path / "plant.tags.csv"
+    plant.run(f"{TABLE}; {ITEMS}")
+    is_file, path = said_in == "tags", tmp_path / "plant.tags.csv"
+    config = _config() if is_file else _config(dictionary=DICTIONARY)
+
+    def say(lines: str) -> None:
+        if is_file:
+            path.write_text(f"{TAGS}{lines}")
+        else:
+            rows = ", ".join("({}, '{}', '{}')".format(*line.split(",")) for line in lines.split())
+            plant.run(f"TRUNCATE item; INSERT INTO item VALUES {rows}")  # noqa: S608
+
+    name = RENAMES[renamed]
     is_taken = name[0] == "m2"
-    path.write_text(f"{TAGS}7,m1,temp\n8,m2,temp\n")
-    plant.ingest(_hour(read_at), _hour(read_at + 1), _config())
-    path.write_text(f"{TAGS}7,{','.join(name)}\n" + "8,m2,temp\n" * (not is_taken))
+    say("7,m1,temp\n8,m2,temp\n")
+    plant.ingest(_hour(read_at), _hour(read_at + 1), config)
+    say(f"7,{','.join(name)}\n" + "8,m2,temp\n" * (not is_taken))
     for hour in order:
-        plant.ingest(_hour(hour), _hour(hour + 1), _config(), force=late)
-    plant.ingest("08:00", "12:00", _config(), force=True)
+        plant.ingest(_hour(hour), _hour(hour + 1), config, force=late)
+    plant.ingest("08:00", "12:00", config, force=True)
 
     def wanted(item: int, hour: int) -> tuple[str, str] | None:
         if item == 7:
@@ -102,6 +125,64 @@ def _found(plant: Plant) -> dict[tuple[str, ...], tuple[str | int, ...]]:
         "FROM tsad.ingest_issue WHERE issue LIKE '%series'"
     )
     return {row[:2]: row[2:] for row in rows}
+
+
+def test_a_dictionary_says_what_a_tags_file_would(plant: Plant) -> None:
+    plant.run(ITEMS)
+    plant.run(
+        "INSERT INTO item VALUES (7, 'm1', 'air.temp'), (8, 'm2', 'air.temp'), "
+        "(8, 'm2', NULL), (9, NULL, 'air.temp'), (10, 'm1', 'fan')"
+    )
+    query = (
+        "SELECT id AS itemid, host AS entity, key_ AS channel, 0.1 AS scale, "
+        "CASE id WHEN 7 THEN timestamptz '2024-05-01 09:00Z' END AS valid_from FROM item"
+    )
+    config = _config(dictionary=query, channels={"temp": {"column": "air.temp"}})
+    plant.ingest("08:00", "12:00", config)
+    readings = plant.readings()
+    assert {name for name, _, _ in readings} == {"m1", "m2"}
+    assert ("m1", "08:30", "temp") not in readings
+    assert readings["m1", "09:00", "temp"] == pytest.approx(7.9)
+    plant.run("INSERT INTO item VALUES (11, 'm3', 'air.temp')")
+    plant.ingest("08:00", "12:00", config, force=True)
+    assert {*_found(plant)} == {("new_series", "m3")}
+
+
+def test_dictionaries_of_two_sources_of_one_connection_know_nothing_of_each_other(
+    plant: Plant,
+) -> None:
+    plant.run(ITEMS)
+    plant.run("INSERT INTO item VALUES (7, 'm1', 'temp'), (8, 'm1', 'load')")
+    one, other = (
+        {
+            "connection": "plant", "tables": "history", "time": {"column": "at"},
+            "series": "itemid", "value_column": "value", "channels": {name: {}}, "step": "30min",
+            "dictionary": DICTIONARY,
+        }
+        for name in ("temp", "load")
+    )  # fmt: skip
+    config = DatasetConfig.model_validate({"dataset": "plant", "source": [one, other]})
+    for _ in range(2):
+        plant.ingest("08:00", "12:00", config, force=True)
+    assert plant.readings() == _wanted(lambda item, _: ("m1", "temp" if item == 7 else "load"))
+    assert _found(plant) == {}
+
+
+DICTIONARIES = {
+    "several statements": ("SELECT 1; SELECT 2", "source.dictionary to be one SELECT"),
+    "other columns": ("SELECT id AS itemid, host FROM item", "columns itemid, entity, channel"),
+    "none of the channels": (DICTIONARY.replace("key_", "'fan'"), "a line for each series"),
+    "one name twice": (DICTIONARY.replace("host", "'m1'"), "one series at a time for temp of 'm1'"),
+    "a table that is not there": (DICTIONARY.replace("FROM item", "FROM i"), "does not exist"),
+}
+
+
+@pytest.mark.parametrize(("query", "said"), DICTIONARIES.values(), ids=DICTIONARIES)
+def test_what_is_wrong_in_a_dictionary_is_said(plant: Plant, query: str, said: str) -> None:
+    plant.run(ITEMS)
+    plant.run("INSERT INTO item VALUES (7, 'm1', 'temp'), (8, 'm2', 'temp')")
+    with pytest.raises(SourceError, match=said):
+        plant.ingest("08:00", "09:00", _config(dictionary=query))
 
 
 def test_new_renamed_and_vanished_series_are_told_once(plant: Plant, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -18,9 +19,11 @@ import pytest
 from upath import UPath
 
 from devstack.postgres import Cluster
-from tests.plants.trained import END_AT, SPLIT_AT, Plant, artifacts_folder, config
+from tests.plants.trained import CONFIG, END_AT, SPLIT_AT, Plant, artifacts_folder, config
+from tests.statements import run
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.features import build_features
 from tsad_tasks.scoring.incidents import build_incidents
@@ -34,12 +37,18 @@ Rows = dict[str, list[tuple[Any, ...]]]
 HOURS = [SPLIT_AT + i * HOUR for i in range((END_AT - SPLIT_AT) // HOUR)]
 
 
-def run_interval(plant: Plant, start_at: datetime, end_at: datetime, lineage: str = "live") -> None:
-    """What one run of the score DAG does, in one process."""
+def run_interval(
+    plant: Plant,
+    start_at: datetime,
+    end_at: datetime,
+    lineage: str = "live",
+    uris: Uris | None = None,
+) -> None:
+    """What one run of the score DAG does, in one process; by default all is in one database."""
     with Store.connect(plant.uri) as store:
         span: dict[str, Any] = {"start_at": start_at, "end_at": end_at}
         needed_s = history_s(store, plant.config, lineage=lineage, **span)
-        ingest_interval(store, plant.config, plant.uri, history_s=needed_s, **span)
+        ingest_interval(store, plant.config, uris or plant.uri, history_s=needed_s, **span)
         score_interval(store, plant.config, lineage=lineage, **span)
         build_incidents(store, plant.config, lineage=lineage, **span)
 
@@ -63,6 +72,38 @@ def test_the_bulk_run_scores_every_hour_and_finds_anomalies(expected: Rows) -> N
     assert {row[3] for row in expected["status"]} == {"scored"}
     assert expected["anomalies"]
     assert expected["incidents"]
+
+
+def test_two_sources_on_two_connections_leave_the_rows_of_one_table(
+    plant: Plant, expected: Rows, cluster: Cluster
+) -> None:
+    moved = plant.execute(
+        "SELECT json_agg(m) FROM (SELECT at, host, temperature FROM plant.metrics) m"
+    )
+    name = f"climate_{uuid4().hex}"
+    other_uri = cluster.create_database(name)
+    run(other_uri, "CREATE TABLE climate (at timestamptz, host text, temperature float8)")
+    insert = "INSERT INTO climate SELECT * FROM json_populate_recordset(NULL::climate, %s)"
+    run(other_uri, insert, [json.dumps(moved[0][0])])
+    plant.execute("ALTER TABLE plant.metrics DROP COLUMN temperature")
+    room = CONFIG["source"]
+    channels = room["channels"]
+    first = room | {"channels": {"cpu": channels["cpu"]}}
+    climate = {
+        "connection": "climate",
+        "query": "SELECT at, host, 'T' AS sensor, temperature AS value FROM climate",
+        "shape": "long",
+        "channel_column": "sensor",
+        "value_column": "value",
+        "time": {"column": "at"},
+        "entity": {"column": "host"},
+        "channels": {"temperature": channels["temperature"] | {"column": "T"}},
+    }
+    both = Plant(plant.uri, config(source=[first, climate]))
+    for hour in HOURS:
+        run_interval(both, hour, hour + HOUR, uris=[plant.uri, other_uri])
+    cluster.drop_database(name)
+    assert both.rows() == expected
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])

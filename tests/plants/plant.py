@@ -49,8 +49,8 @@ class Plant:
         self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         run(
             self.warehouse_uri,
-            "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, "
-            "tsad.quality CASCADE",
+            "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_source, "
+            "tsad.ingest_issue, tsad.quality CASCADE",
         )
 
     def run(self, statements: str) -> None:

@@ -195,7 +195,7 @@ def _hostile_config() -> DatasetConfig:
         update={"channels": {name: ChannelSection(unit="%'; --") for name in HOSTILE}}
     )
     name = "x\"'; DROP SCHEMA tsad CASCADE; --%s é"
-    return plain.model_copy(update={"dataset": name, "source": source, "description": "'); --"})
+    return plain.model_copy(update={"dataset": name, "sources": (source,), "description": "'); --"})
 
 
 def test_hostile_names_are_nothing_but_names(cluster: Cluster, warehouse_uri: str) -> None:
@@ -232,7 +232,7 @@ def test_a_channel_that_cannot_be_a_column_of_the_datasets_view_is_refused(
     source = plain.source.model_copy(update={"channels": {name: ChannelSection()}})
     with (
         pytest.raises(psycopg2.errors.CheckViolation),
-        opened_room(warehouse_uri, plain.model_copy(update={"source": source})),
+        opened_room(warehouse_uri, plain.model_copy(update={"sources": (source,)})),
     ):
         pass
 

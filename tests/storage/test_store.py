@@ -113,7 +113,7 @@ def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
         for name, channel in room.config.source.channels.items()
     }
     source = room.config.source.model_copy(update={"channels": channels})
-    room.grown(room.config.model_copy(update={"source": source}))
+    room.grown(room.config.model_copy(update={"sources": (source,)}))
     assert room.rows("SELECT col_description('tsad.readings_room'::regclass, 4)") == [("Unit: W",)]
 
 

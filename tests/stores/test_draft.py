@@ -19,6 +19,7 @@ from tsad_tasks.base.interval import HOUR, hour_floor
 from tsad_tasks.config import named_config
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.stores.draft import drafted
+from tsad_tasks.stores.named import named_otherwise
 from tsad_tasks.stores.recipes import open_store, recipes
 
 ZABBIX = """
@@ -198,3 +199,42 @@ def test_the_stores_own_short_memory_is_told(filed_plant: Plant) -> None:
         ).told
         at = store.now_at + timedelta(days=23)
     assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]
+
+
+def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    with open_store(filed_plant.source_uri) as store:
+        series = store.series(["Pumps"], [], [])
+        files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
+    said = files.as_values()
+    assert said["dataset"]["source"]["channels"]["flow"]["unit"] == "m³/h"
+    assert said["from"]["unit: m³/h"] == "said by the store"
+    assert [(row["itemid"], row["channel"]) for row in said["tags"]] == [
+        ("7", "flow"),
+        ("8", "starts"),
+    ]
+    # 120 values an hour.
+    assert any(line.startswith("Estimated for 2 series at 1min: 1 MB") for line in said["told"])
+
+
+def test_what_a_store_calls_otherwise_or_has_no_more_is_told(
+    filed_plant: Plant, tmp_path: Path
+) -> None:
+    _fill(filed_plant, ZABBIX)
+    uri = filed_plant.source_uri
+    with open_store(uri) as store:
+        files = drafted(uri, store, store.series(["Pumps"], [], []), connection="o", name="drafted")
+    (tmp_path / "drafted.yaml").write_text(files.dataset)
+    (tmp_path / "drafted.tags.csv").write_text(files.tags)
+    config = named_config(tmp_path / "drafted.yaml")
+    assert named_otherwise(config, uri) == []
+    filed_plant.run(
+        "UPDATE hosts SET name = 'Pump 1' WHERE hostid = 1; DELETE FROM items WHERE itemid = 8;"
+        "INSERT INTO items VALUES (10, 1, 'flow', 0, '60s', '7d', '', 0, 0)"
+    )
+    assert [text for _, text in named_otherwise(config, uri)] == [
+        "8: not among the store's series of numbers any more.",
+        "7 ('Pump 1' there, 'Pump A' here): called otherwise in the store; the tags file counts.",
+        "Pump 1 flow: in the store, in the same groups and channels, and not in the tags file. "
+        "See: tsad datasets draft.",
+    ]

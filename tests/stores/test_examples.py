@@ -82,6 +82,24 @@ STORES: dict[str, tuple[str, str, dict[tuple[str, str, str], float]]] = {
         "",
         {("pump1", "10:00", "bearing"): 43.36},
     ),
+    "zabbix": (
+        """CREATE TABLE hosts (hostid bigint, name text, status int);
+        CREATE TABLE hstgrp (groupid bigint, name text);
+        CREATE TABLE hosts_groups (hostid bigint, groupid bigint);
+        CREATE TABLE items (itemid bigint, hostid bigint, key_ text, status int);
+        CREATE TABLE history (itemid bigint, clock int, value float8, ns int);
+        CREATE TABLE history_uint (itemid bigint, clock int, value numeric(20,0), ns int);
+        INSERT INTO hosts VALUES (1, 'web 1', 0), (2, 'other', 0);
+        INSERT INTO hstgrp VALUES (1, 'Linux servers'); INSERT INTO hosts_groups VALUES (1, 1);
+        INSERT INTO items VALUES (7, 1, 'system.cpu.load[all,avg1]', 0),
+          (8, 1, 'vm.memory.size[available]', 0), (9, 2, 'system.cpu.load[all,avg1]', 0),
+          (10, 1, 'net.if.in[eth0]', 0);
+        INSERT INTO history VALUES (7, extract(epoch FROM timestamptz '<at>Z'), 4.5, 0),
+          (9, extract(epoch FROM timestamptz '<at>Z'), 9, 0);
+        INSERT INTO history_uint VALUES (8, extract(epoch FROM timestamptz '<at>Z'), 33, 0);""",
+        "",
+        {("web 1", "10:00", "load"): 4.5, ("web 1", "10:00", "free"): 33},
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.plants.plant import Plant
 from tsad_tasks.base.errors import BadInput, SourceError
+from tsad_tasks.cli.datasets import draft
 from tsad_tasks.config import named_config
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.stores.unknown import drafted_table
@@ -80,3 +82,33 @@ def test_what_is_no_sensor_table_is_said(filed_plant: Plant, table: str, said: s
     filed_plant.run(table)
     with pytest.raises((BadInput, SourceError), match=said):
         drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+
+
+def test_a_draft_is_compared_with_its_own_one_of_several_sources(
+    filed_plant: Plant,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filed_plant.run(TABLES["tags of a historian"][0])
+    monkeypatch.setenv("TSAD_CONNECTION_OTHER", filed_plant.source_uri)
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="plant")
+    source = files.dataset[files.dataset.index("source:\n") :].splitlines()[1:]
+    mine = ["  - " + source[0].strip(), *(f"  {line}" for line in source[1:])]
+    text = "\n".join(mine).replace("plant.tags.csv", "log.tags.csv")
+    names = "time: {column: at}, entity: {column: m}, channels: {x: {}}"
+    theirs = f"  - {{connection: far, tables: t, {names}}}"
+    path = tmp_path / "plant.yaml"
+    path.write_text(f"dataset: plant\nsource:\n{theirs}\n{text}\nstartup_grace: 5min\n")
+    (tmp_path / "log.tags.csv").write_text(files.tags)
+    draft("other", "log", None, None, None, "plant")
+    assert "is written" not in capsys.readouterr().out
+    path.write_text(path.read_text().replace("step: 5min", "step: 10min"))
+    (tmp_path / "log.tags.csv").write_text(files.tags.replace("P2,FLOW", "P9,FLOW"))
+    with pytest.raises(BadInput, match=r"Expected this source of .*plant\.yaml, and these tags"):
+        draft("other", "log", None, None, None, "plant")
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if re.match(r"[+-](?![+-])", line)]
+    assert [re.sub(" *#.*", "", line) for line in lines] == [
+        "-  step: 10min", "+  step: 5min", "-P2.FLOW,P9,FLOW", "+P2.FLOW,P2,FLOW",
+    ]  # fmt: skip

@@ -64,6 +64,14 @@ class Unavailable(TsadError):
     """A server did not answer: a retry may succeed."""
 
 
+class Interrupted(Unavailable):
+    """A source ended a read: a smaller one may succeed; where `by_chance`, the same one, too."""
+
+    def __init__(self, *lines: str, by_chance: bool = False) -> None:
+        super().__init__(*lines)
+        self.by_chance = by_chance
+
+
 class NoSpace(Unavailable):
     """A disk is full: make room; a retry goes on from there."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,14 +13,17 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.options import seconds
+from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
     config_of,
     dataset_paths,
     datasets_folder,
     is_absent_example,
     json_schema,
+    load_config,
     named_config,
+    source_text,
 )
 from tsad_tasks.storage.database import connection_uri
 
@@ -42,8 +47,8 @@ def list_datasets() -> None:
             if is_absent_example(file):
                 absent.append(file.dataset)
                 continue
-            n_channels, connection = len(file.channel_names), file.source.connection
-            rows.append((file.dataset, n_channels, connection, file.description))
+            connections = ", ".join(dict.fromkeys(one.connection for one in file.sources))
+            rows.append((file.dataset, len(file.channel_names), connections, file.description))
         except TsadError as error:
             rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
     table("Datasets", COLUMNS, rows, right=("channels",))
@@ -56,7 +61,8 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import check_dataset
+    from tsad_tasks.ingest.check import Checked, Finding, check_sources
+    from tsad_tasks.stores.named import named_otherwise
 
     n_errors = 0
     for name in names or [path.stem for path in dataset_paths()]:
@@ -64,15 +70,64 @@ def check(
             config = config_of(name)
             if not names and is_absent_example(config):
                 continue
-            found = check_dataset(config, local.source_uri(config), now_at=local.now())
-            findings = [(one.level, one.text) for one in found]
+            uris = local.source_uris(config)
+            found = check_sources(config, uris, now_at=local.now())
+            for part, uri in zip(config.parts, uris, strict=True):
+                found += [Checked("names", one) for one in [named_otherwise(part, uri)] if one]
         except TsadError as error:
-            findings = [("error", str(error))]
-        n_errors += sum(level == "error" for level, _ in findings)
-        table(name, ("", ""), findings)
+            found = [Checked("", [Finding("error", str(error))])]
+        for heading, findings in found:
+            n_errors += sum(level == "error" for level, _ in findings)
+            table(f"{name}, {heading}" if heading else name, ("", ""), findings)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+@datasets.command()
+def watch(
+    name: Annotated[str, Argument(metavar="dataset", help="Dataset whose sources are looked at.")],
+    lasting: Annotated[str, Option("--for", help="So long; Ctrl-C ends it sooner.")] = "10min",
+    every: Annotated[str | None, Option(help="A look; default: a quarter of the step.")] = None,
+) -> None:
+    """Measure how late rows come, by looking at the sources again and again."""
+    import time
+
+    from tsad_tasks.ingest.sources.base import open_sources
+    from tsad_tasks.stores.lateness import Watch, proposals
+
+    config = config_of(name)
+    lasting_s = seconds("--for", lasting)
+    every_s = seconds("--every", every) if every else min(10, lasting_s, max(1, config.step_s // 4))
+    if not 0 < every_s <= lasting_s:
+        said = f"Received: --every {every_s} s and --for {lasting_s} s."
+        raise BadInput(f"Expected looks within the time of watching. {said}")
+    n_looks = lasting_s // every_s
+    with open_sources(local.source_uris(config), config) as parts:
+        watches = {part.name: Watch(part) for part in parts}
+        try:
+            with progress(f"Watching {name}", n_looks) as advance:
+                for one in watches.values():
+                    one.look()
+                for _ in range(n_looks):
+                    time.sleep(every_s)
+                    n_new = sum(one.look() for one in watches.values())
+                    advance(1, f"{n_new} new rows")
+        except KeyboardInterrupt:
+            say("Ended; this is what was seen until then.")
+        found = {one: seen.found() for one, seen in watches.items()}
+    columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
+    for source_name, late in found.items():
+        rows = [
+            (one.what, one.n_rows, *(f"{s:.1f}" for s in (one.median_s, one.most_s, one.longest_s)))
+            for one in late
+        ]
+        heading = f"{name}, {source_name}" if len(found) > 1 else name
+        table(
+            f"Lateness of {heading}, looked at each {every_s} s", columns, rows, right=columns[1:]
+        )
+    for line in proposals(config, [one for late in found.values() for one in late]):
+        say(line)
 
 
 @datasets.command()
@@ -95,6 +150,7 @@ def draft(
     out: Annotated[
         str | None, Option(help="Name of the dataset: writes NAME.yaml and NAME.tags.csv.")
     ] = None,
+    as_json: Annotated[bool, Option("--json", help="For programs; writes no file.")] = False,
 ) -> None:
     """Write a dataset file for a database of Zabbix, Home Assistant, ThingsBoard, Ignition or
     openHAB (without a group, machine or channel: list what there is), or for any table.
@@ -106,24 +162,40 @@ def draft(
     uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
-        _hand_over(drafted_table(uri, of_table, connection=connection, name=name), name, out)
+        files = drafted_table(uri, of_table, connection=connection, name=name)
+        _hand_over(files, connection, name, out, as_json=as_json)
         return
     with open_store(uri) as store:
         if not any(chosen):
+            columns = ("group", "machines", "series")
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
-            table(
-                store.title, ("group", "machines", "series"), groups, right=("machines", "series")
-            )
+            if as_json:
+                listed = [dict(zip(columns, one, strict=True)) for one in groups]
+                typer.echo(as_text({"store": store.title, "groups": listed}))
+                return
+            table(store.title, columns, groups, right=columns[1:])
+            if not groups:
+                raise BadInput(f"Expected series in {store.title}. Received: none.")
             say(f"Next: tsad datasets draft {connection} --group '{groups[0][0]}' --out NAME")
             return
         series = store.series(*chosen)
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
         files = drafted(uri, store, series, connection=connection, name=name)
-    _hand_over(files, name, out)
+    _hand_over(files, connection, name, out, as_json=as_json)
 
 
-def _hand_over(files: Draft, name: str, out: str | None) -> None:
+def as_text(value: Any) -> str:
+    """JSON, as people read it."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _hand_over(
+    files: Draft, connection: str, name: str, out: str | None, *, as_json: bool = False
+) -> None:
     """Print the files, or write them."""
+    if as_json:
+        typer.echo(as_text(files.as_values()))
+        return
     texts = {f"{name}.yaml": files.dataset, f"{name}.tags.csv": files.tags}
     if out is None:
         typer.echo(files.dataset)
@@ -131,6 +203,8 @@ def _hand_over(files: Draft, name: str, out: str | None) -> None:
             typer.echo(f"# {name}.tags.csv:")
             typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
         say("Write this: --out NAME")
+    elif (position := _position(datasets_folder() / f"{name}.yaml", connection)) is not None:
+        _compare(datasets_folder() / f"{name}.yaml", position, files)
     else:
         for file, text in texts.items():
             if text:
@@ -142,11 +216,41 @@ def _hand_over(files: Draft, name: str, out: str | None) -> None:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there; of one that is, say how it differs."""
-    if path.exists() and (before := path.read_text(encoding="utf-8")) != text:
-        had, drafted = (one.splitlines(keepends=True) for one in (before, text))
-        typer.echo("".join(unified_diff(had, drafted, str(path), "draft")), nl=False)
+    if path.exists() and _differs(str(path), path.read_text(encoding="utf-8"), text):
         raise BadInput(f"Expected no file {path}, or this one. Received: one that differs, above.")
     path.write_text(text, encoding="utf-8")
+
+
+def _differs(title: str, before: str, text: str) -> bool:
+    """Whether a draft is another text than the one that is there; how is shown."""
+    had, drafted = (one.splitlines(keepends=True) for one in (before, text))
+    typer.echo("".join(unified_diff(had, drafted, title, "draft")), nl=False)
+    return before != text
+
+
+def _position(path: Path, connection: str) -> int | None:
+    """Which of several sources of a file has a connection; None where not just one has it."""
+    if not path.exists():
+        return None
+    sources = load_config(path).sources
+    found = [at for at, source in enumerate(sources) if source.connection == connection]
+    return found[0] if len(sources) > 1 and len(found) == 1 else None
+
+
+def _compare(path: Path, position: int, files: Draft) -> None:
+    """Say how a draft differs from one of the sources of a file, and its tags from their file."""
+    tags = load_config(path).sources[position].tags
+    source = files.dataset[files.dataset.index("source:\n") :]
+    source = re.split(r"^(?=[a-z])", source, flags=re.MULTILINE)[1]
+    if tags is not None:
+        source = re.sub(r"(?m)^  tags: [^ ]+", f"  tags: {tags}", source)
+    differs = _differs(f"{path}, source.{position}", source_text(path, position), source)
+    if tags is not None and (beside := path.parent / tags).exists():
+        differs |= _differs(str(beside), beside.read_text(encoding="utf-8"), files.tags)
+    if differs:
+        received = "others, above; take over what is right."
+        raise BadInput(f"Expected this source of {path}, and these tags. Received: {received}")
+    say(f"{path}, source.{position}: no difference.")
 
 
 @datasets.command()

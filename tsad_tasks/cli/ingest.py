@@ -23,8 +23,8 @@ def range_run(
     store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime
 ) -> RangeRun:
     """A run over a range that the screen shows."""
-    uri = local.source_uri(config)
-    return RangeRun(store, config, uri, start_at, end_at, progress, say_counts, say)
+    uris = local.source_uris(config)
+    return RangeRun(store, config, uris, start_at, end_at, progress, say_counts, say)
 
 
 def ingest(

@@ -169,8 +169,8 @@ def explore(
         preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
         start_at, end_at = explore.explored_range(store, config, *span)
         if from_source:
-            uri = local.source_uri(config)
-            readings = explore.source_readings(config, uri, start_at, end_at, entity)
+            uris = local.source_uris(config)
+            readings = explore.source_readings(config, uris, start_at, end_at, entity)
         else:
             preview = training_preview(store, config, end_at) if training else None
             readings = explore.warehouse_readings(store, config, start_at, end_at, entity)

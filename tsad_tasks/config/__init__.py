@@ -14,7 +14,13 @@ from tsad_tasks.config.datasets import (
     is_absent_example,
     named_config,
 )
-from tsad_tasks.config.file import deprecations, file_error, load_config, shown_path
+from tsad_tasks.config.file import (
+    deprecations,
+    file_error,
+    load_config,
+    shown_path,
+    source_text,
+)
 from tsad_tasks.config.schema import json_schema
 from tsad_tasks.config.sections import (
     DEFAULT_WINDOW,
@@ -48,4 +54,5 @@ __all__ = [
     "load_config",
     "named_config",
     "shown_path",
+    "source_text",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.errors import ConfigError
@@ -24,6 +24,7 @@ from tsad_tasks.config.sections import (
     FOLDING_THRESHOLDS,
     POLICY_OF_MODELS,
     AlarmPolicy,
+    ChannelSection,
     DetectorSection,
     DriftSection,
     FeaturesSection,
@@ -38,6 +39,7 @@ from tsad_tasks.config.sections import (
     TrainingSection,
     config_hash,
 )
+from tsad_tasks.config.several import OneOrSeveral, agreed, in_list, names_of
 from tsad_tasks.detectors.registry import DETECTORS
 
 # These say whether a model is trained, not how.
@@ -60,6 +62,22 @@ class DatasetConfig(FileSection):
       channels:
         flow: {unit: m³/h, valid_for: 5min}
         pressure: {unit: bar, sensor_range: [0, 16]}
+
+    dataset: presses
+    source:
+      - connection: historian
+        tables: press
+        time: {column: at}
+        entity: {column: machine}
+        step: 1min
+        channels: {pressure: {unit: bar}}
+      - connection: zabbix
+        tables: history
+        time: {column: clock, unit: s, nanoseconds: ns}
+        series: itemid
+        tags: presses.tags.csv
+        value_column: value
+        channels: {temperature: {unit: °C}}
 
     dataset: pumps
     description: Thirty pumps of hall 2, one reading a minute.
@@ -94,8 +112,11 @@ class DatasetConfig(FileSection):
     """Pages and PDFs, and the hour and weekday that a detector sees, are in this IANA zone."""
     interval_s: IntervalS = Field(3600, alias="score_every")
     """The score DAG runs so often."""
-    source: SourceSection
-    """This says where the readings are and how they are read."""
+    sources: Annotated[tuple[SourceSection, ...], BeforeValidator(in_list), OneOrSeveral()] = Field(
+        alias="source"
+    )
+    """This says where the readings are and how they are read; a list, where several sources make
+    one dataset."""
     running_when: str | None = None
     """This expression over channels says when a machine runs, such as 'speed > 100 and power > 1';
     what is off is neither scored nor learned. By default machines always run."""
@@ -126,11 +147,13 @@ class DatasetConfig(FileSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetConfig:
-        step_s = self.source.step_s
+        # Frozen for everybody else; this is still a part of making it.
+        self.__dict__["sources"] = agreed(self.sources)
+        step_s = self.step_s
         if step_s > self.interval_s:
-            raise wrong("a step no longer than score_every", f"{step_s} s", "source", "step")
+            raise wrong("a step no longer than score_every", f"{step_s} s", "source", 0, "step")
         for name in self.alarm_policy.min_deviation:
-            if name not in self.source.channels:
+            if name not in self.channels:
                 expected = f"one of the channels {', '.join(self.channel_names)}"
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
@@ -148,7 +171,6 @@ class DatasetConfig(FileSection):
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
         merge_gap_s = max(self.alarm_policy.merge_gap_s, 2 * step_s)
-        # Frozen for everybody else; this is still a part of making it.
         self.__dict__.update(
             detector=self.detector.model_copy(update={"params": params}),
             threshold=_with_numbers(self.threshold, self.detector.name, step_s),
@@ -157,8 +179,44 @@ class DatasetConfig(FileSection):
         return self
 
     @property
+    def source(self) -> SourceSection:
+        """The source, where there is one; of several each is that of one of the `parts`."""
+        (only,) = self.sources
+        return only
+
+    @property
+    def parts(self) -> tuple[DatasetConfig, ...]:
+        """The dataset as each of its sources has it."""
+        if len(self.sources) == 1:
+            return (self,)
+        return tuple(self.model_copy(update={"sources": (one,)}) for one in self.sources)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """What people are told of each source."""
+        return names_of(self.sources)
+
+    @property
+    def step_s(self) -> int:
+        return self.sources[0].step_s
+
+    @property
+    def wait_for_rows_s(self) -> int:
+        return self.sources[0].wait_for_rows_s
+
+    @property
+    def late_rows_within_s(self) -> int:
+        return self.sources[0].late_rows_within_s
+
+    @property
+    def channels(self) -> dict[str, ChannelSection]:
+        """Those of all sources; only a column, and what means no value, is a source's own."""
+        every = (source.channels.items() for source in self.sources)
+        return {name: channel for channels in every for name, channel in channels}
+
+    @property
     def channel_names(self) -> tuple[str, ...]:
-        return tuple(self.source.channels)
+        return tuple(self.channels)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -169,7 +227,7 @@ class DatasetConfig(FileSection):
         """Steps that challenger and champion must both have scored before a decision."""
         if self.shadow.min_windows is not None:
             return self.shadow.min_windows
-        return min(500, self.shadow.hours * 3600 // self.source.step_s // 2)
+        return min(500, self.shadow.hours * 3600 // self.step_s // 2)
 
     @property
     def model_hash(self) -> str:
@@ -183,7 +241,7 @@ class DatasetConfig(FileSection):
         parts |= {
             "startup_grace_s": self.startup_grace_s,
             "channels": self.channel_names,
-            "step_s": self.source.step_s,
+            "step_s": self.step_s,
         }
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))

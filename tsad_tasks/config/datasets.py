@@ -28,7 +28,7 @@ def dataset_paths() -> list[Path]:
 
 def is_absent_example(config: DatasetConfig) -> bool:
     """Whether it is one of the examples, and the local stack has no tables of it."""
-    is_example = config.source.connection == DEMO_CONNECTION
+    is_example = any(source.connection == DEMO_CONNECTION for source in config.sources)
     return is_example and (absent_folder() / config.dataset).exists()
 
 

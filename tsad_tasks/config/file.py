@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tsad_tasks.base.shown import on_one_line
 from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.sections import FORMER_ENDS, SourceSection
+from tsad_tasks.config.several import in_list
 
 _MAX_PROBLEMS = 20
 _HOLD = (
@@ -37,11 +39,18 @@ def load_config(path: Path) -> DatasetConfig:
     try:
         return DatasetConfig.model_validate(values)
     except ValidationError as error:
-        found = problems(error, DatasetConfig, _MAX_PROBLEMS)
+        given = problems(error, DatasetConfig, _MAX_PROBLEMS)
+        found = [one._replace(field=_as_given(values, one.field)) for one in given]
         lines = [str(file_error(path, _line(root, one.field), one)) for one in found]
         n_more = error.error_count() - len(found)
         lines += [f"{shown_path(path)}: and {n_more:,} more."] * (n_more > 0)
         raise ConfigError(*lines) from error
+
+
+def _as_given(values: Mapping[str, Any], field: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a field is in the file, in which one source is no list."""
+    is_alone = field[:2] == ("source", 0) and not isinstance(values.get("source"), list)
+    return (field[0], *field[2:]) if is_alone else field
 
 
 def file_error(path: Path, line: int, problem: Problem) -> ConfigError:
@@ -77,15 +86,33 @@ def deprecations(config: DatasetConfig, path: Path | None = None) -> list[str]:
     return [f"{where}{line}: {said} {do}" for line, (said, do) in zip(lines, found, strict=True)]
 
 
-def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _former_names(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """Where a file says a name that a field had before, which one, and what it is called now."""
-    source = values.get("source", {})
-    former = former_names(SourceSection)
-    yield from ((("source",), name, former[name]) for name in source if name in former)
-    former = dict.fromkeys(FORMER_ENDS, "sensor_range: [low, high]") | {"hold": "valid_for"}
-    for channel, section in source.get("channels", {}).items():
-        place = ("source", "channels", channel)
-        yield from ((place, name, former[name]) for name in section if name in former)
+    given, sections = values.get("source", {}), former_names(SourceSection)
+    channels = dict.fromkeys(FORMER_ENDS, "sensor_range: [low, high]") | {"hold": "valid_for"}
+    for at, source in enumerate(in_list(given)):
+        place: tuple[str | int, ...] = ("source", at) if isinstance(given, list) else ("source",)
+        yield from ((place, name, sections[name]) for name in source if name in sections)
+        for channel, section in source.get("channels", {}).items():
+            below = (*place, "channels", channel)
+            yield from ((below, name, channels[name]) for name in section if name in channels)
+
+
+def source_text(path: Path, position: int) -> str:
+    """What a file says of one of its several sources, as it would stand if there were no other;
+    empty where it is not written line by line.
+    """
+    root, _ = _read(path)
+    assert root is not None
+    given = next(node for key, node in root.value if key.value == "source")
+    source = given.value[position]
+    if not isinstance(given, yaml.SequenceNode) or given.flow_style or source.flow_style:
+        return ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first, left = source.start_mark.line, source.start_mark.column
+    below = takewhile(lambda line: not line[:left].strip(), lines[first + 1 :])
+    said = [f"  {line[left:]}" if line.strip() else "" for line in (lines[first], *below)]
+    return "\n".join(["source:", *said]).rstrip() + "\n"
 
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:

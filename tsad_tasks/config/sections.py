@@ -205,8 +205,8 @@ class ChannelSection(FileSection):
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
     across: Literal["sum", "mean", "max", "min"] | None = None
-    """Several series of one entity become this channel so; a sum is known where all of them are. By
-    default several are an error."""
+    """Several series of one entity, also of several sources, become this channel so; a sum is known
+    where all of them are. By default several are an error."""
     valid_for_s: ValidFor = 0
     """So long a value stays valid when none follows and no row says that there is none; 0s means
     for its own step alone. With until_changed it does so as long as any channel of its entity is
@@ -270,6 +270,7 @@ class SourceSection(FileSection):
       late_rows_within: 6h
       silent_after: 2h
       statement_timeout: 10min
+      max_connections: 2
 
     source:
       connection: plant_db
@@ -290,6 +291,12 @@ class SourceSection(FileSection):
       time: {column: t_stamp, unit: ms}
       value_column: [floatvalue, intvalue]
       quality: {column: dataintegrity, good: 192}
+
+    source:
+      tables: history
+      series: itemid
+      dictionary: SELECT itemid, host AS entity, key_ AS channel FROM items NATURAL JOIN hosts
+      channels: {load: {column: "system.cpu.load[all,avg1]"}}
 
     source:
       tables: telegraf.*
@@ -324,6 +331,10 @@ class SourceSection(FileSection):
     tags: TagsFile | None = None
     """This CSV file beside the dataset's says of each series its entity and channel, and how its
     values are scaled. By default there is none."""
+    dictionary: Named | None = None
+    """This one SELECT on the source says in place of a tags file what each series is, in the
+    columns that a tags file has; channels are those of the source. It is asked before each run. By
+    default there is none."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
@@ -360,7 +371,9 @@ class SourceSection(FileSection):
     valid until_changed are none meanwhile. By default it is 1h, or three steps where they are
     longer."""
     statement_timeout_s: LastingS = 300
-    """A query of the source that lasts longer fails, and is tried again."""
+    """A query of the source that lasts longer is ended, and fewer hours are asked for at a time."""
+    max_connections: int = Field(4, ge=1, le=100)
+    """So many runs read at once from this connection, over all datasets; others wait."""
 
     @model_validator(mode="before")
     @classmethod
@@ -378,12 +391,12 @@ class SourceSection(FileSection):
         for name in ("tables", "tables_except", "rows_where"):
             if self.query is not None and getattr(self, name):
                 raise wrong("no such field beside query", shown(getattr(self, name)), name)
-        if bool(self.series) != (self.tags is not None):
+        if self.dictionary is not None and (self.tags is not None or not self.names_select):
+            received = "tags, too" if self.tags is not None else shown(self.dictionary)
+            raise wrong("one SELECT, and no tags", received, "dictionary")
+        if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
-            raise wrong("both series and tags", "the other alone", name)
-        for name, channel in self.channels.items():
-            if channel.across is not None and not self.series:
-                raise wrong("series, which across is about", "none", "channels", name, "across")
+            raise wrong("both series and tags (or a dictionary)", "the other alone", name)
         of_column: dict[str, str] = {}
         for name, column in self.channel_columns().items():
             if not self.series and of_column.setdefault(column, name) != name:
@@ -408,7 +421,7 @@ class SourceSection(FileSection):
                 raise wrong("long, since series are", "wide", "shape")
             for name in ("entity", "channel_column"):
                 if name in self.model_fields_set:
-                    expected = "no such field, since the tags file says it"
+                    expected = f"no such field, since {self.names_from} says it"
                     raise wrong(expected, shown(getattr(self, name)), name)
             return
         if "entity" not in self.model_fields_set:
@@ -443,6 +456,16 @@ class SourceSection(FileSection):
     def select(self) -> str:
         """The query without the semicolon at its end; empty where there are tables."""
         return (self.query or "").strip().rstrip(";")
+
+    @property
+    def names_select(self) -> str:
+        """The dictionary's query, likewise; empty where there is none."""
+        return (self.dictionary or "").strip().rstrip(";")
+
+    @property
+    def names_from(self) -> str:
+        """What says of series what they are, for people."""
+        return self.tags or "the dictionary"
 
     @property
     def value_columns(self) -> tuple[str, ...]:

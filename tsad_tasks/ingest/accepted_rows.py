@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.across import gridded_series
+from tsad_tasks.ingest.across import ChannelSeries, gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.renamed import renamed_rows
@@ -38,7 +38,8 @@ class AcceptedRows:
     n_rows : (n_hours,) rows that the source has, accepted or not.
     n_readings : (n_hours,) steps of entities with at least one value.
     newest_us : (n_hours,) newest time, the smallest integer where there is none.
-    is_whole : all tables could be read.
+    is_whole : (n_channels,) all tables that may have the channel could be read.
+    apart : series of channels that other sources of the dataset have as well, by their names.
     """
 
     entity_names: tuple[str, ...]
@@ -47,7 +48,8 @@ class AcceptedRows:
     n_rows: NDArray[np.int64]
     n_readings: NDArray[np.int64]
     newest_us: NDArray[np.int64]
-    is_whole: bool
+    is_whole: Mask
+    apart: Mapping[str, ChannelSeries] = field(default_factory=dict)
 
 
 def accepted_rows(
@@ -58,13 +60,14 @@ def accepted_rows(
     tally: Tally,
     until_us: int | None = None,
     fitted: Container[tuple[str, str]] = (),
+    apart: Collection[str] = (),
 ) -> AcceptedRows:
     """The readings in `rows` on the grid of [start, end) (whole hours); `tally` counts the others.
 
     The grid shows `entity_names` even without rows. Rows before it, which say what still holds in
     it, are not counted. What holds does so until `until_us`, up to where `rows` were read. Of
     channels that an entity has, by name in `fitted`, a column that its own table lacks is counted;
-    others it may do without.
+    others it may do without. Series of the channels `apart` do not become one yet.
     """
     start_us, end_us = span_us
     until_us = end_us if until_us is None else until_us
@@ -74,7 +77,7 @@ def accepted_rows(
     rows = _chosen(rows, ~is_before)
     usable_names = (name for name in rows.entity_names if not _is_too_long(name))
     names = tuple(sorted({*entity_names, *usable_names}))
-    grid = Grid(start_us, end_us, config.source.step_s, len(names), len(config.channel_names))
+    grid = Grid(start_us, end_us, config.step_s, len(names), len(config.channel_names))
     n_rows = np.bincount((rows.times_us - start_us) // HOUR_US, minlength=grid.n_hours)
     _tell_faults(rows, config, tally, fitted)
     kept = _taken(rows, config, tally)
@@ -90,21 +93,28 @@ def accepted_rows(
     if renamed is not None:
         every = _with_uncounted(every, renamed, config)
     every = replace(every, entity=position[every.entity])
-    gridded = gridded_series(config, every, grid, validity)
+    gridded, series = gridded_series(config, every, grid, names, validity, apart)
     for issue in ("duplicate", "resampled", "off_grid"):
         counts = getattr(gridded, issue)
         for i, hour in np.argwhere(counts).tolist():
             tally.add_count(issue, start_us + hour * HOUR_US, counts[i, hour], entity=names[i])
     newest_us = np.full(grid.n_hours, np.iinfo(np.int64).min)
     np.maximum.at(newest_us, (kept.times_us - start_us) // HOUR_US, kept.times_us)
-    has_value = ~np.isnan(gridded.values).all(axis=2)
-    n_readings = has_value.reshape(len(names), grid.n_hours, 3600 // grid.step_s).sum(axis=(0, 2))
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     labelled[
         position[kept.entity[kept.label]], (kept.times_us[kept.label] - start_us) // grid.step_us
     ] = True
-    counts = n_rows.astype(np.int64), n_readings.astype(np.int64)
-    return AcceptedRows(names, gridded, labelled, *counts, newest_us, not rows.faults)
+    counts = n_rows.astype(np.int64), n_readings(gridded.values, grid)
+    is_whole = np.full(grid.n_channels, not rows.faults)
+    return AcceptedRows(names, gridded, labelled, *counts, newest_us, is_whole, series)
+
+
+def n_readings(values: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:
+    """Steps of entities with at least one value, (n_hours,)."""
+    has_value = ~np.isnan(values).all(axis=2)
+    n_steps = 3600 // grid.step_s
+    by_hour = has_value.reshape(grid.n_entities, grid.n_hours, n_steps)
+    return np.asarray(by_hour.sum(axis=(0, 2)), np.int64)
 
 
 def _tell_faults(
@@ -178,7 +188,8 @@ def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
     count("nonexistent_time", rows.nonexistent, f"not in zone {time.zone}; not taken")
     named = ~rows.nonexistent
     if rows.tag is not None:
-        count("no_tag", named & (rows.tag < 0), f"no line of {config.source.tags} holds; not taken")
+        what = f"no line of {config.source.names_from} holds; not taken"
+        count("no_tag", named & (rows.tag < 0), what)
         named &= rows.tag >= 0
     count("null_entity", named & (rows.entity < 0), "not taken")
     usable = named & (rows.entity >= 0)
@@ -213,7 +224,7 @@ def _valued(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
         bad = has_value & (rows.bad if rows.channel is not None else rows.bad[:, None])
         _count_cells(rows, bad, "bad_quality", tally)
         rows = replace(rows, values=np.where(bad, np.nan, rows.values))
-    for position, channel in enumerate(config.source.channels.values()):
+    for position, channel in enumerate(config.channels.values()):
         if channel.no_value:
             where = rows.channel == position if rows.channel is not None else (..., position)
             none = np.zeros(rows.values.shape, bool)

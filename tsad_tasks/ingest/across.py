@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
 
-_COUNTS = ("duplicate", "resampled", "off_grid")
+# Of rows not taken as they came, (n_entities, n_hours) each.
+COUNTS = ("duplicate", "resampled", "off_grid")
 _ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "sum": np.nansum,
     "mean": np.nanmean,
@@ -22,26 +23,55 @@ _ACROSS: dict[str, Callable[..., NDArray[np.float64]]] = {
 }
 
 
+@dataclass(frozen=True)
+class ChannelSeries:
+    """Series of one channel, each on the grid by itself.
+
+    Attributes
+    ----------
+    entity : (n_series,) positions in the grid.
+    values, present : (n_series, n_steps)
+    tags : those of the channel, of any entity.
+    """
+
+    entity: NDArray[np.intp]
+    values: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    tags: tuple[Tag, ...] = ()
+
+
 def gridded_series(
-    config: DatasetConfig, rows: SourceRows, grid: Grid, validity: Validity | None = None
-) -> Gridded:
+    config: DatasetConfig,
+    rows: SourceRows,
+    grid: Grid,
+    names: Sequence[str],
+    validity: Validity | None = None,
+    apart: Collection[str] = (),
+) -> tuple[Gridded, dict[str, ChannelSeries]]:
     """Readings on the grid, each series by itself before those of one channel become one.
 
-    `rows.entity` are positions in the grid. A sum is known where all series are that a tag holds
-    for; mean, greatest and least are those of the series that are known.
+    `rows.entity` are positions in the grid, and in `names`. Series of the channels `apart`, which
+    other sources have as well, are left as they are.
     """
-    channels = config.source.channels.values()
+    channels = config.channels.values()
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
     every = Rows(rows.times_us, rows.entity, *said)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
     aggregates = [channel.aggregate for channel in channels]
     if rows.tag is None or rows.channel is None or not joined:
-        return to_grid(every, grid, aggregates, validity)
+        gridded = to_grid(every, grid, aggregates, validity)
+        return gridded, {
+            name: _one_of_each(gridded, config.channel_names.index(name)) for name in apart
+        }
     others = _of(every, ~np.isin(rows.channel, joined))
-    gridded = to_grid(others, grid, aggregates, validity)
+    gridded, found = to_grid(others, grid, aggregates, validity), {}
     for position in joined:
-        _put_channel(config, rows, grid, position, gridded, validity)
-    return gridded
+        series = _series(config, rows, grid, position, gridded, validity)
+        if (name := config.channel_names[position]) in apart:
+            found[name] = series
+        else:
+            put_together(config, name, series, names, grid, gridded)
+    return gridded, found
 
 
 def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
@@ -50,45 +80,69 @@ def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
     return replace(rows, **at, values=rows.values[chosen], channel=rows.channel[chosen])
 
 
-def _put_channel(
+def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
+    """A channel of which each entity has one series."""
+    entity = np.flatnonzero(gridded.present[:, :, position].any(axis=1))
+    parts = gridded.values[entity, :, position], gridded.present[entity, :, position]
+    return ChannelSeries(entity, *parts)
+
+
+def _series(
     config: DatasetConfig,
     rows: SourceRows,
     grid: Grid,
     position: int,
     gridded: Gridded,
     validity: Validity | None,
-) -> None:
-    """Write one channel, of which entities may have several series, into `gridded`."""
+) -> ChannelSeries:
+    """Series of one channel, of which entities may have several; their rows are counted in
+    `gridded`.
+    """
     name = config.channel_names[position]
-    how = config.source.channels[name]
     assert rows.tag is not None
-    assert how.across is not None
+    assert rows.channel is not None
     chosen = np.flatnonzero(rows.channel == position)
     tags, own = np.unique(rows.tag[chosen], return_inverse=True)
-    entity_of = np.full(len(tags), -1)
+    entity_of = np.full(len(tags), -1, np.intp)
     entity_of[own] = rows.entity[chosen]
     said = rows.times_us[chosen], own, rows.updated_us[chosen], rows.values[chosen]
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
     alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
     own_validity = validity and validity.of_series(position, entity_of)
-    found = to_grid(alone, narrow, [how.aggregate], own_validity)
-    for entity in np.unique(entity_of).tolist():
-        mine = entity_of == entity
-        values = found.values[mine, :, 0]
+    found = to_grid(alone, narrow, [config.channels[name].aggregate], own_validity)
+    for count in COUNTS:
+        np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
+    of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
+    return ChannelSeries(entity_of, found.values[:, :, 0], found.present[:, :, 0], of_channel)
+
+
+def put_together(
+    config: DatasetConfig,
+    name: str,
+    series: ChannelSeries,
+    names: Sequence[str],
+    grid: Grid,
+    gridded: Gridded,
+) -> None:
+    """Write one channel, of which entities may have several series, into `gridded`.
+
+    A sum is known where all series are that a tag holds for; mean, greatest and least are those of
+    the series that are known.
+    """
+    how, position = config.channels[name].across, config.channel_names.index(name)
+    assert how is not None
+    for entity in np.unique(series.entity).tolist():
+        mine = series.entity == entity
+        values = series.values[mine]
         n_known = (~np.isnan(values)).sum(axis=0)
         n_wanted = np.ones(grid.n_steps, int)
-        if how.across == "sum":
-            whose = rows.tags[tags[mine.argmax()]].entity, name
-            n_wanted = _n_held(
-                [tag for tag in rows.tags if (tag.entity, tag.channel) == whose], grid
-            )
+        if how == "sum":
+            n_wanted = _n_held([tag for tag in series.tags if tag.entity == names[entity]], grid)
         enough = (n_known >= n_wanted) & (n_known > 0)
         together = np.full(grid.n_steps, np.nan)
-        together[enough] = _ACROSS[how.across](values[:, enough], axis=0)
+        together[enough] = _ACROSS[how](values[:, enough], axis=0)
         gridded.values[entity, :, position] = together
-        gridded.present[entity, :, position] = found.present[mine, :, 0].any(axis=0)
-    for count in _COUNTS:
-        np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
+        gridded.present[entity, :, position] = series.present[mine].any(axis=0)
 
 
 def _n_held(tags: Sequence[Tag], grid: Grid) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
 from math import ceil, inf
@@ -14,15 +15,20 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
+from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
+from tsad_tasks.ingest.joined import read_together, shared_channels
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
     Hint,
     Source,
     SourceRows,
+    Uris,
     open_source,
+    open_sources,
+    uris_of,
 )
 from tsad_tasks.ingest.tally import Tally, shortened
 
@@ -44,19 +50,74 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_dataset(config: DatasetConfig, source_uri: str, *, now_at: datetime) -> list[Finding]:
-    """Findings about the dataset's file, its tables and their last six hours, errors first.
+class Checked(NamedTuple):
+    """Findings under a heading, errors first: of one source, or (no heading) of the dataset."""
 
-    Whatever keeps the tables from being read, such as a wrong password, is a finding and not
-    raised.
+    heading: str
+    findings: list[Finding]
+
+
+def check_sources(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> list[Checked]:
+    """Findings about each of the dataset's sources, and about its file and all of them.
+
+    Whatever keeps tables from being read, such as a wrong password, is a finding and not raised.
     """
-    try:
-        with open_source(source_uri, config) as source:
-            found = [*_tables(config, source), *_readings(config, source, now_at)]
-    except TsadError as error:
-        found = [Finding("error", str(error))]
-    found += [Finding("warning", text) for text in deprecations_of(config)]
+    found, is_alone = list[Checked](), len(config.sources) == 1
+    for part, uri, name in uris_of(uris, config):
+        what = part.source.select or ", ".join(part.source.table_names)
+        heading = "" if is_alone else f"source {name}: {shown(what)}"
+        found.append(Checked(heading, _ordered(_source_findings(part, uri, now_at))))
+    of_all = [Finding("warning", text) for text in deprecations_of(config)]
+    if is_alone:
+        return [Checked("", _ordered([*found[0].findings, *of_all]))]
+    of_all += _shared(config, uris, now_at)
+    return [*found, Checked("", _ordered(of_all))] if of_all else found
+
+
+def check_dataset(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> list[Finding]:
+    """The findings of all sources, without headings."""
+    return [
+        finding for part in check_sources(config, uris, now_at=now_at) for finding in part.findings
+    ]
+
+
+def _ordered(found: Iterable[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.level))
+
+
+def _source_findings(config: DatasetConfig, uri: str, now_at: datetime) -> list[Finding]:
+    """About the tables of one source and their last six hours."""
+    try:
+        with open_source(uri, config) as source:
+            return [*_tables(config, source), *_readings(config, source, now_at)]
+    except TsadError as error:
+        return [Finding("error", str(error))]
+
+
+def _shared(config: DatasetConfig, uris: Uris, now_at: datetime) -> Iterator[Finding]:
+    """Channels of an entity that several sources gave in the last six hours which all of them have,
+    where nothing says how several become one.
+    """
+    if all(config.channels[name].across for name in shared_channels(config)):
+        return
+    # What keeps a source from being read is told of the source.
+    with suppress(TsadError), open_sources(uris, config) as parts:
+        newest = []
+        for part in parts:
+            bounds = [part.source.time_bounds(table, now_at) for table in part.source.tables]
+            newest.append(max((high for _, high in bounds if high is not None), default=None))
+        known = [at for at in newest if at is not None]
+        if len(known) < len(newest):
+            return
+        end_s, tally = unix_s(hour_floor(min(known))) + 3600, Tally()
+        span_us = (end_s - _SAMPLE_HOURS * 3600) * 1_000_000, end_s * 1_000_000
+        read_together(config, parts, span_us, tally)
+        kind = attrgetter("channel", "detail")
+        told = sorted((one for one in tally.counts() if one.issue == "several_sources"), key=kind)
+        for (channel, detail), counts in groupby(told, kind):
+            whose = ", ".join(sorted({shortened(one.entity) for one in counts})[:3])
+            hint = f"Say across on the channel {channel}, or leave it out of one source."
+            yield Finding("error", f"{channel} ({whose}): {detail} (several_sources). {hint}")
 
 
 def _tables(config: DatasetConfig, source: Source) -> Iterator[Finding]:
@@ -161,7 +222,7 @@ def _rates(
     config: DatasetConfig, rows: SourceRows, is_inside: NDArray[np.bool_]
 ) -> Iterator[Finding]:
     """How far apart readings are, against the step; of long tables in each channel."""
-    channels = config.source.channels
+    channels = config.channels
     if rows.channel is None:
         yield from _rate(config, rows, is_inside, [*channels])
         return
@@ -182,10 +243,10 @@ def _rate(
     times_us = np.unique(rows.times_us[of_one])
     if len(times_us) < 3:
         return
-    apart_s, step_s = float(np.median(np.diff(times_us))) / 1e6, config.source.step_s
+    apart_s, step_s = float(np.median(np.diff(times_us))) / 1e6, config.step_s
     shown_s = round(apart_s, 0 if apart_s > 10 else 2)
     text = f"Readings are {shown_s:g} s apart, the step is {step_s} s"
-    given = [config.source.channels[name].valid_for_s for name in channels]
+    given = [config.channels[name].valid_for_s for name in channels]
     valid_s = min(inf if isinstance(one, str) else one for one in given)
     if apart_s > max(1.5 * step_s, valid_s):
         valid = f"valid_for: {ceil(apart_s)}s on the channels"
@@ -219,7 +280,7 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
         names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
     silent = []
-    for position, (name, channel) in enumerate(config.source.channels.items()):
+    for position, (name, channel) in enumerate(config.channels.items()):
         is_long = rows.channel is not None
         values = rows.values[rows.channel == position] if is_long else rows.values[:, position]
         known = values[np.isfinite(values)]

@@ -59,7 +59,7 @@ class Validity:
 
 def valid_us_of(config: DatasetConfig) -> Int64:
     """How long words of each channel hold, (n_channels,), as `Validity` has it."""
-    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    given = [channel.valid_for_s for channel in config.channels.values()]
     return np.array([UNTIL_CHANGED if isinstance(s, str) else s * 1_000_000 for s in given])
 
 

@@ -7,16 +7,19 @@ order of runs does not matter.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.errors import NotYet, SourceError
+from tsad_tasks.base.errors import Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
@@ -28,16 +31,17 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
-from tsad_tasks.ingest.series import tags_held
+from tsad_tasks.ingest.series import series_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
     HourCount,
-    Source,
-    open_source,
-    tags_said,
+    OpenPart,
+    Uris,
+    open_sources,
 )
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
@@ -45,6 +49,9 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.storage.turns import source_turn
+
+log = logging.getLogger("tsad")
 
 Mask = NDArray[np.bool_]
 
@@ -52,6 +59,12 @@ Mask = NDArray[np.bool_]
 NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
+# What is read in one go is committed after about so long; a snapshot of the source lasts no longer.
+_CHUNK_S = 20.0
+# So often a single hour is asked for whose read the source ends.
+_N_TRIES = 3
+# A copy of the source that is behind is waited for, and looked at again after so long.
+_LOOK_AGAIN = timedelta(minutes=1)
 # So many hours of one entity are judged again at once, when a sensor was there earlier than known.
 _JUDGED_HOURS = 168
 _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
@@ -104,7 +117,7 @@ class LateHour:
 def ingest_interval(
     store: Store,
     config: DatasetConfig,
-    source_uri: str,
+    uris: Uris,
     *,
     start_at: datetime,
     end_at: datetime,
@@ -116,10 +129,11 @@ def ingest_interval(
 
     Reads the hours since `start_at` less `late_rows_within` (or less `history_s`, if that is
     longer) which the ledger does not have, has not as far, or has from a time when their rows could
-    still change.
+    still change. Of several sources all are read, or nothing is written.
 
     Parameters
     ----------
+    uris : of the source's connection, or of each of several.
     history_s : how far before `start_at` readings are needed.
     now : tells when the interval has settled and until when rows may change: by default the
         warehouse's clock, whatever the one of this machine says.
@@ -130,10 +144,10 @@ def ingest_interval(
     NotYet
         The interval has not settled yet.
     SourceError, AccessDenied, Unavailable
-        See `open_source`.
+        See `open_sources`.
     """
     clock = now or store.now
-    settled_at, now_at = end_at + timedelta(seconds=config.source.wait_for_rows_s), clock()
+    settled_at, now_at = end_at + timedelta(seconds=config.wait_for_rows_s), clock()
     if now_at < settled_at:
         rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
         at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
@@ -142,7 +156,7 @@ def ingest_interval(
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         layout = datasets.ensure_layout(store, dataset.dataset_id, config)
-    first_at = start_at - timedelta(seconds=max(history_s, config.source.late_rows_within_s))
+    first_at = start_at - timedelta(seconds=max(history_s, config.late_rows_within_s))
     wanted = [
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
     ]
@@ -153,16 +167,47 @@ def ingest_interval(
         with store.transaction():
             due = ingest.due_hours(wanted, ingest.ledger(wanted))
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
-    has_series = bool(config.source.series)
     while due:
-        held = None
-        if has_series:
-            say = partial(tags_said, source_uri, config)
-            held = tags_held(store, config, dataset.dataset_id, say)
-        with open_source(source_uri, config, (held and held.tags) or None) as source:
-            done, due = ingest.read_hours(source, due, held and held.version)
+        with ExitStack() as stack:
+            # In one order for all, lest two wait for each other.
+            for connection, n_turns in sorted(_turns(config).items()):
+                turn = source_turn(store, connection, n_turns, dataset.dataset_id)
+                stack.enter_context(turn)
+            held = series_held(store, config, dataset.dataset_id, uris)
+            parts = stack.enter_context(open_sources(uris, config, held.tags))
+            for part in parts:
+                _check_replayed(part, end_at, settled_at, now_at)
+            done, due = ingest.read_hours(parts, due, held.version)
         summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))
+
+
+def _turns(config: DatasetConfig) -> dict[str, int]:
+    """How many may read at once from each of the dataset's connections."""
+    found = dict[str, int]()
+    for one in config.sources:
+        found[one.connection] = min(found.get(one.connection, 100), one.max_connections)
+    return found
+
+
+def _check_replayed(
+    part: OpenPart, end_at: datetime, settled_at: datetime, now_at: datetime
+) -> None:
+    """Waits for a standby that has not replayed what the primary had by the time of settling.
+
+    Not for ever: what comes later than `late_rows_within` is not read by itself anyway.
+    """
+    with part.asked() as source:
+        behind_since = source.behind_since()
+    if behind_since is None or behind_since >= settled_at:
+        return
+    if now_at < end_at + timedelta(seconds=part.config.late_rows_within_s):
+        raise NotYet(
+            f"Expected the standby that {part.config.dataset}'s {part.title} is read from to have "
+            f"replayed what was written until {settled_at:%Y-%m-%d %H:%M:%S} UTC. Received: a "
+            f"standby that is at {behind_since:%Y-%m-%d %H:%M:%S} UTC.",
+            _LOOK_AGAIN,
+        )
 
 
 @dataclass(frozen=True)
@@ -187,7 +232,7 @@ class _Ingest:
         self, hours: Sequence[datetime], ledger: dict[datetime, queries.IngestHour]
     ) -> list[datetime]:
         """Those never read, not read far enough, or read when rows could still change."""
-        late_within = timedelta(seconds=self.config.source.late_rows_within_s)
+        late_within = timedelta(seconds=self.config.late_rows_within_s)
         due = []
         for hour in hours:
             row, hour_end = ledger.get(hour), hour + HOUR
@@ -198,14 +243,16 @@ class _Ingest:
         return due
 
     def read_hours(
-        self, source: Source, hours: Sequence[datetime], version: int | None = None
+        self, parts: Sequence[OpenPart], hours: Sequence[datetime], version: int | None = None
     ) -> tuple[IngestSummary, list[datetime]]:
-        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory.
+        """Read `hours` chunk by chunk; chunks grow as long as they fit into memory and time.
 
-        `version` is that of the names of its series. Hours that are left are to be read by others.
+        What a source ends, since it lasted too long for it, is read again in halves. `version` is
+        that of the names of series. Hours that are left are to be read by others.
         """
-        summary, n_hours, rows_per_hour = IngestSummary(), 1, 1
-        outside = self._outside_of_time(source, hours[0])
+        summary, rows_per_hour, n_tried = IngestSummary(), 1, 0
+        n_hours, n_most = 1, _CHUNK_HOURS
+        outside = [one for part in parts for one in self._outside_of_time(part, hours[0])]
         n_channels = len(self.layout.channel_ids)
         row_bytes, block_bytes = 4 * (60 + 8 * n_channels), 48 * n_channels * self.layout.n_steps
         runs = np.flatnonzero(np.diff([unix_s(hour) for hour in hours]) != 3600) + 1
@@ -213,16 +260,27 @@ class _Ingest:
             at = 0
             while at < len(run):
                 chunk = run[at : at + n_hours].tolist()
-                is_last = chunk[-1] == hours[-1]
-                with self.store.transaction():
-                    datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
-                    if not self._is_named(version):
-                        return summary, [hour for hour in hours if hour >= chunk[0]]
-                    done = self._read_chunk(source, chunk, outside if is_last else [])
+                is_last, began_s = chunk[-1] == hours[-1], monotonic()
+                try:
+                    with self.store.transaction():
+                        datasets.lock_hours(self.store, self.dataset_id, dependent_hours(chunk))
+                        if not self._is_named(version):
+                            return summary, [hour for hour in hours if hour >= chunk[0]]
+                        done = self._read_chunk(parts, chunk, outside if is_last else [])
+                except Interrupted as error:
+                    n_tried += 1
+                    if len(chunk) == 1 and not (error.by_chance and n_tried < _N_TRIES):
+                        raise
+                    log.warning("%s", error)
+                    n_most = n_hours = max(1, len(chunk) // 2)
+                    continue
+                n_tried = 0
                 summary, at = summary + done, at + len(chunk)
                 rows_per_hour = max(rows_per_hour, done.n_rows // len(chunk))
                 hour_bytes = rows_per_hour * row_bytes + done.n_entities * block_bytes
-                n_hours = min(2 * n_hours, _CHUNK_HOURS, max(1, _CHUNK_BYTES // hour_bytes))
+                timely = int(len(chunk) * _CHUNK_S / (monotonic() - began_s))
+                n_fitting = max(1, min(_CHUNK_BYTES // hour_bytes, timely))
+                n_hours = min(2 * n_hours, n_most, n_fitting)
         return summary, []
 
     def _is_named(self, version: int | None) -> bool:
@@ -236,21 +294,22 @@ class _Ingest:
         return now == version
 
     def _outside_of_time(
-        self, source: Source, first_at: datetime
+        self, part: OpenPart, first_at: datetime
     ) -> list[tuple[str, str, int, str]]:
         """Rows that no interval ever asks for: issue, entity, how many, and a detail."""
-        where = "in the whole source; not taken"
-        found = [("null_time", "", source.count_null_times(cheaply=True), where)]
-        # Whoever reads the seventies means them.
-        if first_at >= PLAUSIBLE_FROM:
-            counts = source.implausible_times(self.now(), cheaply=True).items()
-            detail = f"before {PLAUSIBLE_FROM:%Y} or more than a day ahead, {where}"
-            found += [("implausible_time", name, n_rows, detail) for name, n_rows in counts]
+        where = f"in the whole {part.title}; not taken"
+        with part.asked() as source:
+            found = [("null_time", "", source.count_null_times(cheaply=True), where)]
+            # Whoever reads the seventies means them.
+            if first_at >= PLAUSIBLE_FROM:
+                counts = source.implausible_times(self.now(), cheaply=True).items()
+                detail = f"before {PLAUSIBLE_FROM:%Y} or more than a day ahead, {where}"
+                found += [("implausible_time", name, n_rows, detail) for name, n_rows in counts]
         return found
 
     def _read_chunk(
         self,
-        source: Source,
+        parts: Sequence[OpenPart],
         chunk: Sequence[datetime],
         outside: Sequence[tuple[str, str, int, str]],
     ) -> IngestSummary:
@@ -263,8 +322,12 @@ class _Ingest:
         tally = Tally()
         for issue, entity, n_rows, detail in outside:
             tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
-        summary = _Chunk(self, source, hours, ledger, tally).ingest_hours()
+        summary = _Chunk(self, parts, hours, ledger, tally).ingest_hours()
         return replace(summary, n_hours_skipped=len(chunk) - len(hours))
+
+
+def _newest_at(n_rows: int, newest_us: int) -> datetime | None:
+    return from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
 
 
 def _us(at: datetime) -> int:
@@ -276,7 +339,7 @@ class _Chunk:
     """Consecutive hours whose locks are held."""
 
     ingest: _Ingest
-    source: Source
+    parts: Sequence[OpenPart]
     hours: list[datetime]
     ledger: dict[datetime, queries.IngestHour]
     tally: Tally
@@ -286,17 +349,29 @@ class _Chunk:
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
         known = datasets.select_entities(store, dataset_id)
         read_at, updated = self.ingest.now(), self._updated_until()
-        read = self._read(known)
+        every = self._read(known)
+        span_us = _us(self.hours[0]), _us(self.hours[-1] + HOUR)
+        read = joined(self.ingest.config, every, span_us, self.tally)
+        self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         written, changed = self._merge(layout, entity_ids, read)
         rows = [
-            self._ledger_row(i, hour, read, read_at)._replace(updated_until=updated.get(_us(hour)))
+            self._ledger_row(i, hour, read, read_at)._replace(
+                updated_until=updated[0].get(_us(hour)) if len(updated) == 1 else None
+            )
             for i, hour in enumerate(self.hours)
         ]
         store.execute(
             queries.UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, queries.IngestHour)
         )
+        if len(self.parts) > 1:
+            of_sources = [*self._source_rows([one for _, one in every], updated)]
+            store.execute(
+                queries.UPSERT_INGEST_SOURCES,
+                dataset_id=dataset_id,
+                **columns(of_sources, queries.IngestSource),
+            )
         labels = list(self._labels(entity_ids, read.labelled))
         store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
@@ -334,15 +409,20 @@ class _Chunk:
         before = self.ledger[last].read_until if last in self.ledger else last
         return min(last + HOUR, max(self.ingest.end_at, before))
 
-    def _updated_until(self) -> dict[int, datetime]:
-        """The newest change of each hour's rows, as the source's own clock has it, if it says so.
+    def _updated_until(self) -> list[dict[int, datetime]]:
+        """Of each source the newest change of each hour's rows, as its own clock has it, if it says
+        so.
 
         Asked before the rows are read: what changes meanwhile is told as late, and never missed.
         """
-        if self.ingest.config.source.updated_at is None:
+        return [self._updated_in(part) for part in self.parts]
+
+    def _updated_in(self, part: OpenPart) -> dict[int, datetime]:
+        if part.config.source.updated_at is None:
             return {}
         try:
-            counts = self.source.count_hours(_us(self.hours[0]), _us(self.read_until))
+            with part.asked() as source:
+                counts = source.count_hours(_us(self.hours[0]), _us(self.read_until))
         except SourceError:
             # A view that cannot say it of one row says it of none.
             return {}
@@ -351,24 +431,32 @@ class _Chunk:
             for hour in self.hours
         }
 
-    def _read(self, known: dict[str, int]) -> AcceptedRows:
-        config, start_us = self.ingest.config, _us(self.hours[0])
-        rows = self.source.read(start_us, _us(self.read_until), known)
-        faults = (*self.source.faults, *rows.faults)
+    def _read(self, known: dict[str, int]) -> list[tuple[DatasetConfig, AcceptedRows]]:
+        """What each source says of the hours."""
+        # All known entities are compared where an hour was read before: some may have vanished.
+        shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
+        return [(part.config, self._read_part(part, known, shown)) for part in self.parts]
+
+    def _read_part(
+        self, part: OpenPart, known: dict[str, int], shown: Sequence[str]
+    ) -> AcceptedRows:
+        start_us, until_us = _us(self.hours[0]), _us(self.read_until)
+        with part.asked() as source:
+            rows = source.read(start_us, until_us, known)
+            faults = (*source.faults, *rows.faults)
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
             self.tally.add_count("unusable_table", _us(hour), len(faults), detail=detail)
-        # All known entities are compared where an hour was read before: some may have vanished.
-        shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         span_us = start_us, _us(self.hours[-1] + HOUR)
-        until_us = _us(self.read_until)
         fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
-        read = accepted_rows(rows, config, shown, span_us, self.tally, until_us, fitted)
+        apart = series_apart(self.ingest.config, part.config)
+        return accepted_rows(rows, part.config, shown, span_us, self.tally, until_us, fitted, apart)
+
+    def _tell_new(self, known: dict[str, int], read: AcceptedRows) -> None:
         for position, name in enumerate(read.entity_names):
             if name not in known:
                 first = int(read.gridded.present[position].any(axis=1).argmax())
                 self._count("new_entity", name, first, "not seen before")
-        return read
 
     def _fitted(self, known: dict[str, int]) -> set[tuple[str, str]]:
         """Names of entities and of channels that they have, read in these hours or before."""
@@ -396,13 +484,8 @@ class _Chunk:
         before, present = blocks.values[:, :, positions], read.gridded.present
         after = np.where(present, read.gridded.values, before)
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
-        # Of channels that no table has nothing can vanish.
-        offered = np.zeros(len(positions), bool)
-        for table in self.source.tables:
-            offered[list(table.channels)] = True
-        offered |= self.ingest.config.source.shape == "long"
-        # What could not be read this time is not gone.
-        offered &= read.is_whole
+        # Of channels that no table has nothing can vanish, and what was not read is not gone.
+        offered = self._offered() & read.is_whole
         gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]
@@ -419,6 +502,16 @@ class _Chunk:
         hours = [self.hours[i] for i in at_hour.tolist()]
         written = merged.reshape(shape)[at_entity, at_hour]
         return write_blocks(store, layout, whose, hours, written), changed
+
+    def _offered(self) -> Mask:
+        """Channels (n_channels,) that a table of any source has."""
+        names = set[str]()
+        for part in self.parts:
+            if part.config.source.shape == "long":
+                names.update(part.config.channel_names)
+            for table in part.source.tables:
+                names.update(part.config.channel_names[at] for at in table.channels)
+        return np.array([name in names for name in self.ingest.config.channel_names])
 
     def _judge_since(
         self,
@@ -450,14 +543,26 @@ class _Chunk:
     ) -> queries.IngestHour:
         read_until, before = min(hour + HOUR, self.read_until), self.ledger.get(hour)
         n_rows, newest_us = int(read.n_rows[i]), int(read.newest_us[i])
-        newest_at = from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
-        late_within = timedelta(seconds=self.ingest.config.source.late_rows_within_s)
+        newest_at = _newest_at(n_rows, newest_us)
+        late_within = timedelta(seconds=self.ingest.config.late_rows_within_s)
         # How late readings are is known from an hour that was read first while it was fresh.
         is_first = before is None or before.read_until < read_until
         is_live = is_first and read_at < hour + HOUR + late_within
         lag_s = (read_at - newest_at).total_seconds() if newest_at and is_live else None
         n_readings = int(read.n_readings[i])
         return queries.IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
+
+    def _source_rows(
+        self, every: Sequence[AcceptedRows], updated: Sequence[dict[int, datetime]]
+    ) -> Iterator[queries.IngestSource]:
+        """What each of several sources had of the hours."""
+        for part, read, changed in zip(self.parts, every, updated, strict=True):
+            for i, hour in enumerate(self.hours):
+                n_rows = int(read.n_rows[i])
+                newest_at = _newest_at(n_rows, int(read.newest_us[i]))
+                yield queries.IngestSource(
+                    hour, part.name, n_rows, newest_at, changed.get(_us(hour))
+                )
 
     def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[queries.Label]:
         """Labelled steps of wholly read hours, cut at each hour, whatever was read together."""
@@ -473,11 +578,11 @@ class _Chunk:
 
 
 def nothing_read(
-    store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
+    store: Store, config: DatasetConfig, uris: Uris, *, start_at: datetime, end_at: datetime
 ) -> str:
     """What to say of an interval of which the source gave no row; empty where it gave some.
 
-    Raises `SourceError`, `AccessDenied` or `Unavailable`: see `open_source`.
+    Raises `SourceError`, `AccessDenied` or `Unavailable`: see `open_sources`.
     """
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
@@ -486,9 +591,11 @@ def nothing_read(
         ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
     if any(row.n_rows for row in ledger) or not ledger:
         return ""
-    with open_source(source_uri, config) as source:
-        now_at = store.now()
-        bounds = [source.time_bounds(table, now_at) for table in source.tables]
+    now_at, bounds = store.now(), []
+    with open_sources(uris, config) as parts:
+        for part in parts:
+            with part.asked() as source:
+                bounds += [source.time_bounds(table, now_at) for table in source.tables]
     ends = [at for pair in bounds for at in pair if at is not None]
     range_text = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (start_at, end_at))
     known = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (min(ends), max(ends))) if ends else ""
@@ -498,39 +605,75 @@ def nothing_read(
 
 
 def late_changes(
-    store: Store, config: DatasetConfig, source_uri: str, *, start_at: datetime, end_at: datetime
+    store: Store, config: DatasetConfig, uris: Uris, *, start_at: datetime, end_at: datetime
 ) -> list[LateHour]:
     """Wholly read hours of [start_at, end_at) in which the source now has other rows.
 
     More rows, or rows updated since they were read (with `updated_at` configured), come with the
     command that reads and scores them again; fewer rows are only told.
 
-    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_source`.
+    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_sources`.
     """
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         first_at, last_at = whole_hours(start_at, end_at)
         span = {"start_at": first_at, "end_at": last_at}
         ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
-    with open_source(source_uri, config) as source:
-        counts = source.count_hours(_us(first_at), _us(last_at))
-    late = []
+        of_sources = store.rows(
+            queries.SELECT_INGEST_SOURCES, dataset_id=dataset.dataset_id, **span
+        )
+    counts = dict[str, dict[int, HourCount]]()
+    with open_sources(uris, config) as parts:
+        for part in parts:
+            with part.asked() as source:
+                counts[part.name] = source.count_hours(_us(first_at), _us(last_at))
+    late, known = [], {(one.hour_at, one.source): one for one in of_sources}
     for row in ledger:
-        now, hour_end = counts.get(_us(row.hour_at), HourCount(0)), row.hour_at + HOUR
-        # Both by the source's clock: when the warehouse read it says another one.
-        is_updated = (now.updated_at or NO_CHANGE) > (row.updated_until or LAST_CHANGE)
-        if row.read_until >= hour_end and (now.n_rows != row.n_rows or is_updated):
+        hour_end = row.hour_at + HOUR
+        had = {name: known.get((row.hour_at, name)) for name in counts} if len(counts) > 1 else {}
+        compared = [_Compared.of(row, [counts[name] for name in counts])]
+        if had and all(had.values()):
+            compared = [_Compared.of(one, [counts[name]]) for name, one in had.items() if one]
+        if row.read_until >= hour_end and any(one.is_other for one in compared):
             until = _held_until(config, hour_end, ledger[-1].hour_at + HOUR)
             from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, until))
             again = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}"
-            command = again if now.n_rows > row.n_rows or is_updated else ""
+            command = again if any(one.is_more for one in compared) else ""
+            now = sum((one.now for one in compared), HourCount(0))
             late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
     return late
 
 
+class _Compared(NamedTuple):
+    """What was read of an hour, of all sources or of one, and what there is now."""
+
+    n_rows: int
+    now: HourCount
+    is_updated: bool
+
+    @classmethod
+    def of(
+        cls,
+        row: queries.IngestHour | queries.IngestSource,
+        counts: Sequence[dict[int, HourCount]],
+    ) -> _Compared:
+        now = sum((one.get(_us(row.hour_at), HourCount(0)) for one in counts), HourCount(0))
+        # Both by the source's clock: when the warehouse read it says another one.
+        is_updated = (now.updated_at or NO_CHANGE) > (row.updated_until or LAST_CHANGE)
+        return cls(row.n_rows, now, is_updated)
+
+    @property
+    def is_more(self) -> bool:
+        return self.now.n_rows > self.n_rows or self.is_updated
+
+    @property
+    def is_other(self) -> bool:
+        return self.now.n_rows != self.n_rows or self.is_updated
+
+
 def _held_until(config: DatasetConfig, hour_end: datetime, last_at: datetime) -> datetime:
     """Up to where values of an hour may still hold, as far as hours were looked at."""
-    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    given = [channel.valid_for_s for channel in config.channels.values()]
     if any(isinstance(valid_s, str) for valid_s in given):
         return last_at
     longest_s = max(valid_s for valid_s in given if not isinstance(valid_s, str))

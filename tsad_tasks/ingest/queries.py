@@ -25,6 +25,16 @@ class IngestHour(NamedTuple):
     updated_until: datetime | None = None
 
 
+class IngestSource(NamedTuple):
+    """What one of several sources had of an hour; `updated_until` by its own clock, as above."""
+
+    hour_at: datetime
+    source: str
+    n_rows: int
+    newest_at: datetime | None
+    updated_until: datetime | None = None
+
+
 class IngestIssue(NamedTuple):
     """Rows of one hour that were not taken as they came, counted."""
 
@@ -127,6 +137,8 @@ SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
 SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", datetime)
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
+SELECT_INGEST_SOURCES = Query("ingest/select_ingest_sources", IngestSource)
+UPSERT_INGEST_SOURCES = Statement("ingest/upsert_ingest_sources")
 DELETE_INGEST_ISSUES = Statement("ingest/delete_ingest_issues")
 REFRESH_NEW_CHANNELS = Statement("ingest/refresh_new_channels")
 INSERT_INGEST_ISSUES = Statement("ingest/insert_ingest_issues")

@@ -75,7 +75,7 @@ class _Learner:
     def __init__(self, store: Store, config: DatasetConfig, dataset: datasets.DatasetRow) -> None:
         self._store, self._config, self._dataset = store, config, dataset
         dataset_id = dataset.dataset_id
-        self._step_s = config.source.step_s
+        self._step_s = config.step_s
         self._layout = datasets.select_layouts(store, dataset_id)[0]
         self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
         self._channel_ids = [self._layout.channel_ids[i] for i in self._columns]
@@ -219,7 +219,7 @@ class _Learner:
         assert self._read_until is not None
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)
-        channels = self._config.source.channels.values()
+        channels = self._config.channels.values()
         hold_steps = [channel.hold_s // self._step_s for channel in channels]
         grace, running_when = self._config.startup_grace_s, self._config.running_when
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)

@@ -81,7 +81,7 @@ def _hour_verdicts(
     (n_entities, n_channels) says which channels the entities have by then.
     """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
-    ranges = [channel.sensor_range for channel in config.source.channels.values()]
+    ranges = [channel.sensor_range for channel in config.channels.values()]
     low, high = np.array(ranges, np.float64).T
     on_change = reported_on_change(config)
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
@@ -104,8 +104,8 @@ def reported_on_change(config: DatasetConfig) -> Mask:
 
     They are valid until they change, or for so long that a sensor would be called stuck.
     """
-    enough_s = min(STUCK_STEPS * config.source.step_s, HOUR.total_seconds())
-    given = [channel.valid_for_s for channel in config.source.channels.values()]
+    enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
+    given = [channel.valid_for_s for channel in config.channels.values()]
     return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
 
 

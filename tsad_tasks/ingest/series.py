@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -18,7 +19,16 @@ from typing import NamedTuple
 from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
-from tsad_tasks.ingest.sources.base import ALWAYS_US, HOUR_US, SERIES_JOINT, Tag, series_title
+from tsad_tasks.ingest.sources.base import (
+    ALWAYS_US,
+    HOUR_US,
+    SERIES_JOINT,
+    Tag,
+    Uris,
+    series_title,
+    tags_said,
+    uris_of,
+)
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.storage.datasets import lock_dataset
 from tsad_tasks.storage.store import Store, columns
@@ -34,6 +44,16 @@ class HeldTags(NamedTuple):
     version: int
 
 
+class HeldSeries(NamedTuple):
+    """Tags that hold in each of a dataset's sources, None where it says what is what itself.
+
+    `version` is None where all do.
+    """
+
+    tags: Sequence[Sequence[Tag] | None]
+    version: int | None
+
+
 class Told(NamedTuple):
     """What became of a series, under which name, and what to say of it."""
 
@@ -42,8 +62,30 @@ class Told(NamedTuple):
     detail: str
 
 
+def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris) -> HeldSeries:
+    """The tags by which hours are read from each of the dataset's sources; what is new is noted.
+
+    Not inside a transaction.
+    """
+    while True:
+        held = list[HeldTags | None]()
+        for part, uri, name in uris_of(uris, config):
+            say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
+            of_part = store, part, dataset_id, name, say
+            held.append(tags_held(*of_part) if part.source.series else None)
+        versions = {one.version for one in held if one is not None}
+        # What is noted of one source makes a new version for all.
+        if len(versions) <= 1:
+            tags = [(one and one.tags) or None for one in held]
+            return HeldSeries(tags, versions.pop() if versions else None)
+
+
 def tags_held(
-    store: Store, config: DatasetConfig, dataset_id: int, said: Callable[[], Sequence[Tag]]
+    store: Store,
+    config: DatasetConfig,
+    dataset_id: int,
+    source_name: str,
+    said: Callable[[], Sequence[Tag]],
 ) -> HeldTags:
     """The tags by which hours are read, of those that are `said` now; what is new is noted.
 
@@ -51,11 +93,11 @@ def tags_held(
     the one that noted it later asked later. Not inside a transaction.
     """
     with store.transaction():
-        held, is_news = _held(store, config, dataset_id, said())
+        held, is_news = _held(store, config, dataset_id, source_name, said())
     if is_news:
         with store.transaction():
             lock_dataset(store, dataset_id, "series")
-            held, _ = _held(store, config, dataset_id, said(), notes=True)
+            held, _ = _held(store, config, dataset_id, source_name, said(), notes=True)
     return held
 
 
@@ -63,16 +105,23 @@ def _held(
     store: Store,
     config: DatasetConfig,
     dataset_id: int,
+    source_name: str,
     said: Sequence[Tag],
     *,
     notes: bool = False,
 ) -> tuple[HeldTags, bool]:
-    where = {"dataset_id": dataset_id, "source": _source(config)}
+    # Where ids are from: they name the same series as long as this is the same.
+    source = " ".join([source_name, config.source.names_from, *config.source.series_columns])
+    where = {"dataset_id": dataset_id, "source": source}
     version = store.one(queries.SELECT_SERIES_VERSION, dataset_id=dataset_id)
-    stored = [_as_tag(row) for row in store.rows(queries.SELECT_SERIES, **where)]
+    found = store.rows(queries.SELECT_SERIES, **where)
+    # As mostly: nothing is new, and nothing ever was.
+    if {*found} == {*map(_as_row, said)}:
+        return HeldTags(tuple(said), version), False
+    stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     until_us = None if until_at is None else (until_at - _EPOCH) // _US
-    across = {name for name, one in config.source.channels.items() if one.across is not None}
+    across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
     if news and notes:
@@ -217,12 +266,6 @@ def _span(tag: Tag) -> tuple[int, int]:
 
 def _unlined(tag: Tag) -> Tag:
     return replace(tag, line=0)
-
-
-def _source(config: DatasetConfig) -> str:
-    """Where ids are from: they name the same series as long as this is the same."""
-    source = config.source
-    return " ".join([source.connection, source.tags or "", *source.series_columns])
 
 
 def _as_tag(row: queries.SeriesName) -> Tag:

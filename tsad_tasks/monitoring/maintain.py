@@ -16,6 +16,7 @@ from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
+from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.monitoring import queries
 from tsad_tasks.notifications.notify import retire_alerts
 from tsad_tasks.storage import datasets
@@ -67,7 +68,7 @@ class MaintainSummary:
 def maintain_dataset(
     store: Store,
     config: DatasetConfig,
-    source_uri: str,
+    uris: Uris,
     *,
     at: datetime,
     now: Callable[[], datetime] | None = None,
@@ -82,7 +83,7 @@ def maintain_dataset(
     Raises
     ------
     SourceError, AccessDenied, Unavailable
-        See `open_source`.
+        See `open_sources`.
     """
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
@@ -99,7 +100,7 @@ def maintain_dataset(
     done: dict[str, Any] = {"n_run_folders_deleted": n_folders, "silent": silent}
     if ends.newest_at is not None:
         done |= retire(store, config, dataset, ends.newest_at, files_now)
-        done |= _late(store, config, source_uri, ends.newest_at)
+        done |= _late(store, config, uris, ends.newest_at)
     summary = MaintainSummary(**done)
     for one in summary.silent:
         since = "was never scored" if one.hours is None else f"has had no score for {one.hours} h"
@@ -201,17 +202,15 @@ def silent_entities(
     return tuple(silent)
 
 
-def _late(
-    store: Store, config: DatasetConfig, source_uri: str, newest_at: datetime
-) -> dict[str, Any]:
+def _late(store: Store, config: DatasetConfig, uris: Uris, newest_at: datetime) -> dict[str, Any]:
     """Late rows of the last week that no longer count by themselves; fields of the summary."""
     with store.transaction():
         dataset = datasets.select_dataset(store, config.dataset)
-    end_at = hour_floor(newest_at - timedelta(seconds=config.source.late_rows_within_s))
+    end_at = hour_floor(newest_at - timedelta(seconds=config.late_rows_within_s))
     start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
     if start_at >= end_at:
         return {}
-    late = late_changes(store, config, source_uri, start_at=start_at, end_at=end_at)
+    late = late_changes(store, config, uris, start_at=start_at, end_at=end_at)
     commands = [one.command for one in late if one.command]
     return {
         "n_late_hours": len(commands),

@@ -13,6 +13,7 @@ from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import Interval, day_chunks
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, nothing_read
+from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.pipeline.record import StepRecord, recorded
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
@@ -46,7 +47,7 @@ class RangeRun:
 
     store: Store
     config: DatasetConfig
-    source_uri: str
+    uris: Uris
     start_at: datetime
     end_at: datetime
     progress: Progress
@@ -65,13 +66,13 @@ class RangeRun:
         with self._recorded("ingest") as record, self.progress("ingest", len(chunks)) as advance:
             for start_at, end_at in chunks:
                 ends = Interval(start_at, end_at)._asdict()
-                of = self.store, self.config, self.source_uri
+                of = self.store, self.config, self.uris
                 summary += ingest_interval(*of, **ends, history_s=history_s, force=force)
                 history_s = 0
                 advance(1, f"{start_at:%Y-%m-%d}")
             counts = record.add(summary)
         self.say("ingest", counts)
-        of = self.store, self.config, self.source_uri
+        of = self.store, self.config, self.uris
         if nothing := nothing_read(*of, **self._ends):
             self.tell(nothing)
 
@@ -105,6 +106,6 @@ class RangeRun:
         with self.store.transaction():
             dataset = select_dataset(self.store, self.config.dataset)
             n_entities = len(select_entities(self.store, dataset.dataset_id))
-        n_channels, step_s = len(self.config.channel_names), self.config.source.step_s
+        n_channels, step_s = len(self.config.channel_names), self.config.step_s
         per_day = max(1, n_entities) * n_channels * 86400 // step_s
         return max(1, min(31, MAX_VALUES // per_day))

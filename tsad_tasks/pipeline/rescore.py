@@ -13,6 +13,7 @@ from tsad_tasks.champions.champions import Places, locked_model
 from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.pipeline.queries import SELECT_WHAT_IF, SELECT_WHAT_IF_INCIDENTS
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.plan import history_s
@@ -33,7 +34,7 @@ class RescoreSummary:
 def rescore_as_of(
     store: Store,
     config: DatasetConfig,
-    source_uri: str,
+    uris: Uris,
     *,
     start_at: datetime,
     end_at: datetime,
@@ -44,7 +45,7 @@ def rescore_as_of(
     for first_at, last_at in day_chunks(*whole_hours(start_at, end_at)):
         span = Interval(first_at, last_at)._asdict()
         back = span | {"history_s": history_s(store, config, lineage=lineage, **span)}
-        ingested += ingest_interval(store, config, source_uri, force=True, **back)
+        ingested += ingest_interval(store, config, uris, force=True, **back)
         scored += score_interval(store, config, lineage=lineage, **span)
     found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
     written = scored.n_written, scored.n_superseded

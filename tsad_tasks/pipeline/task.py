@@ -85,9 +85,9 @@ class TaskRun:
         return str(self.params["lineage"])
 
     @property
-    def source_uri(self) -> str:
-        """URI of the dataset's source."""
-        return self.uri_of(self.config.source.connection)
+    def source_uris(self) -> tuple[str, ...]:
+        """URI of each of the dataset's sources."""
+        return tuple(self.uri_of(source.connection) for source in self.config.sources)
 
 
 Work = Callable[["Store", TaskRun], Any]

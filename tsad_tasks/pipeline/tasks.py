@@ -56,7 +56,7 @@ def ingest(store: Store, run: TaskRun) -> Any:
 
     # Scores look back on readings before the interval.
     needed_s = history_s(store, run.config, lineage=run.lineage, **run.span)
-    of = store, run.config, run.source_uri
+    of = store, run.config, run.source_uris
     summary = ingest_interval(*of, history_s=needed_s, **run.span)
     if nothing := nothing_read(*of, **run.span):
         raise NothingToDo(nothing)
@@ -166,7 +166,7 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.ingest.ingest import ingest_interval
 
     ends = retraining(store, run).span.whole._asdict()
-    return ingest_interval(store, run.config, run.source_uri, **ends)
+    return ingest_interval(store, run.config, run.source_uris, **ends)
 
 
 @trains("exclusions")
@@ -417,7 +417,7 @@ def rescore(store: Store, run: TaskRun) -> Any:
     form = run.params
     span = ordered(moment(form["from"]), moment(form["to"]))._asdict()
     if form["mode"] == "as_of":
-        return rescore_as_of(store, run.config, run.source_uri, **span)
+        return rescore_as_of(store, run.config, run.source_uris, **span)
     if form["version"] is None:
         raise BadInput("version: Expected the version of a model, for what_if. Received: none.")
     return score_what_if(store, run.config, form["version"], run_id=run.run_id, **span)
@@ -431,7 +431,7 @@ def maintain(store: Store, run: TaskRun) -> Any:
     """Housekeeping of one dataset: what its file lets go, what changed too late, what is stale."""
     from tsad_tasks.monitoring.maintain import maintain_dataset
 
-    return maintain_dataset(store, run.config, run.source_uri, at=run.span["end_at"])
+    return maintain_dataset(store, run.config, run.source_uris, at=run.span["end_at"])
 
 
 def tasks_of(dag: str, config: DatasetConfig) -> list[Task]:

@@ -90,7 +90,7 @@ def build_incidents(
     with store.transaction():
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
-            first_at = start_at - timedelta(seconds=config.source.late_rows_within_s)
+            first_at = start_at - timedelta(seconds=config.late_rows_within_s)
             champions = champions_in(store, dataset.dataset_id, name, span)
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)

@@ -170,7 +170,7 @@ def plan_interval(
     entities = {name: key for name, key in known.items() if name in chosen_names}
     if not entities:
         return Plan((), (), 0, 0)
-    changed_from = hours_later(first_at, -(config.source.late_rows_within_s // 3600))
+    changed_from = hours_later(first_at, -(config.late_rows_within_s // 3600))
     around = Interval(changed_from, hours_later(last_at, 24 * 60))
     champions = champions_in(store, dataset.dataset_id, lineage, around)
     learning = {"start_at": min(changed_from, first_at), "end_at": last_at}

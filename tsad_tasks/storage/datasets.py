@@ -76,7 +76,7 @@ def upsert_dataset(store: Store, config: DatasetConfig) -> DatasetRow:
         name=config.dataset,
         description=config.description,
         site_zone=config.site_zone,
-        step_s=config.source.step_s,
+        step_s=config.step_s,
         policy_version=config.alarm_policy.version,
         merge_gap_s=config.alarm_policy.merge_gap_s,
         config=json.dumps(config.model_dump(mode="json")),
@@ -118,7 +118,7 @@ def select_layouts(store: Store, dataset_id: int) -> list[Layout]:
 def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layout:
     """The layout in use, grown by the file's new channels. Needs the dataset's row, upserted."""
     names = list(config.channel_names)
-    units = [config.source.channels[name].unit for name in names]
+    units = [config.channels[name].unit for name in names]
     store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
     channels = store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
     ids = {channel.name: channel.channel_id for channel in channels}
@@ -126,7 +126,7 @@ def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layou
     # Positions are only ever appended: blocks of older layouts stay readable.
     old = max(known, key=len, default=())
     wanted = [*old, *(ids[name] for name in names if ids[name] not in old)]
-    step_s = config.source.step_s
+    step_s = config.step_s
     store.execute(INSERT_LAYOUT, dataset_id=dataset_id, step_s=step_s, channel_ids=wanted)
     store.execute(REFRESH_DATASET_VIEW, dataset_id=dataset_id)
     return select_layouts(store, dataset_id)[0]

@@ -121,18 +121,30 @@ class SensorStore:
                 texts = sql.Literal(array_text([like_pattern(one) for one in patterns]))
                 condition = sql.SQL("{} LIKE ANY({}::text[])")
                 conditions.append(condition.format(sql.Identifier(column), texts))
-        rows = sql.SQL(" AND ").join(conditions or [sql.SQL("true")])
-        listed, most = sql.SQL(self.recipe.statement("list")), sql.Literal(_MOST_SERIES + 1)
-        found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
+        found = self._listed(sql.SQL(" AND ").join(conditions or [sql.SQL("true")]))
         said = ", ".join(one for _, patterns in wanted for one in patterns) or "all"
         if not found or len(found) > _MOST_SERIES:
             received = f"{said}, which are none" if not found else f"{said}, which are more"
             raise BadInput(f"Expected 1 to {_MOST_SERIES:,} series. Received: {received}.")
+        return found
+
+    def of_ids(self, ids: Sequence[tuple[str, ...]]) -> list[Series]:
+        """Those of these series that the store has; of very many not all."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, self.recipe.columns))
+        arrays = [sql.Literal(array_text(words)) for words in zip(*ids, strict=True)]
+        texts = sql.SQL(", ").join(sql.SQL("{}::text[]").format(one) for one in arrays)
+        known = sql.SQL("({}) IN (SELECT * FROM unnest({}))").format(columns, texts)
+        return self._listed(known) if ids else []
+
+    def _listed(self, rows: sql.Composable) -> list[Series]:
+        """Those of the store's list that meet a condition, one more than are taken at most."""
+        listed, most = sql.SQL(self.recipe.statement("list")), sql.Literal(_MOST_SERIES + 1)
+        found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
         n_columns = len(self.recipe.columns)
         return [Series(tuple(row[:n_columns]), *row[n_columns:]) for row in found]
 
     def _rows(self, statement: sql.Composable) -> list[tuple[Any, ...]]:
-        with explained_errors(), self.connection.cursor() as cursor:
+        with explained_errors(self.connection), self.connection.cursor() as cursor:
             cursor.execute(limits(LOOK_S))
             cursor.execute(statement)
             found: list[tuple[Any, ...]] = cursor.fetchall()

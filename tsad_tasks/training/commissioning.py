@@ -143,7 +143,7 @@ def _reference(
     reader: TrainingReader, key: tuple[int, int], values: NDArray[np.float64], since: datetime
 ) -> Reference | None:
     """What a channel is like from a moment on; None where too little is known."""
-    span, step_s = reader.span, reader.config.source.step_s
+    span, step_s = reader.span, reader.config.step_s
     first = max(0, -(-(unix_s(since) - unix_s(span.start_at)) // step_s))
     chosen = values[first:]
     if np.isfinite(chosen).sum() * step_s < enough_s(reader.config):

@@ -114,7 +114,7 @@ class _Search:
         self, spans: Mapping[int, Sequence[Span]], reason: str, *, join: bool = True
     ) -> Iterator[Exclusion]:
         """A row for each range, those that overlap as one, cut to the training range."""
-        step_s, span = self._config.source.step_s, self._span
+        step_s, span = self._config.step_s, self._span
         for entity_id, ranges in spans.items():
             for start, end in merged(ranges) if join else ranges:
                 first, last = max(start, span.start_at), min(end, span.end_at)
@@ -170,7 +170,7 @@ class _Search:
 
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
-        step_s, first_s = self._config.source.step_s, unix_s(self._span.start_at)
+        step_s, first_s = self._config.step_s, unix_s(self._span.start_at)
         of = self._lineage, entity_id, *self._span.whole
         series = read_score_series(self._store, *of, 3600 // step_s)
         ends = first_s + step_s * np.array(runs(severities(series.scores) == _HIGH), np.int64)

@@ -47,7 +47,7 @@ def fold_groups(
     shifts are there as often as in the fleet.
     """
     span, entities = reader.span, scope.entities
-    training, step_s = reader.config.training, reader.config.source.step_s
+    training, step_s = reader.config.training, reader.config.step_s
     # How many can be judged over all held-out readings, and where those of the others begin.
     n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // step_s)
     affordable = training.max_fold_values // n_steps - STEP_SERIES
@@ -79,7 +79,7 @@ def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> d
     32 us a value, and 40 values more a step.
     """
     n_values = n_entities * len(config.channel_names) + STEP_SERIES
-    affordable_s = config.training.max_fold_values // n_values * config.source.step_s // 3600 * 3600
+    affordable_s = config.training.max_fold_values // n_values * config.step_s // 3600 * 3600
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))
 
 

@@ -215,7 +215,7 @@ def calibrate_model(
     n_entities : of the whole dataset, which share its alarm budget; None: those of the model.
     known : the detector's errors, by entity; None: they are computed.
     """
-    threshold, step_s = config.threshold, config.source.step_s
+    threshold, step_s = config.threshold, config.step_s
     return calibrated_spec(
         feature_spec_of(config),
         scales.own,
@@ -237,7 +237,7 @@ def alarm_budget(
     policy = config.alarm_policy
     per_day = policy.budget_per_day * n_modelled / (n_entities or n_modelled)
     per_entity_day, rule = policy.budget_per_entity_week / 7, incident_rule(policy)
-    return AlarmBudget(per_day, per_entity_day, n_modelled, rule, config.source.step_s)
+    return AlarmBudget(per_day, per_entity_day, n_modelled, rule, config.step_s)
 
 
 def model_card(

@@ -109,11 +109,11 @@ class FoldGroup:
 
 def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     """The features that a model trained now would have."""
-    step_s, source, features = config.source.step_s, config.source, config.features
+    step_s, features = config.step_s, config.features
     holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
     return FeatureSpec(
         channels=config.channel_names,
-        hold_steps=tuple(channel.hold_s // step_s for channel in source.channels.values()),
+        hold_steps=tuple(channel.hold_s // step_s for channel in config.channels.values()),
         step_s=step_s,
         site_zone=config.site_zone,
         width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,

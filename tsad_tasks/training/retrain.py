@@ -49,7 +49,7 @@ class ScopeFolder:
         self, config: DatasetConfig
     ) -> AbstractContextManager[tuple[Kept, Read, Mapping[str, NDArray[Any]]]]:
         """What task `windows` kept."""
-        return kept_readings(self.path / "readings.npz", config.source.step_s)
+        return kept_readings(self.path / "readings.npz", config.step_s)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def surveyed(
     look : is told each entity's id and what is learned, (n_steps, n_channels), NaN: left out.
     """
     config, split = reader.config, reader.step(reader.span.split_at)
-    n_enough = int(enough_s(config)) // config.source.step_s
+    n_enough = int(enough_s(config)) // config.step_s
     lost = counted(reader.exclusions, config)
     found, left_out = Survey(list(reader.exclusions), NOTHING, {}, {}, []), NOTHING
     for name, key, values in reader.whole_ranges(scope.entities):
@@ -60,7 +60,7 @@ def surveyed(
         usable = running & ~reader.excluded(key, reader.span.whole)
         clean = np.where(usable[:, None], values, np.nan)
         left_out += left_out_of(reader, key, running, lost)
-        found.hours[name] = float(usable[:split].sum()) * config.source.step_s / 3600
+        found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             found.scalers[name] = fit_scaler(clean[:split], config.features.scaling, n_enough)
         if commissioning is not None:

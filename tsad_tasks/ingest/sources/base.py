@@ -7,11 +7,13 @@ a file imports nothing slow at its top, since all of them are imported when a da
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.errors import BadInput, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
 
@@ -30,6 +32,8 @@ PLAUSIBLE_FROM, PLAUSIBLE_AHEAD = datetime(1990, 1, 1, tzinfo=UTC), timedelta(da
 SERIES_JOINT = "\x1f"
 ALWAYS_US = -(2**62), 2**62
 register = SOURCES.register
+# URIs of a dataset's connections, one for each source in the order of the file; one for all.
+Uris = str | Sequence[str]
 
 
 # How grave it is, what a person might mend, and the table's title.
@@ -191,8 +195,8 @@ class Source(Protocol):
     """The sensor tables of one dataset, looked at anew when it is opened.
 
     A class of this kind takes the connection's URI and the dataset's file. Opening and reading
-    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help)
-    or `SourceError` (not what the dataset file says).
+    raise `AccessDenied` (the login was refused), `Unavailable` (no answer: trying again may help),
+    `Interrupted` (a smaller read may help) or `SourceError` (not what the dataset file says).
 
     Attributes
     ----------
@@ -225,6 +229,16 @@ class Source(Protocol):
         (`valid_for` of a channel), the last row of each series before the range is there, too.
         """
         ...
+
+    def now(self) -> datetime:
+        """What the source's clock shows, where it has one."""
+        return utc_now()
+
+    def behind_since(self) -> datetime | None:
+        """The time from which on a copy of the source may lack rows that the source has; None: it
+        lacks none.
+        """
+        return None
 
     def time_bounds(
         self, table: SourceTable, now_at: datetime
@@ -265,9 +279,41 @@ class Source(Protocol):
         return None
 
 
-def tags_said(uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
-    """What the series of the dataset's source are called now; raises what `Source` says."""
-    said: tuple[Tag, ...] = SOURCES[config.source.kind].tags_said(uri, config)
+@dataclass(frozen=True)
+class OpenPart:
+    """One of a dataset's sources, open.
+
+    Attributes
+    ----------
+    config : the dataset as this source has it.
+    name : what people are told of it.
+    is_alone : the dataset has no other.
+    """
+
+    config: DatasetConfig
+    source: Source
+    name: str
+    is_alone: bool
+
+    @property
+    def title(self) -> str:
+        """What it is called within a sentence."""
+        return "source" if self.is_alone else f"source {self.name}"
+
+    @contextmanager
+    def asked(self) -> Iterator[Source]:
+        """The source; what goes wrong says which of several it was."""
+        with _named("" if self.is_alone else self.name):
+            yield self.source
+
+
+def tags_said(uri: str, config: DatasetConfig, name: str = "") -> tuple[Tag, ...]:
+    """What the series of the dataset's source are called now; raises what `Source` says.
+
+    `name` is what people are told of the source, where the dataset has several.
+    """
+    with _named(name):
+        said: tuple[Tag, ...] = SOURCES[config.source.kind].tags_said(uri, config)
     return said
 
 
@@ -285,3 +331,38 @@ def open_source(
         yield source
     finally:
         source.close()
+
+
+@contextmanager
+def open_sources(
+    uris: Uris, config: DatasetConfig, tags: Sequence[Sequence[Tag] | None] | None = None
+) -> Iterator[tuple[OpenPart, ...]]:
+    """All sources of a dataset in the order of its file, read by the `tags` of each, as above.
+
+    Raises what `Source` says; of several sources it says which one.
+    """
+    is_alone, opened = len(config.parts) == 1, list[OpenPart]()
+    given = tags or [None] * len(config.parts)
+    with ExitStack() as stack:
+        for (part, uri, name), own in zip(uris_of(uris, config), given, strict=True):
+            with _named("" if is_alone else name):
+                source = stack.enter_context(open_source(uri, part, own))
+            opened.append(OpenPart(part, source, name, is_alone))
+        yield tuple(opened)
+
+
+def uris_of(uris: Uris, config: DatasetConfig) -> list[tuple[DatasetConfig, str, str]]:
+    """The dataset as each source has it, the URI of its connection, and what it is called."""
+    every = [uris] * len(config.parts) if isinstance(uris, str) else uris
+    return list(zip(config.parts, every, config.source_names, strict=True))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Each line of what goes wrong begins with the source's name, if there is one."""
+    try:
+        yield
+    except (BadInput, Unavailable) as error:
+        if name:
+            error.args = tuple(f"Source {name}: {line}" for line in error.args)
+        raise

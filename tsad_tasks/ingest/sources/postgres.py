@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         broken,
         carried,
         connection,
+        dictionary,
         query,
         rows,
         statements,
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = "advice broken carried connection query rows statements tables tags"
-    advice, broken, carried, connection, query, rows, statements, tables, tags = (
+    _NAMES = "advice broken carried connection dictionary query rows statements tables tags"
+    advice, broken, carried, connection, dictionary, query, rows, statements, tables, tags = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES.split()
     )
 
@@ -72,6 +73,7 @@ class PostgresSource(Source):
         described = []
         if source.select:
             described = connection.described(uri, source.select, source.statement_timeout_s)
+        self._uri, self._is_open = uri, True
         self._connection = connection.connect_source(uri, read_only=True)
         try:
             with self.snapshot() as cursor:
@@ -91,16 +93,22 @@ class PostgresSource(Source):
 
     @classmethod
     def tags_said(cls, uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
-        """What the tags file says."""
+        """What the tags file says, or a dictionary of the source."""
+        if config.source.names_select:
+            return dictionary.read_dictionary(uri, config)
         return tags.read_tags(config) if config.source.tags is not None else ()
 
     def close(self) -> None:
+        self._is_open = False
         self._connection.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[extensions.cursor]:
         """A read-only transaction in which everything is seen as of one moment."""
-        with connection.explained_errors(), self._connection.cursor() as cursor:
+        if self._connection.closed and self._is_open:
+            self._connection = connection.connect_source(self._uri, read_only=True)
+        explained = connection.explained_errors(self._connection)
+        with explained, self._connection.cursor() as cursor:
             try:
                 limits = connection.limits(self._config.source.statement_timeout_s)
                 # All digits of float4 and float8, whatever the login is set to.
@@ -184,6 +192,7 @@ class PostgresSource(Source):
     def _learn_series(self, cursor: extensions.cursor, plans: Sequence[TablePlan]) -> None:
         """The hashes of the series of the tags, which a table's types decide."""
         series = sorted({tag.series for tag in self._tags})
+        named = self._config.source.names_from
         for plan in plans:
             statement = statements.series_statement(plan.series, series)
             try:
@@ -191,14 +200,14 @@ class PostgresSource(Source):
                     cursor.execute(statement)
                     hashed = cursor.fetchall()
             except broken.BROKEN as error:
-                wanted = f"ids of series as {plan.title} has them in {self._config.source.tags}"
+                wanted = f"ids of series as {plan.title} has them in {named}"
                 said = connection.first_line(error)
                 raise SourceError(f"Expected {wanted}. Received: {said}.") from None
             found = dict[int, str]()
             for key, name in hashed:
                 # As 7 and 07 are to a column of whole numbers.
                 if found.setdefault(key, name) != name:
-                    wanted = f"different series in {self._config.source.tags}"
+                    wanted = f"different series in {named}"
                     both = " and ".join(shown(series_title(one)) for one in (found[key], name))
                     raise SourceError(
                         f"Expected {wanted}. Received: {both}, which are one in {plan.title}."
@@ -215,6 +224,16 @@ class PostgresSource(Source):
     ) -> None:
         cursor.execute(statement, *params)
         self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
+
+    def now(self) -> datetime:
+        """What the server's clock shows."""
+        with self.snapshot() as cursor:
+            return connection.clock(cursor)
+
+    def behind_since(self) -> datetime | None:
+        """The newest commit that a standby has replayed; None where it has all."""
+        with self.snapshot() as cursor:
+            return connection.behind_since(cursor)
 
     def count_null_times(self, *, cheaply: bool = False) -> int:
         """Rows without a time; `cheaply`: not of large tables or views without an index on it."""

@@ -67,11 +67,9 @@ def part_result(
     config: DatasetConfig, scored_stretches: Sequence[Scored], part: JudgedPart, width: int
 ) -> PartResult:
     """How the model did on one part of all stretches, `width` steps being what a window sees."""
-    step_s, late = config.source.step_s, width - 1
+    step_s, late = config.step_s, width - 1
     rules: dict[str, Any] = {
-        "schedule": evaluation.AlertSchedule(
-            step_s, config.interval_s, config.source.wait_for_rows_s
-        ),
+        "schedule": evaluation.AlertSchedule(step_s, config.interval_s, config.wait_for_rows_s),
         "merge_gap_steps": config.alarm_policy.merge_gap_s // step_s,
         "late_steps": late,
     }
@@ -182,8 +180,8 @@ def evaluation_content(
     scored_stretches = [scored(config, subject, one) for one in shown]
     dataset = select_dataset(store, config.dataset)
     wait = f"runs every {duration_text(config.interval_s)}"
-    if config.source.wait_for_rows_s:
-        wait += f" and the wait for rows of {duration_text(config.source.wait_for_rows_s)}"
+    if config.wait_for_rows_s:
+        wait += f" and the wait for rows of {duration_text(config.wait_for_rows_s)}"
     exclusions = exclusions_of(store, config, subject.scope, subject.span)
     reader = TrainingReader.of_store(store, config, subject.span, exclusions)
     card, hours = subject.card, subject.card.get("running_hours", {})

@@ -110,7 +110,7 @@ def _chosen(
 
 
 def _example(config: DatasetConfig, subject: Subject, title: str, one: _Stretch) -> Example:
-    scored, stretch, step_s = one.scored, one.scored.stretch, config.source.step_s
+    scored, stretch, step_s = one.scored, one.scored.stretch, config.step_s
     # Steps around it, with room to see what is usual.
     pad = max(PAD_WINDOWS * subject.spec.features.width, MIN_PAD_STEPS)
     first, end = max(one.first - pad, 0), min(one.end + pad, len(scored.scores))
@@ -125,7 +125,7 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Stretch)
     middle, half = expected.expected[:, channel], expected.spread[channel]
     series = ChannelSeries(
         name=name,
-        unit=config.source.channels[name].unit or "" if name in config.source.channels else "",
+        unit=config.channels[name].unit or "" if name in config.channels else "",
         times=times,
         values=expected.actual[:, channel],
         expected=middle,

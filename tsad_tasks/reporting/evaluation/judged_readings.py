@@ -186,7 +186,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
 
 def alarms_of(config: DatasetConfig, flags: Flags, scores: Floats32, errors: Floats32) -> Flags:
     """Flags that make an incident by number and height, whatever the deviation and direction."""
-    at, step_s = np.flatnonzero(flags), config.source.step_s
+    at, step_s = np.flatnonzero(flags), config.step_s
     rule = incident_rule(config.alarm_policy)
     alarms = np.zeros(len(flags), bool)
     for span in incident_spans(at * step_s, scores[at], rule, step_s, errors[at]):

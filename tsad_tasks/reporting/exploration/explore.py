@@ -17,9 +17,9 @@ from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import day_chunks, from_unix_s, hour_ceil, unix_s, whole_hours
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.accepted_rows import accepted_rows
+from tsad_tasks.ingest.joined import read_together
 from tsad_tasks.ingest.queries import SELECT_LABELS, SELECT_LEDGER_ENDS, Label
-from tsad_tasks.ingest.sources.base import open_source
+from tsad_tasks.ingest.sources.base import Uris, open_sources
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.periods import autocorrelation, dominant_period, varies
@@ -149,20 +149,19 @@ def warehouse_readings(
 
 def source_readings(
     config: DatasetConfig,
-    source_uri: str,
+    uris: Uris,
     start_at: datetime,
     end_at: datetime,
     entity: str | None = None,
 ) -> Explored:
     """The same straight from the source table, for a dataset that was not ingested yet."""
     parts = []
-    with open_source(source_uri, config) as source:
+    with open_sources(uris, config) as sources:
         for first_at, last_at in day_chunks(start_at, end_at):
             span_us = (unix_s(first_at) * 1_000_000, unix_s(last_at) * 1_000_000)
-            read = source.read(*span_us)
-            parts.append(accepted_rows(read, config, (), span_us, Tally()))
+            parts.append(read_together(config, sources, span_us, Tally()))
     every = sorted({name for part in parts for name in part.entity_names})
-    names, step_s = _chosen(every, entity), config.source.step_s
+    names, step_s = _chosen(every, entity), config.step_s
     values, marks = [], []
     for part in parts:
         position = {name: i for i, name in enumerate(part.entity_names)}
@@ -297,7 +296,7 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
         name=name,
-        unit=config.source.channels[name].unit or "",
+        unit=config.channels[name].unit or "",
         summary=statistics.channel_summary((values[fitted] if fitted.any() else values).ravel()),
         histogram=shown,
         labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,

@@ -184,11 +184,11 @@ def _channel_preview(
     ]
     distances = np.where(known, np.abs(learned - np.array(medians)[:, None]), -1.0)
     entity, step = divmod(int(np.argmax(distances)), learned.shape[1])
-    at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.source.step_s)
+    at = from_unix_s(unix_s(reader.span.start_at) + step * reader.config.step_s)
     shown = statistics.histogram(learned)
     return content.ChannelPreview(
         name=name,
-        unit=reader.config.source.channels[name].unit or "",
+        unit=reader.config.channels[name].unit or "",
         learned=shown,
         held_out=statistics.histogram(held_out, edges=shown.edges),
         distance=statistics.distance_of_distributions(learned.ravel(), held_out.ravel()),

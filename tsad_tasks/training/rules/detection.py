@@ -120,7 +120,7 @@ def delay_s(evidence: GateEvidence) -> Measured:
     """How soon a flag follows the beginning of an injected anomaly."""
     from statistics import median
 
-    step_s = evidence.config.source.step_s
+    step_s = evidence.config.step_s
     both = (evidence.challenger, evidence.champion)
     delays = [[each for each in one.all_delays if each is not None] if one else [] for one in both]
     value, old = (float(median(found)) * step_s if found else None for found in delays)

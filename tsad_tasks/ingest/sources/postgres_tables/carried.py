@@ -47,7 +47,7 @@ def lasting_us(config: DatasetConfig) -> int:
 
 def is_sought(config: DatasetConfig) -> bool:
     """Whether the last rows may be from any time."""
-    return any(isinstance(one.valid_for_s, str) for one in config.source.channels.values())
+    return any(isinstance(one.valid_for_s, str) for one in config.channels.values())
 
 
 def with_carried(

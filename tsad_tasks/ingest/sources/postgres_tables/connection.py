@@ -13,7 +13,14 @@ from psycopg2 import extensions
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from tsad_tasks.base.errors import AccessDenied, BadInput, SourceError, TsadError, Unavailable
+from tsad_tasks.base.errors import (
+    AccessDenied,
+    BadInput,
+    Interrupted,
+    SourceError,
+    TsadError,
+    Unavailable,
+)
 from tsad_tasks.base.masking import learn, masked
 from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, KEEPALIVES, shown_place
 
@@ -34,6 +41,19 @@ _TOO_LATE = {
     "57014": "Expected the source to answer within source.statement_timeout. Received: no "
     "answer in time. `tsad datasets check` says whether the time column lacks an index.",
 }
+# A standby ends reads of what its primary has cleaned up.
+_IN_THE_WAY = (
+    "Expected a standby that lets a read end. Received: it was cancelled, since it was in the way "
+    "of recovery. What was read so far is kept, and less is read at a time; longer reads are let "
+    "be by max_standby_streaming_delay, or hot_standby_feedback = on."
+)
+# Of what a standby of the source has not replayed yet nothing newer than this can be read.
+_BEHIND_SINCE = """
+SELECT CASE WHEN pg_is_in_recovery() AND NOT coalesce(
+    pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn()
+    AND EXISTS (SELECT FROM pg_stat_wal_receiver), false)
+  THEN coalesce(pg_last_xact_replay_timestamp(), '1970-01-01Z') END
+"""
 _DENIED = re.compile(
     r"authenti|password|pg_hba|role .* does not exist|permission denied", re.IGNORECASE
 )
@@ -66,6 +86,13 @@ def clock(cursor: extensions.cursor) -> datetime:
     return now_at
 
 
+def behind_since(cursor: extensions.cursor) -> datetime | None:
+    """The newest commit that a standby has replayed; None on a primary, and where it has all."""
+    cursor.execute(_BEHIND_SINCE)
+    (replayed_at,) = cast("tuple[datetime | None]", cursor.fetchone())
+    return replayed_at
+
+
 def limits(timeout_s: int) -> str:
     """What ends the statements of a transaction; who waits for a lock until then hears of it."""
     timeout_ms = timeout_s * 1000
@@ -73,7 +100,9 @@ def limits(timeout_s: int) -> str:
     return f"SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL lock_timeout = {lock_ms}"
 
 
-def described(uri: str, query: str, timeout_s: int) -> list[tuple[str, int]]:
+def described(
+    uri: str, query: str, timeout_s: int, field: str = "source.query"
+) -> list[tuple[str, int]]:
     """Name and type (its oid) of each column that one SELECT gives; it is prepared and not run.
 
     The extended protocol takes one statement at a time: what it has taken does not become several
@@ -89,16 +118,17 @@ def described(uri: str, query: str, timeout_s: int) -> list[tuple[str, int]]:
             connection.execute(limits(timeout_s).encode())
             server = connection.pgconn
             within = f"SELECT * FROM (\n{query}\n) AS query"  # noqa: S608
-            for name, text in ((b"alone", query), (b"read", within)):
-                prepared = server.prepare(name, text.encode())
+            # Without a name: a pooler gives the session to others, and names would stay with it.
+            for text in (query, within):
+                prepared = server.prepare(b"", text.encode())
                 if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
                     state = prepared.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b""
                     if state.decode() in _TOO_LATE:
                         raise Unavailable(_TOO_LATE[state.decode()])
                     said = prepared.get_error_message().split("\n", 1)[0][:_MOST_SAID]
-                    wanted = "source.query to be one SELECT that the source understands"
+                    wanted = f"{field} to be one SELECT that the source understands"
                     raise SourceError(f"Expected {wanted}. Received: {said}.")
-            columns = server.describe_prepared(b"read")
+            columns = server.describe_prepared(b"")
             found = (columns.fname(at) or b"" for at in range(columns.nfields))
             names = [name.decode(errors="backslashreplace") for name in found]
             return [(name, columns.ftype(at)) for at, name in enumerate(names)]
@@ -173,17 +203,23 @@ def first_line(error: psycopg2.Error) -> str:
 
 
 @contextmanager
-def explained_errors() -> Iterator[None]:
+def explained_errors(connection: extensions.connection) -> Iterator[None]:
     """What Postgres says, as the error family that decides between failing and trying again."""
     try:
         yield
     except psycopg2.Error as error:
         said = first_line(error)
         if error.pgcode in _TOO_LATE:
-            raise Unavailable(_TOO_LATE[error.pgcode]) from error
+            raise Interrupted(_TOO_LATE[error.pgcode]) from error
+        if isinstance(error, psycopg2.errors.SerializationFailure):
+            raise Interrupted(_IN_THE_WAY, by_chance=True) from error
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             wanted = "a login that may read the source tables"
             raise AccessDenied(f"Expected {wanted}. Received: {said}") from error
         if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-            raise Unavailable(f"Expected the source to answer. Received: {said}") from error
+            # A standby closes the session of who is in its way and asks nothing at that moment.
+            text = f"Expected the source to answer. Received: {said}"
+            if connection.closed:
+                raise Interrupted(text, by_chance=True) from error
+            raise Unavailable(text) from error
         raise SourceError(f"Expected rows from the source. Received: {said}") from error

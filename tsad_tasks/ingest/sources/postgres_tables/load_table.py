@@ -121,7 +121,7 @@ def load_table(
     n_rows = n_empty = 0
     with (
         closing(connect_source(uri, read_only=False)) as connection,
-        explained_errors(),
+        explained_errors(connection),
         connection,
         connection.cursor() as cursor,
     ):

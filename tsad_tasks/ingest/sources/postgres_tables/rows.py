@@ -256,11 +256,11 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
     part = part | {"ambiguous": nothing, "nonexistent": nothing}
     if plan.time.family in {"integer", "float"}:
         ns = unit_ns(config)
-        part["time"] = raw * (ns // 1000) if ns >= 1000 else raw // 1000
         if plan.time.family == "float":
             # What is before the end is not rounded past it: the source has chosen exactly.
-            us = np.floor(part["time"]).astype(np.int64)
-            part["time"] = np.minimum(us, span_us[1] - 1)
+            part["time"] = np.minimum(_whole_us(raw, ns), span_us[1] - 1)
+        else:
+            part["time"] = raw * (ns // 1000) if ns >= 1000 else raw // 1000
     elif plan.time.family == "timestamptz":
         part["time"] = raw + _POSTGRES_ORIGIN_US
     elif plan.time.family not in NUMBERS:
@@ -274,6 +274,22 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
     if not config.source.has_validity:
         kept &= part["time"] >= span_us[0]
     return part if kept.all() else {name: column[kept] for name, column in part.items()}
+
+
+def _whole_us(times: NDArray[np.float64], ns: int) -> Int64:
+    """Times of a unit of `ns` nanoseconds in microseconds, as they were before they were doubles.
+
+    A double is up to half of its spacing below what it was made of; no whole second is so near.
+
+    >>> _whole_us(np.array([1099512000.000024, np.nextafter(1099512000.0, 0)]), 10**9).tolist()
+    [1099512000000024, 1099511999999999]
+    """
+    half = np.spacing(times) * 0.501
+    if ns < 1000:
+        return (times.astype(np.int64) + half.astype(np.int64)) // 1000
+    whole = np.floor(times)
+    parts = np.floor((times - whole + half) * (ns // 1000))
+    return whole.astype(np.int64) * (ns // 1000) + parts.astype(np.int64)
 
 
 def _positions(

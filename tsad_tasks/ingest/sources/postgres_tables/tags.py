@@ -9,20 +9,21 @@ for each name). Other columns are for people.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tsad_tasks.base.errors import ConfigError
+from tsad_tasks.base.errors import ConfigError, SourceError, TsadError
 from tsad_tasks.base.files import is_endless
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, datasets_folder
 from tsad_tasks.ingest.sources.base import ALWAYS_US, MAX_NAME_BYTES, Tag
 
-_MAX_BYTES, _MAX_TAGS = 50_000_000, 100_000
+_MAX_BYTES, MAX_TAGS = 50_000_000, 100_000
+_DICTIONARY = "source.dictionary"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEASURES = ("scale", "offset")
 
@@ -39,11 +40,46 @@ def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:
         if path.stat().st_size > _MAX_BYTES:
             raise _error(path, 1, f"at most {_MAX_BYTES:,} bytes", "more")
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            tags = list(_tags(config, path, csv.DictReader(stream, strict=True)))
+            reader = csv.DictReader(stream, strict=True)
+            tags = list(_tags(config, path, reader.fieldnames or (), _lines(path, reader)))
     except OSError as error:
         raise _error(path, 1, "the tags file, beside the dataset's", str(error.strerror)) from None
+    except csv.Error as error:
+        raise _error(path, 1, "CSV, separated by commas", str(error)) from None
     except UnicodeDecodeError:
         raise _error(path, 1, "a file in UTF-8", "other bytes") from None
+    return checked(config, path, tags)
+
+
+def tags_of_rows(
+    config: DatasetConfig, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> tuple[Tag, ...]:
+    """The tags that a dictionary's rows are, as far as they are of channels of the dataset.
+
+    Raises `SourceError` with the row's number, what was expected and what was received.
+    """
+    mine = {theirs: name for name, theirs in config.source.channel_columns().items()}
+    needed = (*config.source.series_columns, "entity", "channel")
+
+    def lines() -> Iterator[tuple[int, dict[str, str | None]]]:
+        for number, row in enumerate(rows, 1):
+            cells = {name: _text(cell) for name, cell in zip(columns, row, strict=True)}
+            channel = mine.get(cells.get("channel") or "")
+            if channel is not None and all(cells.get(name) for name in needed):
+                yield number, cells | {"channel": channel}
+
+    return checked(config, _DICTIONARY, list(_tags(config, _DICTIONARY, columns, lines())))
+
+
+def _text(cell: object) -> str | None:
+    """A cell of a result as a tags file would have it."""
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    return None if cell is None else str(cell)
+
+
+def checked(config: DatasetConfig, path: Path | str, tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    """The tags by series and time, of which no two hold at once for one series, or one channel."""
     if not tags:
         raise _error(path, 1, "a line for each series", "none")
     ordered = sorted(tags, key=lambda tag: (tag.series, tag.start_us))
@@ -55,11 +91,11 @@ def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:
     return tuple(ordered)
 
 
-def _check_across(config: DatasetConfig, path: Path, tags: Sequence[Tag]) -> None:
+def _check_across(config: DatasetConfig, path: Path | str, tags: Sequence[Tag]) -> None:
     """Several series at a time become one channel only as the dataset file says."""
     whose = attrgetter("entity", "channel")
     for (entity, channel), fed in groupby(sorted(tags, key=whose), whose):
-        known = config.source.channels.get(channel)
+        known = config.channels.get(channel)
         if known is None or known.across is not None:
             continue
         for one, other in pairwise(sorted(fed, key=attrgetter("start_us", "line"))):
@@ -71,24 +107,36 @@ def _check_across(config: DatasetConfig, path: Path, tags: Sequence[Tag]) -> Non
                 raise _error(path, other.line, expected, f"another one in line {one.line}")
 
 
-def _tags(config: DatasetConfig, path: Path, reader: csv.DictReader[str]) -> Iterator[Tag]:
-    source = config.source
-    needed = [*source.series_columns, "entity", "channel"]
+def _lines(
+    path: Path, reader: csv.DictReader[str]
+) -> Iterator[tuple[int, Mapping[str, str | None]]]:
     try:
-        names = reader.fieldnames or ()
-        missing = [name for name in needed if name not in names]
-        if missing or len(set(names)) < len(names):
-            expected = f"the columns {', '.join(needed)}, each once"
-            raise _error(path, 1, expected, shown(", ".join(map(str, names))))
-        for n_tags, cells in enumerate(reader, 1):
-            if n_tags > _MAX_TAGS:
-                raise _error(path, reader.line_num, f"at most {_MAX_TAGS:,} series", "more")
-            yield _tag(config, path, reader.line_num, cells)
+        for cells in reader:
+            yield reader.line_num, cells
     except csv.Error as error:
         raise _error(path, reader.line_num, "CSV, separated by commas", str(error)) from None
 
 
-def _tag(config: DatasetConfig, path: Path, line: int, cells: Mapping[str, str | None]) -> Tag:
+def _tags(
+    config: DatasetConfig,
+    path: Path | str,
+    names: Sequence[str],
+    lines: Iterable[tuple[int, Mapping[str, str | None]]],
+) -> Iterator[Tag]:
+    needed = [*config.source.series_columns, "entity", "channel"]
+    missing = [name for name in needed if name not in names]
+    if missing or len(set(names)) < len(names):
+        expected = f"the columns {', '.join(needed)}, each once"
+        raise _error(path, 1, expected, shown(", ".join(map(str, names))))
+    for n_tags, (line, cells) in enumerate(lines, 1):
+        if n_tags > MAX_TAGS:
+            raise _error(path, line, f"at most {MAX_TAGS:,} series", "more")
+        yield _tag(config, path, line, cells)
+
+
+def _tag(
+    config: DatasetConfig, path: Path | str, line: int, cells: Mapping[str, str | None]
+) -> Tag:
     def said(name: str) -> str:
         return (cells.get(name) or "").strip()
 
@@ -126,5 +174,6 @@ def _tag(config: DatasetConfig, path: Path, line: int, cells: Mapping[str, str |
                start_us=times_us[0], end_us=times_us[1], line=line)  # fmt: skip
 
 
-def _error(path: Path, line: int, expected: str, received: str) -> ConfigError:
-    return ConfigError(f"{path}:{line}: Expected {expected}. Received: {received}.")
+def _error(path: Path | str, line: int, expected: str, received: str) -> TsadError:
+    kind = ConfigError if isinstance(path, Path) else SourceError
+    return kind(f"{path}:{line}: Expected {expected}. Received: {received}.")
