@@ -33,7 +33,7 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
     SourceColumn,
     tables_named,
 )
-from tsad_tasks.stores.draft import DEFAULT_STEP_S, Draft, csv_text, fitting_step_s
+from tsad_tasks.stores.draft import DEFAULT_STEP_S, Draft, cost, csv_text, fitting_step_s
 
 _QUERIES = Path(__file__).parents[2] / "sql" / "source"
 _FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
@@ -329,6 +329,9 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
             f"No index begins with {roles.time.name}: the rows that were looked at are any "
             f"{len(sample.rows):,}, not the newest."
         )
+    n_entities = max(1, sample.different(roles.entity)) if roles.entity else 1
+    n_channels = sample.different(roles.channel) if roles.channel else len(roles.values)
+    yield cost(n_entities * n_channels, fitting_step_s(_apart_s(sample, roles) or DEFAULT_STEP_S))
     used = {roles.time, roles.entity, roles.channel, *roles.values}
     used |= {roles.quality, roles.updated_at, roles.label}
     if unused := [name for name, one in sample.table.columns.items() if one not in used]:
