@@ -275,7 +275,8 @@ class PostgresSource(Source):
         found: list[tuple[Any, ...]] = []
         with suppress(*(Unavailable,) * cheaply), self.snapshot() as cursor:
             if cheaply:
-                cursor.execute(connection.limits(_CHEAPLY_S))
+                patience_s = min(_CHEAPLY_S, self._config.source.statement_timeout_s)
+                cursor.execute(connection.limits(patience_s))
             for plan in plans:
                 # Of a view that cannot be computed nothing is known; reading it says why.
                 with suppress(*broken.BROKEN), broken.attempt(cursor):
