@@ -286,6 +286,20 @@ def test_a_source_that_is_too_slow_may_be_tried_again(plant: Plant) -> None:
         plant.ingest("10:00", "11:00", plant.config(statement_timeout="1s"))
 
 
+@pytest.mark.parametrize(("timeout", "n_seconds"), [("3s", 3), ("5min", 10)])
+def test_what_is_only_counted_takes_ten_seconds_or_the_sources_own_patience(
+    plant: Plant, timeout: str, n_seconds: int
+) -> None:
+    plant.run(
+        "ALTER TABLE reading RENAME TO timed;"
+        "CREATE VIEW reading AS SELECT * FROM timed UNION ALL SELECT NULL, 'm1', 1, 1, "
+        "NULL, false FROM generate_series(1, extract(epoch FROM "
+        "current_setting('statement_timeout')::interval)::int)"
+    )
+    plant.ingest("10:00", "11:00", plant.config(statement_timeout=timeout))
+    assert plant.issues()["null_time", "", ""] == n_seconds
+
+
 HARMLESS = {
     "another lock": "LOCK TABLE reading IN EXCLUSIVE MODE",
     "new rows": "INSERT INTO reading TABLE reading",

@@ -20,15 +20,17 @@ from hypothesis import strategies as st
 from devstack.postgres import Cluster
 from tests.plants.plant import DAY, Plant, at
 from tests.statements import run
-from tsad_tasks.base.errors import AccessDenied, SourceError, Unavailable
+from tsad_tasks.base.errors import AccessDenied, Interrupted, SourceError, Unavailable
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.check import check_sources
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, late_changes, nothing_read
 from tsad_tasks.ingest.joined import joined
-from tsad_tasks.ingest.sources.base import SourceRows, SourceTable
+from tsad_tasks.ingest.sources.base import SourceRows, SourceTable, open_sources
 from tsad_tasks.ingest.tally import Tally
+from tsad_tasks.pipeline import tasks
+from tsad_tasks.pipeline.task import TaskRun
 from tsad_tasks.reporting.exploration.explore import source_readings
 from tsad_tasks.storage.store import Store
 
@@ -156,6 +158,28 @@ def test_of_a_source_that_is_down_the_run_says_which_and_nothing_is_half_known(
     assert two.plant.readings() == {}
     assert two.ingest("10:00", "11:00").n_readings == 1
     assert len(two.plant.readings()) == 2
+
+
+def test_the_task_reads_each_source_on_its_own_connection(two: TwoSources) -> None:
+    two.fill("('2024-05-01 10:00Z', 'm1', 4)", f"(7, {T}, 21)")
+    uri_of = dict(zip(("historian", "zabbix"), two.uris, strict=True)).__getitem__
+    task = TaskRun(
+        config_of(), "plant.score", "run", at("10:00"), at("11:00"), {"lineage": "live"}, {},
+        is_backfill=False, shard=-1, started_by="", uri_of=uri_of, send=print,
+    )  # fmt: skip
+    with Store.connect(two.plant.warehouse_uri) as store:
+        assert tasks.ingest(store, task).n_readings == 1
+    assert len(two.plant.readings()) == 2
+
+
+def test_what_goes_wrong_keeps_its_kind_and_names_its_source(two: TwoSources) -> None:
+    with (
+        open_sources(two.uris, config_of()) as parts,
+        pytest.raises(Interrupted, match="Source zabbix: late") as caught,
+        parts[1].asked(),
+    ):
+        raise Interrupted("late", by_chance=True)
+    assert caught.value.by_chance
 
 
 def test_a_source_that_fails_between_two_hours_leaves_whole_hours(two: TwoSources) -> None:
@@ -300,6 +324,20 @@ def test_a_sum_is_known_where_the_series_of_all_sources_are(
     two.ingest("11:00", "12:00", config)
     assert two.plant.readings()[("m2", "11:00", "temp")] == 6
     assert ("m1", "11:00", "temp") not in two.plant.readings()
+
+
+def test_two_tables_of_one_store_share_its_names(two: TwoSources, tmp_path: Path) -> None:
+    (tmp_path / "plant.tags.csv").write_text("itemid,entity,channel\n7,m1,temp\n9,m1,temp\n")
+    run(two.other_uri, HISTORY.replace("history", "history_uint"))
+    run(two.other_uri, f"INSERT INTO history_uint VALUES (9, {T}, 2)")  # noqa: S608
+    two.fill(values=f"(7, {T}, 10), (7, {T + 600}, 10)")
+    whole = STORE | {"step": "10min", "late_rows_within": 0}
+    first = whole | {"channels": {"temp": {"across": "sum"}}}
+    config = config_of(first, STORE | {"tables": "history_uint"})
+    with Store.connect(two.plant.warehouse_uri) as store:
+        span = {"start_at": at("10:00"), "end_at": at("11:00")}
+        ingest_interval(store, config, two.other_uri, **span)
+    assert two.plant.readings() == {("m1", "10:00", "temp"): 12}
 
 
 def test_a_value_holds_while_its_own_source_speaks(two: TwoSources) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from upath import UPath
 
 from devstack.postgres import Cluster
-from tests.plants.weeks import START_AT, WEEK, Weeks, week
+from tests.plants.weeks import START_AT, WEEK, Weeks, filled_weeks, week
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.ingest.ingest import ingest_interval
@@ -55,11 +54,8 @@ def rows(weeks: Weeks) -> dict[str, Any]:
 
 @pytest.fixture
 def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[Weeks]:
-    name = f"weeks_{uuid4().hex}"
-    yield Weeks.filled(
-        cluster.create_database(name, template=template_database), tmp_path, shadow=SHADOW
-    )
-    cluster.drop_database(name)
+    with filled_weeks(cluster, template_database, tmp_path, shadow=SHADOW) as made:
+        yield made
 
 
 def test_every_hour_has_the_champion_that_it_would_have_had(weeks: Weeks) -> None:
@@ -82,6 +78,17 @@ def test_every_hour_has_the_champion_that_it_would_have_had(weeks: Weeks) -> Non
     ) == [(0,)]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Rows of a replay that nobody kills."""
+    folder = tmp_path_factory.mktemp("twin")
+    with filled_weeks(cluster, template_database, folder, shadow=SHADOW) as twin:
+        replay(twin)
+        return rows(twin)
+
+
 class Killed(Exception):
     """Stands for a process that is gone."""
 
@@ -90,19 +97,8 @@ class Killed(Exception):
     "place", ["score_interval", "build_incidents", "retrain", "compare_shadows", "promote_ready"]
 )
 def test_a_replay_that_was_killed_goes_on_to_the_same_rows(
-    weeks: Weeks,
-    cluster: Cluster,
-    template_database: str,
-    monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    weeks: Weeks, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    name = f"twin_{uuid4().hex}"
-    twin = Weeks.filled(
-        cluster.create_database(name, template=template_database),
-        weeks.folder / "twin",
-        shadow=SHADOW,
-    )
-    replay(twin)
     real, calls = getattr(history, place), []
 
     def dies(*args: Any, **options: Any) -> Any:
@@ -119,8 +115,7 @@ def test_a_replay_that_was_killed_goes_on_to_the_same_rows(
             break
         except Killed:
             continue
-    assert rows(weeks) == rows(twin)
-    cluster.drop_database(name)
+    assert rows(weeks) == undisturbed
 
 
 def test_a_range_without_room_for_a_training_says_so(weeks: Weeks) -> None:

@@ -190,12 +190,13 @@ def _wait_for_more_scores(plant: Plant) -> None:
 
 
 def _train_replay(plant: Plant) -> None:
+    short = plant.config.training.model_copy(update={"epochs": 3})
     with Store.connect(plant.uri) as store:
         folder = artifacts_folder() / f"race-{os.getpid()}"
         retrain(
             Retraining(
                 store,
-                plant.config,
+                plant.config.model_copy(update={"training": short}),
                 SPLIT_AT,
                 UPath(folder),
                 UPath(artifacts_folder()),

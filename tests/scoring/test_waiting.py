@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from devstack.postgres import Cluster
 from tests.champions.test_champions import STATES, compared
 from tests.plants.challengers import FAILED, challenger
-from tests.plants.weeks import Weeks, week
+from tests.plants.weeks import Weeks, copied_weeks, filled_weeks, week
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import promote
@@ -30,19 +29,25 @@ SHADOWS = """
   WHERE p.lineage = 'live/shadow' ORDER BY 2"""
 
 
-@pytest.fixture
-def weeks(cluster: Cluster, template_database: str, tmp_path: Path) -> Iterator[Weeks]:
+@pytest.fixture(scope="module")
+def shadowed(
+    cluster: Cluster, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
     """A champion, and a challenger with one hour in its shadow, which takes four."""
-    name, shadow = f"weeks_{uuid4().hex}", {"hours": 4, "min_windows": 5, "max_flag_share": 0.5}
-    made = Weeks.filled(
-        cluster.create_database(name, template=template_database), tmp_path, shadow=shadow
-    )
-    made.train(week(1))
-    made.score(week(1), week(1, 2))
-    challenger(made, end_at=week(1, 1))
-    made.score(week(1, 2), week(1, 3))
-    yield made
-    cluster.drop_database(name)
+    shadow = {"hours": 4, "min_windows": 5, "max_flag_share": 0.5}
+    folder = tmp_path_factory.mktemp("shadowed")
+    with filled_weeks(cluster, template_database, folder, shadow=shadow) as made:
+        made.train(week(1))
+        made.score(week(1), week(1, 2))
+        challenger(made, end_at=week(1, 1))
+        made.score(week(1, 2), week(1, 3))
+        yield made
+
+
+@pytest.fixture
+def weeks(cluster: Cluster, shadowed: Weeks, tmp_path: Path) -> Iterator[Weeks]:
+    with copied_weeks(cluster, shadowed, tmp_path) as made:
+        yield made
 
 
 def newer(weeks: Weeks, seed: int, at: datetime | None = None) -> Any:

@@ -201,6 +201,22 @@ def test_the_stores_own_short_memory_is_told(filed_plant: Plant) -> None:
     assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]
 
 
+def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    with open_store(filed_plant.source_uri) as store:
+        series = store.series(["Pumps"], [], [])
+        files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
+    said = files.as_values()
+    assert said["dataset"]["source"]["channels"]["flow"]["unit"] == "m³/h"
+    assert said["from"]["unit: m³/h"] == "said by the store"
+    assert [(row["itemid"], row["channel"]) for row in said["tags"]] == [
+        ("7", "flow"),
+        ("8", "starts"),
+    ]
+    # 120 values an hour.
+    assert any(line.startswith("Estimated for 2 series at 1min: 1 MB") for line in said["told"])
+
+
 def test_what_a_store_calls_otherwise_or_has_no_more_is_told(
     filed_plant: Plant, tmp_path: Path
 ) -> None:

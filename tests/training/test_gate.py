@@ -199,10 +199,10 @@ def test_a_retraining_meets_its_champion_on_the_same_readings_and_known_anomalie
         plant.execute(
             "SELECT tsad.add_label('room', 'host-01', %s, %s)", start_at, start_at + HOUR / 6
         )
+    short = plant.config.training.model_copy(update={"epochs": 3})
+    config = plant.config.model_copy(update={"training": short})
     with Store.connect(plant.uri) as store:
-        run = Retraining(
-            store, plant.config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9
-        )
+        run = Retraining(store, config, SPLIT_AT, UPath(tmp_path / "run"), UPath(tmp_path), seed=9)
         (summary,) = retrain(run)
         rows = {row.rule: row for row in rule_results(store, summary.model_id)}
     assert "of 3 known anomalies" in rows["known_share"].note

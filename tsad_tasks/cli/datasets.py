@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from difflib import unified_diff
 from pathlib import Path
@@ -12,7 +13,8 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
-from tsad_tasks.cli.screen import say, table
+from tsad_tasks.cli.options import seconds
+from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
     config_of,
     dataset_paths,
@@ -83,6 +85,52 @@ def check(
 
 
 @datasets.command()
+def watch(
+    name: Annotated[str, Argument(metavar="dataset", help="Dataset whose sources are looked at.")],
+    lasting: Annotated[str, Option("--for", help="So long; Ctrl-C ends it sooner.")] = "10min",
+    every: Annotated[str | None, Option(help="A look; default: a quarter of the step.")] = None,
+) -> None:
+    """Measure how late rows come, by looking at the sources again and again."""
+    import time
+
+    from tsad_tasks.ingest.sources.base import open_sources
+    from tsad_tasks.stores.lateness import Watch, proposals
+
+    config = config_of(name)
+    lasting_s = seconds("--for", lasting)
+    every_s = seconds("--every", every) if every else min(10, lasting_s, max(1, config.step_s // 4))
+    if not 0 < every_s <= lasting_s:
+        said = f"Received: --every {every_s} s and --for {lasting_s} s."
+        raise BadInput(f"Expected looks within the time of watching. {said}")
+    n_looks = lasting_s // every_s
+    with open_sources(local.source_uris(config), config) as parts:
+        watches = {part.name: Watch(part) for part in parts}
+        try:
+            with progress(f"Watching {name}", n_looks) as advance:
+                for one in watches.values():
+                    one.look()
+                for _ in range(n_looks):
+                    time.sleep(every_s)
+                    n_new = sum(one.look() for one in watches.values())
+                    advance(1, f"{n_new} new rows")
+        except KeyboardInterrupt:
+            say("Ended; this is what was seen until then.")
+        found = {one: seen.found() for one, seen in watches.items()}
+    columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
+    for source_name, late in found.items():
+        rows = [
+            (one.what, one.n_rows, *(f"{s:.1f}" for s in (one.median_s, one.most_s, one.longest_s)))
+            for one in late
+        ]
+        heading = f"{name}, {source_name}" if len(found) > 1 else name
+        table(
+            f"Lateness of {heading}, looked at each {every_s} s", columns, rows, right=columns[1:]
+        )
+    for line in proposals(config, [one for late in found.values() for one in late]):
+        say(line)
+
+
+@datasets.command()
 def draft(
     connection: Annotated[
         str, Argument(help="Connection to the database, as in source.connection of a dataset.")
@@ -102,6 +150,7 @@ def draft(
     out: Annotated[
         str | None, Option(help="Name of the dataset: writes NAME.yaml and NAME.tags.csv.")
     ] = None,
+    as_json: Annotated[bool, Option("--json", help="For programs; writes no file.")] = False,
 ) -> None:
     """Write a dataset file for a database of Zabbix, Home Assistant, ThingsBoard, Ignition or
     openHAB (without a group, machine or channel: list what there is), or for any table.
@@ -114,24 +163,39 @@ def draft(
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
         files = drafted_table(uri, of_table, connection=connection, name=name)
-        _hand_over(files, connection, name, out)
+        _hand_over(files, connection, name, out, as_json=as_json)
         return
     with open_store(uri) as store:
         if not any(chosen):
+            columns = ("group", "machines", "series")
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
-            table(
-                store.title, ("group", "machines", "series"), groups, right=("machines", "series")
-            )
+            if as_json:
+                listed = [dict(zip(columns, one, strict=True)) for one in groups]
+                typer.echo(as_text({"store": store.title, "groups": listed}))
+                return
+            table(store.title, columns, groups, right=columns[1:])
+            if not groups:
+                raise BadInput(f"Expected series in {store.title}. Received: none.")
             say(f"Next: tsad datasets draft {connection} --group '{groups[0][0]}' --out NAME")
             return
         series = store.series(*chosen)
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
         files = drafted(uri, store, series, connection=connection, name=name)
-    _hand_over(files, connection, name, out)
+    _hand_over(files, connection, name, out, as_json=as_json)
 
 
-def _hand_over(files: Draft, connection: str, name: str, out: str | None) -> None:
+def as_text(value: Any) -> str:
+    """JSON, as people read it."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _hand_over(
+    files: Draft, connection: str, name: str, out: str | None, *, as_json: bool = False
+) -> None:
     """Print the files, or write them."""
+    if as_json:
+        typer.echo(as_text(files.as_values()))
+        return
     texts = {f"{name}.yaml": files.dataset, f"{name}.tags.csv": files.tags}
     if out is None:
         typer.echo(files.dataset)

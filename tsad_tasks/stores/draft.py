@@ -15,6 +15,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+import yaml
 
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.settings import duration_s
@@ -31,6 +32,10 @@ _SAMPLED_OF_CHANNEL, _SAMPLED = 5, 200
 _LOOKED_BACK = (timedelta(days=1), timedelta(days=7))
 DEFAULT_STEP_S = 60
 _TRAINING_DAYS, _OLDEST_TABLES = 30, 5
+# On disk for each value: 7 of its reading and 6 of its score and error, as `make demo` leaves them.
+_BYTES = 13.0
+# CPU of a run's six tasks (README, Airflow's own included), and of each value (score_batch.py).
+_RUN_S, _VALUE_S = 4.0, 35e-6
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,18 @@ class Draft:
     dataset: str
     tags: str
     told: tuple[str, ...]
+
+    def as_values(self) -> dict[str, Any]:
+        """For programs: what the files say, where each value is from, and what is to be checked."""
+        remarks = [line.strip() for line in self.dataset.splitlines() if "  # " in line]
+        cut = (one.partition("  # ") for one in remarks)
+        return {
+            "dataset": yaml.safe_load(self.dataset),
+            "from": {said: why for said, _, why in cut},
+            "tags": list(csv.DictReader(io.StringIO(self.tags))),
+            "told": list(self.told),
+            "to_check": [one for one in [*remarks, *self.told] if "CHECK" in one],
+        }
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,8 @@ def drafted(
         lines += _channel_lines(channel, step_s)
     lines += _training_lines(oldest_at, now_at)
     text = "\n".join(lines) + "\n"
-    return Draft(text, _tags_text(recipe, series, names), tuple(_told(channels, now_at)))
+    told = [*_told(channels, now_at), cost(len(series), step_s)]
+    return Draft(text, _tags_text(recipe, series, names), tuple(told))
 
 
 def _channel_names(series: Sequence[Series]) -> dict[str, str]:
@@ -241,6 +259,16 @@ def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
             f"The store keeps {days:g} days; what is read stays here, so that a training has its "
             f"{_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
         )
+
+
+def cost(n_series: int, step_s: int) -> str:
+    """What so many series cost, by what the demo's and the benchmark's cost."""
+    n_an_hour = n_series * 3600 / step_s
+    megabytes, cpu_s = n_an_hour * 720 * _BYTES / 1e6, _RUN_S + n_an_hour * _VALUE_S
+    return (
+        f"Estimated for {n_series:,} series at {written_duration(step_s)}: {megabytes:,.0f} MB a "
+        f"month in the warehouse, {cpu_s:,.0f} CPU-seconds an hour to read and score."
+    )
 
 
 def _tags_text(recipe: Recipe, series: Sequence[Series], names: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, Unavailable
 from tsad_tasks.base.settings import Section
 from tsad_tasks.base.variants import SOURCES
@@ -228,6 +229,14 @@ class Source(Protocol):
         (`valid_for` of a channel), the last row of each series before the range is there, too.
         """
         ...
+
+    def refuses(self, start_us: int) -> str | None:
+        """Why the hour from `start_us` on is not to be read, where the dataset file must say so."""
+        return None
+
+    def now(self) -> datetime:
+        """What the source's clock shows, where it has one."""
+        return utc_now()
 
     def behind_since(self) -> datetime | None:
         """The time from which on a copy of the source may lack rows that the source has; None: it
