@@ -405,10 +405,10 @@ class Round:
         def work(seed: int) -> Callable[[], Any]:
             def go() -> Any:
                 disturber.rng.seed(self.seed * 100 + seed)
-                disturber.kills.clear()
-                disturber.errors.clear()
+                for told in (disturber.kills, disturber.errors, disturber.halves):
+                    told.clear()
                 life.backfill(seed)
-                return disturber.kills, disturber.errors, disturber.halves
+                return life.pipeline.states, disturber.kills, disturber.errors, disturber.halves
 
             return go
 
@@ -417,9 +417,10 @@ class Round:
             outcome = child.outcome(3600)
             if outcome.state != DONE:
                 raise Failed(f"A backfill: {outcome.value}")
-            for own, found in zip(
-                (disturber.kills, disturber.errors, disturber.halves), outcome.value, strict=True
-            ):
+            states, *counts = outcome.value
+            life.pipeline.states.update(states)
+            told = disturber.kills, disturber.errors, disturber.halves
+            for own, found in zip(told, counts, strict=True):
                 own.update(found)
 
     def _compared(self, struck: Room, rows: Rows, states: dict[str, str], life: Life) -> list[str]:

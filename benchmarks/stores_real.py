@@ -1,7 +1,8 @@
 """Other systems write into PostgreSQL themselves: from a read-only login to right values, and for
 Zabbix to the incident.
 
-Usage: python benchmarks/stores_real.py [--download] [zabbix zabbix_7 home_assistant collectd icinga]
+Usage: python benchmarks/stores_real.py [--download] [NAME ...], of zabbix, zabbix_7 (Debian 13's),
+home_assistant, collectd and icinga
 
 Nothing is installed: packages of Debian are unpacked, and Home Assistant gets an environment of its
 own, below .tsad/real_stores; both come from their registries with --download alone. What a person
