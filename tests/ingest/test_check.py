@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.plants.plant import DAY, Plant
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.storage.database import connect
 
@@ -58,6 +59,53 @@ def test_rows_that_are_read_for_nothing_are_a_warning(plant: Plant) -> None:
         cursor.execute(statement)
         cursor.execute(statement.replace("USING brin ", ""))
     assert "no key of it serves" not in _texts(plant, "warning")
+
+
+def test_a_large_table_without_a_key_is_read_once_the_file_accepts_it(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A hundredth of the rows of a table that is large.
+    for name, value in (("_LARGE_ROWS", 10_000), ("_LARGE_COST", 200)):
+        monkeypatch.setattr(f"tsad_tasks.ingest.sources.postgres_tables.advice.{name}", value)
+    plant.ingest("10:00", "11:00")
+    plant.run(
+        "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, "
+        "20000); ANALYZE reading; CREATE VIEW readings AS TABLE reading"
+    )
+    assert "not read before you say source.full_scan: true" in _texts(plant, "warning")
+    for tables in ("reading", "readings"):
+        with pytest.raises(SourceError, match=r"none for reading, .* source\.full_scan: true"):
+            plant.ingest("11:00", "12:00", plant.config(tables=tables))
+    accepting = plant.config(full_scan=True)
+    assert plant.ingest("11:00", "12:00", accepting).n_readings == 12
+    assert "source.full_scan" not in _texts(plant, "warning", full_scan=True)
+    plant.run("CREATE INDEX ON reading (at)")
+    assert plant.ingest("12:00", "13:00").n_readings == 12
+    assert plant.ingest("13:00", "14:00", plant.config(tables="readings")).n_readings == 12
+
+
+def test_a_table_of_last_values_is_no_history(plant: Plant) -> None:
+    plant.run("CREATE TABLE latest AS SELECT DISTINCT ON (machine) * FROM reading ORDER BY machine")
+    said = _texts(plant, "warning", tables="latest")
+    assert "It has one row for each of 2 series, as tables of last values do" in said
+    assert "one row for each" not in _texts(plant, "warning")
+
+
+def test_two_tables_at_a_time_of_one_machine_are_an_error(plant: Plant) -> None:
+    plant.run(
+        "CREATE TABLE hall AS SELECT at, temp, fan AS load FROM reading WHERE machine = 'm1';"
+        "CREATE TABLE roof AS TABLE hall; CREATE TABLE before AS SELECT at - interval '1 day' AS "
+        "at, temp, load FROM hall; CREATE TABLE power AS SELECT at, temp AS kw FROM hall"
+    )
+    one = {"entity": {"constant": "house"}}
+    said = _texts(plant, "error", tables=["hall", "roof"], **one)
+    assert "public.hall and public.roof both say temp, load of house until 2024-05-01 23:50" in said
+    # One table after another, or each with a channel of its own.
+    assert _texts(plant, "error", tables=["before", "hall"], **one) == ""
+    channels = {"temp": {}, "kw": {}}
+    assert "both say" not in _texts(
+        plant, "error", tables=["hall", "power"], channels=channels, **one
+    )
 
 
 def test_series_that_would_be_mixed_are_an_error(plant: Plant) -> None:

@@ -326,6 +326,20 @@ def test_a_sum_is_known_where_the_series_of_all_sources_are(
     assert ("m1", "11:00", "temp") not in two.plant.readings()
 
 
+def test_two_tables_of_one_store_share_its_names(two: TwoSources, tmp_path: Path) -> None:
+    (tmp_path / "plant.tags.csv").write_text("itemid,entity,channel\n7,m1,temp\n9,m1,temp\n")
+    run(two.other_uri, HISTORY.replace("history", "history_uint"))
+    run(two.other_uri, f"INSERT INTO history_uint VALUES (9, {T}, 2)")  # noqa: S608
+    two.fill(values=f"(7, {T}, 10), (7, {T + 600}, 10)")
+    whole = STORE | {"step": "10min", "late_rows_within": 0}
+    first = whole | {"channels": {"temp": {"across": "sum"}}}
+    config = config_of(first, STORE | {"tables": "history_uint"})
+    with Store.connect(two.plant.warehouse_uri) as store:
+        span = {"start_at": at("10:00"), "end_at": at("11:00")}
+        ingest_interval(store, config, two.other_uri, **span)
+    assert two.plant.readings() == {("m1", "10:00", "temp"): 12}
+
+
 def test_a_value_holds_while_its_own_source_speaks(two: TwoSources) -> None:
     store = STORE | {"channels": {"temp": {"valid_for": "until_changed"}}, "silent_after": "1h"}
     two.fill(

@@ -40,6 +40,13 @@ TABLES: dict[str, tuple[str, dict[str, Any], dict[tuple[str, str, str], float]]]
         {"series": "tagname", "tags": "log.tags.csv", "quality.good": (192,)},
         {("P1", "10:00", "FLOW"): 0, ("P2", "10:55", "FLOW"): 11, ("plant", "10:05", "LEVEL"): 1},
     ),
+    "Telegraf, several series of a host": (
+        f"""CREATE TABLE log AS SELECT ({AT}) AT TIME ZONE 'UTC' AS time, c AS cpu, h AS host,
+          i + length(c)::float8 AS usage_idle {STEPS}, unnest(ARRAY['cpu0', 'cpu-total']) c,
+          unnest(ARRAY['a', 'b']) h""",
+        {"entity.column": "host", "rows_where": {"cpu": "cpu-total"}, "time.column": "time"},
+        {("a", "10:00", "usage_idle"): 9, ("b", "10:05", "usage_idle"): 10},
+    ),
     "one machine": (
         f"CREATE TABLE log AS SELECT {AT} AS at, i::real AS power {STEPS};"
         "CREATE INDEX ON log (at)",

@@ -271,6 +271,7 @@ class SourceSection(FileSection):
       silent_after: 2h
       statement_timeout: 10min
       max_connections: 2
+      full_scan: true
 
     source:
       connection: plant_db
@@ -372,6 +373,9 @@ class SourceSection(FileSection):
     longer."""
     statement_timeout_s: LastingS = 300
     """A query of the source that lasts longer is ended, and fewer hours are asked for at a time."""
+    full_scan: bool = False
+    """A table of more than a million rows is read although no key of it finds those of an hour:
+    each run looks at all of them."""
     max_connections: int = Field(4, ge=1, le=100)
     """So many runs read at once from this connection, over all datasets; others wait."""
 

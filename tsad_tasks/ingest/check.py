@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import combinations, groupby
 from math import ceil, inf
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -25,6 +25,7 @@ from tsad_tasks.ingest.sources.base import (
     Hint,
     Source,
     SourceRows,
+    SourceTable,
     Uris,
     open_source,
     open_sources,
@@ -41,6 +42,9 @@ _STEPS_S = (*_PARTS, *(60 * part for part in _PARTS), 3600)
 _TOLD_ISSUES = {
     "long_name", "nonexistent_time", "not_finite", "not_numeric", "null_channel", "unknown_label",
 }  # fmt: skip
+
+
+_Bounds = tuple[datetime | None, datetime | None]
 
 
 class Finding(NamedTuple):
@@ -151,13 +155,16 @@ def _said_once(said: Iterable[Hint]) -> Iterator[Finding]:
 
 
 def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterator[Finding]:
-    bounds = []
+    found: list[tuple[SourceTable, _Bounds]] = []
     # By name the last ones are the newest of tables over time.
     for table in source.tables[-_SAMPLE_TABLES:]:
         try:
-            bounds.append(source.time_bounds(table, now_at))
+            found.append((table, source.time_bounds(table, now_at)))
         except SourceError as error:
             yield Finding("error", f"{table.title}: {error}")
+    bounds = [of_table for _, of_table in found]
+    if config.source.entity.constant is not None:
+        yield from _at_one_time(config, found)
     newest_at = max((high for _, high in bounds if high is not None), default=None)
     if implausible := source.implausible_times(now_at):
         few = ", ".join(f"{shortened(name)} {n}" for name, n in sorted(implausible.items())[:5])
@@ -200,6 +207,27 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
+
+
+def _at_one_time(
+    config: DatasetConfig, found: Sequence[tuple[SourceTable, _Bounds]]
+) -> Iterator[Finding]:
+    """Tables that say the same channel of one machine over the same time; one after another is
+    well.
+    """
+    for (one, (low, high)), (other, (from_at, to_at)) in combinations(found, 2):
+        both = sorted({*one.channels} & {*other.channels})
+        if not both or low is None or high is None or from_at is None or to_at is None:
+            continue
+        if low < to_at and from_at < high:
+            names = ", ".join(config.channel_names[at] for at in both)
+            yield Finding(
+                "error",
+                f"{one.title} and {other.title} both say {names} of "
+                f"{config.source.entity.constant} until {min(high, to_at):%Y-%m-%d %H:%M}: they "
+                "would be mixed. Name machines by entity: {from_table: …}, or name one table.",
+            )
+            return
 
 
 def _not_taken(

@@ -177,6 +177,9 @@ def ingest_interval(
             parts = stack.enter_context(open_sources(uris, config, held.tags))
             for part in parts:
                 _check_replayed(part, end_at, settled_at, now_at)
+                with part.asked() as source:
+                    if refusal := source.refuses(_us(due[-1])):
+                        raise SourceError(refusal)
             done, due = ingest.read_hours(parts, due, held.version)
         summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))

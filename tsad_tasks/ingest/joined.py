@@ -129,11 +129,15 @@ def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
     """Series of a channel from several sources, of entities by where they are in the grid."""
     found = [one.read.apart[name] for one in having]
     entity = [one.entities[series.entity] for one, series in zip(having, found, strict=True)]
+    # Two tables of one store may share its names: each series is in one of them.
+    named = ((one.config.source.connection, one.config.source.names_from) for one in having)
+    tags = {(whose, tag): tag for whose, series in zip(named, found, strict=True)
+            for tag in series.tags}  # fmt: skip
     return ChannelSeries(
         np.concatenate(entity),
         np.concatenate([series.values for series in found]),
         np.concatenate([series.present for series in found]),
-        tuple(tag for series in found for tag in series.tags),
+        tuple(tags.values()),
     )
 
 

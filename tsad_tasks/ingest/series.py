@@ -114,9 +114,11 @@ def _held(
     source = " ".join([source_name, config.source.names_from, *config.source.series_columns])
     where = {"dataset_id": dataset_id, "source": source}
     version = store.one(queries.SELECT_SERIES_VERSION, dataset_id=dataset_id)
-    found = store.rows(queries.SELECT_SERIES, **where)
+    rows = [*map(_as_row, said)]
+    asked = {"series": [row.series for row in rows], "entities": [row.entity for row in rows]}
+    found = store.rows(queries.SELECT_SERIES, **where, **asked)
     # As mostly: nothing is new, and nothing ever was.
-    if {*found} == {*map(_as_row, said)}:
+    if {*found} == {*rows}:
         return HeldTags(tuple(said), version), False
     stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
@@ -125,10 +127,10 @@ def _held(
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
     if news and notes:
-        rows = [_as_row(tag) for tag in names if tag.series in news]
+        noted = [_as_row(tag) for tag in names if tag.series in news]
         gone = [SERIES_JOINT.join(one) for one in news]
         store.execute(queries.DELETE_SERIES, **where, series=gone)
-        store.execute(queries.INSERT_SERIES, **where, **columns(rows, queries.SeriesName))
+        store.execute(queries.INSERT_SERIES, **where, **columns(noted, queries.SeriesName))
         store.execute(queries.UPDATE_SERIES_VERSION, dataset_id=dataset_id)
         version += 1
         if stored and until_us is not None:

@@ -46,7 +46,11 @@ _CHANGED = re.compile(r"updat|modif|chang|insert|creat|receiv", re.I)
 _CHANNEL = re.compile(
     r"tag|channel|sensor|metric|param|variable|signal|measure|point|key|quantity", re.I
 )
+_ENTITY = re.compile(
+    r"host|machine|device|entity|asset|unit|station|equipment|node|room|pump|line|anlage", re.I
+)
 _VALUE = re.compile(r"(^|_)(val|value|reading|v|wert|messwert)(_|$)", re.I)
+_WHOLE = re.compile(r"(^|[-_ ])(total|all|sum|gesamt)([-_ ]|$)", re.I)
 _QUALITY = re.compile(r"qual|status|integrity|valid", re.I)
 _LABEL = re.compile(r"label|anomal|fault|is_bad", re.I)
 _NUMBER = re.compile(r"(^|_)(id|no|nr|number|pk|seq|row)$", re.I)
@@ -54,6 +58,8 @@ _DIGITS = re.compile(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*")
 # A column of names repeats them.
 _DIFFERENT = 0.5
 _MOST_CODES = 10
+# Rows of one machine, channel and time are several series where there are so many of them.
+_SEVERAL = 1.2
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,8 @@ def _roles(sample: _Sample) -> _Roles:
     else:
         channel = None
     entities = [*names, *(one for one in ids if one in repeated)]
-    entity = next((one for one in entities if one is not channel), None)
+    entities = [one for one in entities if one is not channel]
+    entity = _first(entities, _ENTITY, bool) or next(iter(entities), None)
     if not values:
         raise _missing(sample, "columns of numbers")
     unit = sample.unit(time) if time.family in NUMBERS else None
@@ -275,6 +282,10 @@ def _source_lines(
     elif not tags:
         seen = "CHECK: no column seems to name machines"
         yield f"  entity: {written_value({'constant': name})}  # {seen}"
+    if (apart := _told_apart(sample, roles)) is not None:
+        column, chosen, n_values = apart
+        seen = f"CHECK: of {n_values} series at a time one is read; or draft a file for each"
+        yield f"  rows_where: {written_value({column.name: chosen})}  # {seen}"
     if roles.quality is not None:
         codes = Counter(cell for cell in sample.cells[roles.quality.name] if cell is not None)
         most = codes.most_common(1)[0][0] if codes else 192
@@ -315,6 +326,26 @@ def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
     return round(float(np.median(together)), 3) if len(together) else None
 
 
+def _told_apart(sample: _Sample, roles: _Roles) -> tuple[SourceColumn, Any, int] | None:
+    """A column that tells apart the rows of one machine, channel and time, which value of it is to
+    be read (one of all together, if there is one), and how many it has.
+    """
+    keys = [one for one in (roles.time, roles.entity, roles.channel) if one is not None]
+    cells = [sample.cells[one.name] for one in keys]
+    n_rows, n_keys = len(sample.rows), len(set(zip(*cells, strict=True)))
+    if n_rows < _SEVERAL * n_keys:
+        return None
+    for column in sample.table.columns.values():
+        said = Counter(one for one in sample.cells[column.name] if one is not None)
+        is_name = column.family in {"text", "integer", "bool"} and column not in roles.values
+        if not is_name or column in keys or not said or len(said) > _DIFFERENT * n_rows:
+            continue
+        if len(set(zip(*cells, sample.cells[column.name], strict=True))) > n_rows / _SEVERAL:
+            whole = next((one for one in said if _WHOLE.search(str(one))), None)
+            return column, said.most_common(1)[0][0] if whole is None else whole, len(said)
+    return None
+
+
 def _seconds(at: Any, unit: str | None) -> float:
     if isinstance(at, datetime):
         return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
@@ -334,6 +365,8 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
     yield cost(n_entities * n_channels, fitting_step_s(_apart_s(sample, roles) or DEFAULT_STEP_S))
     used = {roles.time, roles.entity, roles.channel, *roles.values}
     used |= {roles.quality, roles.updated_at, roles.label}
+    if (apart := _told_apart(sample, roles)) is not None:
+        used.add(apart[0])
     if unused := [name for name, one in sample.table.columns.items() if one not in used]:
         yield f"Left out: {', '.join(unused[:12])}."
 

@@ -230,6 +230,10 @@ class Source(Protocol):
         """
         ...
 
+    def refuses(self, start_us: int) -> str | None:
+        """Why the hour from `start_us` on is not to be read, where the dataset file must say so."""
+        return None
+
     def now(self) -> datetime:
         """What the source's clock shows, where it has one."""
         return utc_now()

@@ -225,6 +225,19 @@ class PostgresSource(Source):
         cursor.execute(statement, *params)
         self._names.update({key: rows.as_text(name) for key, name in cursor.fetchall()})
 
+    def refuses(self, start_us: int) -> str | None:
+        """What is said of a large table without a key that finds the rows of an hour."""
+        if self._config.source.full_scan:
+            return None
+        with self.snapshot() as cursor:
+            for plan in self.tables:
+                # What cannot be planned is told when it is read.
+                with suppress(*broken.BROKEN), broken.attempt(cursor):
+                    said = advice.full_scan(cursor, self._config, plan, start_us)
+                    if said is not None:
+                        return said
+        return None
+
     def now(self) -> datetime:
         """What the server's clock shows."""
         with self.snapshot() as cursor:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from psycopg2 import extensions, sql
 
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.sources.base import Hint
+from tsad_tasks.ingest.sources.base import HOUR_US, Hint
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.tables import (
     CLOCKS,
@@ -21,6 +21,9 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
 _RIGHTS = Path(__file__).parents[4] / "sql" / "source" / "select_rights.sql"
 # So many rows are read for each that is used before anybody is told, and so many at least.
 _TOO_MANY_FOR_ONE, _MANY_ROWS = 10, 10_000
+# Of smaller tables a look at all rows is no matter; so many cost the planner so much.
+_LARGE_ROWS, _LARGE_COST = 1_000_000, 20_000
+_ROWS_BY_COST = _LARGE_ROWS / _LARGE_COST
 # Rows of one entity, channel and time are several series where a column tells so many apart.
 _TOLD_APART, _SEVERAL = 0.9, 1.2
 
@@ -43,6 +46,7 @@ def advice(
         text = f"Expected no time.zone, since {plan.time.name} is a {plan.time.type_name}."
         yield "warning", f"{text} Received: {config.source.time.zone}; it is ignored.", plan.title
     yield from _cost(cursor, config, plan, span_us, rights)
+    yield from _last_values(cursor, config, plan)
     yield from _several_series(cursor, config, plan, span_us)
 
 
@@ -74,6 +78,8 @@ def _cost(
         yield "info", f"{text}.", plan.title
         return
     text += ": no key of it serves."
+    if plan.table.n_rows_estimate >= _LARGE_ROWS and not config.source.full_scan:
+        text += " It is not read before you say source.full_scan: true."
     if not rights.may_index:
         yield "warning", f"{text} Whoever owns it could make an index on the time.", plan.title
         return
@@ -99,6 +105,50 @@ def _rows_read(node: dict[str, Any]) -> int:
     own = node["Actual Rows"] + sum(node.get(name, 0) for name in dropped)
     n_own: int = round(own * node["Actual Loops"])
     return below + n_own
+
+
+def _last_values(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan
+) -> Iterator[Hint]:
+    """Whether a table has one row for each series, which is written over."""
+    source = config.source
+    names = [*filter(None, (source.entity.column, source.channel_column)), *source.series_columns]
+    cursor.execute(statements.sample_keys_statement(plan, names, _MANY_ROWS))
+    n_rows, n_keys = cast("tuple[int, int]", cursor.fetchone())
+    if 0 < n_rows == n_keys < _MANY_ROWS:
+        text = f"It has one row for each of {n_keys:,} series, as tables of last values do"
+        what = "what was between two runs is not there, and no past hour can be read"
+        yield "warning", f"{text}: {what}. Is there a table of all values beside it?", plan.title
+
+
+def full_scan(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, start_us: int
+) -> str | None:
+    """What to say of a table of which an hour costs a look at all of many rows; None: of others."""
+    is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
+    if is_small or plan.time.has_index:
+        return None
+    fields = statements.copy_fields(config, plan)
+    hour = statements.rows_statement(config, plan, fields, start_us, start_us + HOUR_US)
+    cursor.execute(statements.explained(hour))
+    (explained,) = cast("tuple[Any]", cursor.fetchone())
+    scans = [*_whole_scans(explained[0]["Plan"])]
+    if not scans:
+        return None
+    return (
+        f"Expected a key that finds the rows of an hour. Received: none for {', '.join(scans)}, so "
+        "that each run looks at all of its rows. `tsad datasets check` says what that costs and "
+        "which index helps; source.full_scan: true accepts it."
+    )
+
+
+def _whole_scans(node: dict[str, Any]) -> Iterator[str]:
+    """Large tables that a plan reads from end to end for a few of their rows."""
+    for below in node.get("Plans", ()):
+        yield from _whole_scans(below)
+    is_large = node["Node Type"] == "Seq Scan" and node["Total Cost"] > _LARGE_COST
+    if is_large and node["Plan Rows"] * _TOO_MANY_FOR_ONE < node["Total Cost"] * _ROWS_BY_COST:
+        yield str(node["Relation Name"])
 
 
 def _several_series(

@@ -348,6 +348,16 @@ def measured(statement: sql.Composable) -> sql.Composable:
     return sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {}").format(statement)
 
 
+def sample_keys_statement(plan: TablePlan, names: Sequence[str], most: int) -> sql.Composable:
+    """Rows of a table, `most` of them at most, and how many differ by `names`."""
+    key = sql.SQL(", ").join([*map(sql.Identifier, names), sql.SQL("true")])
+    text = (
+        "SELECT count(*), count(DISTINCT key) FROM "
+        "(SELECT ROW({key})::text AS key FROM {table} LIMIT {most}) AS sample"
+    )
+    return about(plan, text, key=key, most=sql.Literal(most))
+
+
 def distinct_statement(
     config: DatasetConfig,
     plan: TablePlan,
