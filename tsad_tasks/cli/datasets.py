@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
@@ -102,7 +103,7 @@ def watch(
     if not 0 < every_s <= lasting_s:
         said = f"Received: --every {every_s} s and --for {lasting_s} s."
         raise BadInput(f"Expected looks within the time of watching. {said}")
-    n_looks = lasting_s // every_s
+    n_looks, failed = lasting_s // every_s, list[TsadError]()
     with open_sources(local.source_uris(config), config) as parts:
         watches = {part.name: Watch(part) for part in parts}
         try:
@@ -113,7 +114,8 @@ def watch(
                     time.sleep(every_s)
                     n_new = sum(one.look() for one in watches.values())
                     advance(1, f"{n_new} new rows")
-        except KeyboardInterrupt:
+        except (Interrupted, TsadError) as error:
+            failed += [error] if isinstance(error, TsadError) else []
             say("Ended; this is what was seen until then.")
         found = {one: seen.found() for one, seen in watches.items()}
     columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
@@ -128,6 +130,8 @@ def watch(
         )
     for line in proposals(config, [one for late in found.values() for one in late]):
         say(line)
+    for error in failed:
+        raise error
 
 
 @datasets.command()
