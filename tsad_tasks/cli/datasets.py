@@ -147,6 +147,9 @@ def draft(
     channel: Annotated[
         list[str] | None, Option(help="Channels, such as 'system.cpu.*'; several times.")
     ] = None,
+    archive: Annotated[
+        bool, Option("--archive", help="Its hours (Zabbix trends, statistics), not its values.")
+    ] = False,
     out: Annotated[
         str | None, Option(help="Name of the dataset: writes NAME.yaml and NAME.tags.csv.")
     ] = None,
@@ -165,7 +168,7 @@ def draft(
         files = drafted_table(uri, of_table, connection=connection, name=name)
         _hand_over(files, connection, name, out, as_json=as_json)
         return
-    with open_store(uri) as store:
+    with open_store(uri, archive=archive) as store:
         if not any(chosen):
             columns = ("group", "machines", "series")
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]

@@ -119,7 +119,10 @@ def drafted(
         lines += _channel_lines(channel, step_s)
     lines += _training_lines(oldest_at, now_at)
     text = "\n".join(lines) + "\n"
-    told = [*_told(channels, now_at), cost(len(series), step_s)]
+    told = [
+        *_told(channels, now_at, has_archive=recipe.archive is not None),
+        cost(len(series), step_s),
+    ]
     return Draft(text, _tags_text(recipe, series, names), tuple(told))
 
 
@@ -218,6 +221,9 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
+    if rhythm.goes_round:
+        why = "CHECK: values stay within 0 to 360 and jump from one end to the other; an angle?"
+        yield "", "", why
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"
@@ -246,7 +252,7 @@ def _training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[st
     yield f"  range: {days}d  # {why}"
 
 
-def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
+def _told(channels: Sequence[_Channel], now_at: datetime, *, has_archive: bool) -> Iterator[str]:
     silent = [one.name for one in channels if not one.rhythm.n_values]
     if silent:
         few = ", ".join(silent[:5])
@@ -259,6 +265,8 @@ def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
             f"The store keeps {days:g} days; what is read stays here, so that a training has its "
             f"{_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
         )
+        if has_archive:
+            yield "Its archive of hours reaches further back: tsad datasets draft … --archive."
 
 
 def cost(n_series: int, step_s: int) -> str:
