@@ -252,6 +252,9 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
+    if rhythm.goes_round:
+        why = "CHECK: values stay within 0 to 360 and jump from one end to the other; an angle?"
+        yield "", "", why
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"
