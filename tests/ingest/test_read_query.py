@@ -284,6 +284,10 @@ WRONG_TAGS = {
     "more cells": (f"{HEAD}\n7,m1,temp,8", "2: Expected as many cells as there are columns"),
     "fewer cells": (f"{HEAD},scale\n7,m1,temp", "Expected as many cells as there are columns"),
     "a column misspelt": (f"{HEAD},Scale\n7,m1,temp,8", "1: Expected scale, or a column for"),
+    "columns without end": (HEAD + ",c" * 1001, "each once"),
+    "many columns": (
+        HEAD + "".join(f",c{at}" for at in range(1000)), "1: Expected at most 1,000 columns",
+    ),
     "a joint": (f"{HEAD}\n7\x1f8,m1,temp", "2: Expected text as itemid. Received: '7\\x1f8'"),
     "two names": (f"{HEAD}\n7,m1,temp\n7,m2,temp", "3: Expected one name at a time for the"),
     "two series": (f"{HEAD}\n7,m1,temp\n8,m1,temp", "3: Expected one series at a time for temp"),

@@ -130,8 +130,8 @@ def watch(
         )
     for line in proposals(config, [one for late in found.values() for one in late]):
         say(line)
-    for error in failed:
-        raise error
+    for late_error in failed:
+        raise late_error
 
 
 @datasets.command()

@@ -70,7 +70,7 @@ _MOST_CODES = 10
 _SEVERAL = 1.2
 
 
-def _time_or_none(text: str | None, cursor: extensions.cursor) -> Any:
+def _time_or_none(text: str | bytes | None, cursor: extensions.cursor) -> Any:
     """A time as Python has it, in the years 1 to 9999."""
     try:
         return extensions.PYDATETIMETZ(text, cursor)
@@ -271,12 +271,12 @@ def _tags(cursor: extensions.cursor, sample: _Sample, roles: _Roles) -> list[tup
         cursor.execute(found)
         names |= {str(row[0]) for row in cursor.fetchall()}
     parts = {name: _SEPARATORS.match(name) for name in names}
-    found = [
+    guessed = [
         (name, match[1].strip(), match[2]) if match else (name, "plant", name)
         for name, match in sorted(parts.items())
     ]
-    mine = channel_names(channel for _, _, channel in found)
-    return [(name, entity, mine[channel]) for name, entity, channel in found]
+    mine = channel_names(channel for _, _, channel in guessed)
+    return [(name, entity, mine[channel]) for name, entity, channel in guessed]
 
 
 def _is_taggable(*names: str) -> bool:
@@ -344,8 +344,8 @@ def _source_lines(
         channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
     mine = channel_names(channels)
     for theirs in channels:
-        column = {} if mine[theirs] == theirs else {"column": theirs}
-        yield f"    {written_value(mine[theirs])}: {written_value(column)}"
+        renamed = {} if mine[theirs] == theirs else {"column": theirs}
+        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}"
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:

@@ -24,7 +24,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, datasets_folder
 from tsad_tasks.ingest.sources.base import ALWAYS_US, MAX_NAME_BYTES, SERIES_JOINT, Tag
 
-_MAX_BYTES, MAX_TAGS = 50_000_000, 100_000
+_MAX_BYTES, MAX_TAGS, _MAX_COLUMNS = 50_000_000, 100_000, 1_000
 _DICTIONARY = "source.dictionary"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALWAYS_YEARS = (MINYEAR, MAXYEAR)
@@ -135,6 +135,8 @@ def _tags(
     if missing or len(set(names)) < len(names):
         expected = f"the columns {', '.join(needed)}, each once"
         raise _error(path, 1, expected, shown(", ".join(map(str, names))))
+    if len(names) > _MAX_COLUMNS:
+        raise _error(path, 1, f"at most {_MAX_COLUMNS:,} columns", f"{len(names):,}")
     for name in names:
         if name not in (*needed, *_MEASURES, *_ENDS) and (meant := _meant(name)):
             raise _error(path, 1, f"{meant}, or a column for people", shown(name))
