@@ -76,6 +76,15 @@ def test_a_table_is_drafted_and_read(name: str, filed_plant: Plant, tmp_path: Pa
     assert {key: found_readings.get(key) for key in readings} == readings
 
 
+def test_a_training_takes_what_a_young_table_has(filed_plant: Plant) -> None:
+    filed_plant.run(
+        "CREATE TABLE log AS SELECT 'P1.' || c AS tag, at, 1.5 AS v FROM unnest('{A,B}'::text[])"
+        " c, generate_series(now() - interval '9 days 1 hour', now(), '1 hour') at"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    assert "\ntraining:\n  range: 9d  # measured" in files.dataset
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -108,12 +117,12 @@ def test_a_draft_is_compared_with_its_own_one_of_several_sources(
     path = tmp_path / "plant.yaml"
     path.write_text(f"dataset: plant\nsource:\n{theirs}\n{text}\nstartup_grace: 5min\n")
     (tmp_path / "log.tags.csv").write_text(files.tags)
-    draft("other", "log", None, None, None, "plant")
+    draft("other", "log", out="plant")
     assert "is written" not in capsys.readouterr().out
     path.write_text(path.read_text().replace("step: 5min", "step: 10min"))
     (tmp_path / "log.tags.csv").write_text(files.tags.replace("P2,FLOW", "P9,FLOW"))
     with pytest.raises(BadInput, match=r"Expected this source of .*plant\.yaml, and these tags"):
-        draft("other", "log", None, None, None, "plant")
+        draft("other", "log", out="plant")
     shown = capsys.readouterr().out
     lines = [line for line in shown.splitlines() if re.match(r"[+-](?![+-])", line)]
     assert [re.sub(" *#.*", "", line) for line in lines] == [

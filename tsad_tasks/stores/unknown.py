@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
+from tsad_tasks.ingest.sources.base import Tag
+from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
     LOOK_S,
     clock,
@@ -33,10 +37,17 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
     SourceColumn,
     tables_named,
 )
-from tsad_tasks.stores.draft import DEFAULT_STEP_S, Draft, cost, csv_text, fitting_step_s
+from tsad_tasks.stores.draft import (
+    DEFAULT_STEP_S,
+    Draft,
+    cost,
+    csv_text,
+    fitting_step_s,
+    training_lines,
+)
 
 _QUERIES = Path(__file__).parents[2] / "sql" / "source"
-_FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
+_FIRST_LOOK, _LOOK, _MOST_NAMES, _LARGE_ROWS = 200, 5_000, 5_000, 1_000_000
 _SEPARATORS = re.compile(r"^(.+)[/.:|]([^/.:|]+)$")
 # Names that say what a column is.
 _TIME = re.compile(
@@ -123,13 +134,17 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         sample = _sample(cursor, found[0], roles.time, _LOOK)
         tags = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
     lines = [
-        f"# Drafted from {found[0].title}. Behind a value stands where it is from.",
+        f"# Drafted on {sample.now_at:%Y-%m-%d} from {found[0].title}.",
+        "# Behind a value stands where it is from: measured, guessed, default.",
         f"dataset: {written_value(name)}",
         "source:",
         f"  connection: {written_value(connection)}",
         f"  tables: {written_value(found[0].title)}",
         *_source_lines(sample, roles, name, tags),
     ]
+    is_small = found[0].may_have_index and found[0].n_rows_estimate < _LARGE_ROWS
+    if is_small or roles.time.has_index:
+        lines += training_lines(_oldest_at(uri, lines, tags, sample.now_at), sample.now_at)
     return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(_told(sample, roles)))
 
 
@@ -352,6 +367,16 @@ def _seconds(at: Any, unit: str | None) -> float:
     if isinstance(at, date):
         return datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp()
     return float(at) * UNITS_NS[unit or "s"] / 1e9 if isinstance(at, int | float | Decimal) else 0.0
+
+
+def _oldest_at(
+    uri: str, lines: Sequence[str], tags: Sequence[tuple[str, str, str]], now_at: datetime
+) -> datetime | None:
+    """Time of the table's oldest row, found as a run of the drafted file would find it."""
+    config = DatasetConfig.model_validate(yaml.safe_load("\n".join(lines)))
+    series = [Tag((name,), entity, channel, 1.0, 0.0) for name, entity, channel in tags]
+    with closing(PostgresSource(uri, config, series)) as source:
+        return source.time_bounds(source.tables[0], now_at)[0] if source.tables else None
 
 
 def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
