@@ -6,6 +6,7 @@ them is made here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,13 @@ CREATE TABLE trends (itemid bigint, clock int, num int, value_min float8, value_
   value_max float8, PRIMARY KEY (itemid, clock));
 CREATE TABLE trends_uint (LIKE trends INCLUDING ALL);
 INSERT INTO trends SELECT 7, {t} - 3600 * i, 60, 0, 29.5 + i, 59 FROM generate_series(0, 40) i;
+"""
+MOVING = """
+INSERT INTO items SELECT 20 + k, 1, name, 0, '1m', '7d', unit, 0, 0
+FROM (VALUES (1, 'wind', '°'), (2, 'energy', 'kWh'), (3, 'level', '%')) item (k, name, unit);
+INSERT INTO history SELECT 20 + k, {t} + 60 * i,
+  CASE k WHEN 1 THEN (i * 37) % 360 WHEN 2 THEN i ELSE 50 + i % 7 END, 0
+FROM generate_series(0, 59) i, generate_series(1, 3) k;
 """
 HOME = """
 CREATE TABLE schema_changes (schema_version int); INSERT INTO schema_changes VALUES (43);
@@ -248,6 +256,18 @@ def test_the_stores_own_short_memory_is_told(filed_plant: Plant) -> None:
     assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]
 
 
+def test_counters_and_angles_are_asked_about(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX + MOVING)
+    uri = filed_plant.source_uri
+    with open_store(uri) as store:
+        series = store.series(["Pumps"], [], ["wind", "energy", "level"])
+        text = drafted(uri, store, series, connection="other", name="drafted").dataset
+    energy, level, wind = re.split(r"\n    (?=\w)", text.partition("channels:")[2])[1:]
+    assert "a counter?" in energy
+    assert "an angle?" in wind
+    assert "?" not in level
+
+
 def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
     _fill(filed_plant, ZABBIX)
     with open_store(filed_plant.source_uri) as store:
@@ -255,8 +275,8 @@ def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
         files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
     said = files.as_values()
     assert said["dataset"]["source"]["channels"]["flow"]["unit"] == "m³/h"
-    of_flow = {"keys": ["source", "channels", "flow", "unit"], "from": "said by the store"}
-    assert of_flow in said["from"]
+    place = ["source", "channels", "flow", "unit"]
+    assert {"place": place, "why": "said by the store"} in said["from"]
     assert [(row["itemid"], row["channel"]) for row in said["tags"]] == [
         ("7", "flow"),
         ("8", "starts"),

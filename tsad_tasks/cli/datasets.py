@@ -15,6 +15,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
@@ -105,7 +106,7 @@ def watch(
     if not 0 < every_s <= lasting_s:
         said = f"Received: --every {every_s} s and --for {lasting_s} s."
         raise BadInput(f"Expected looks within the time of watching. {said}")
-    n_looks = lasting_s // every_s
+    n_looks, failed = lasting_s // every_s, list[TsadError]()
     with open_sources(local.source_uris(config), config) as parts:
         watches = {part.name: Watch(part) for part in parts}
         try:
@@ -116,7 +117,8 @@ def watch(
                     time.sleep(every_s)
                     n_new = sum(one.look() for one in watches.values())
                     advance(1, f"{n_new} new rows")
-        except KeyboardInterrupt:
+        except (Interrupted, TsadError) as error:
+            failed += [error] if isinstance(error, TsadError) else []
             say("Ended; this is what was seen until then.")
         found = {one: seen.found() for one, seen in watches.items()}
     columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
@@ -131,6 +133,8 @@ def watch(
         )
     for line in proposals(config, [one for late in found.values() for one in late]):
         say(line)
+    for late_error in failed:
+        raise late_error
 
 
 @datasets.command()

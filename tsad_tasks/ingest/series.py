@@ -12,11 +12,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from tsad_tasks.base.interval import from_unix_s
+from tsad_tasks.base.interval import from_unix_s, hour_ceil
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.sources.base import (
@@ -38,10 +38,14 @@ Name = tuple[str, str]
 
 
 class HeldTags(NamedTuple):
-    """Tags that hold, and the version of them by which it is seen that they do no longer."""
+    """Tags that hold, and the version of them by which it is seen that they do no longer.
+
+    `former_version` is that of before something new was noted of them.
+    """
 
     tags: tuple[Tag, ...]
     version: int
+    former_version: int
 
 
 class HeldSeries(NamedTuple):
@@ -71,13 +75,16 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
         held = list[HeldTags | None]()
         for part, uri, name in uris_of(uris, config):
             say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
-            of_part = store, part, dataset_id, name, say
+            # One tags file says the same of each source of its connection, in whatever order.
+            whose = name if part.source.tags is None else part.source.connection
+            of_part = store, part, dataset_id, whose, say
             held.append(tags_held(*of_part) if part.source.series else None)
-        versions = {one.version for one in held if one is not None}
-        # What is noted of one source makes a new version for all.
-        if len(versions) <= 1:
+        noted = [one for one in held if one is not None]
+        # A new version that is this run's own is no news: there are dictionaries that say
+        # something else each time they are asked.
+        if all(one.version == other.former_version for one, other in pairwise(noted)):
             tags = [(one and one.tags) or None for one in held]
-            return HeldSeries(tags, versions.pop() if versions else None)
+            return HeldSeries(tags, noted[-1].version if noted else None)
 
 
 def tags_held(
@@ -119,13 +126,17 @@ def _held(
     found = store.rows(queries.SELECT_SERIES, **where, **asked)
     # As mostly: nothing is new, and nothing ever was.
     if {*found} == {*rows}:
-        return HeldTags(tuple(said), version), False
+        return HeldTags(tuple(said), version, version), False
     stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
+    if until_at is not None:
+        # A clock that was ahead once has left hours that are not over.
+        until_at = min(until_at, hour_ceil(store.now()))
     until_us = None if until_at is None else (until_at - _EPOCH) // _US
     across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
+    former_version = version
     if news and notes:
         noted = [_as_row(tag) for tag in names if tag.series in news]
         gone = [SERIES_JOINT.join(one) for one in news]
@@ -137,7 +148,7 @@ def _held(
             _tell(store, dataset_id, told_of(names, stored), until_us)
     now = {tag.series for tag in said}
     held = tuple(tag for tag in names if tag.series in now)
-    return HeldTags(held, version), bool(news)
+    return HeldTags(held, version, former_version), bool(news)
 
 
 def names_over_time(

@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -49,32 +49,45 @@ class Draft:
     def as_values(self) -> dict[str, Any]:
         """For programs: what the files say, where each value is from, and what is to be checked."""
         remarks = [*_remarks(self.dataset)]
-        said = [f"{keys[-1]}: {why}" for keys, why in remarks]
+        noted = [f"{'.'.join(place)}: {why}" for place, why in remarks]
         return {
             "dataset": yaml.safe_load(self.dataset),
-            "from": [{"keys": keys, "from": why} for keys, why in remarks],
+            "from": [{"place": place, "why": why} for place, why in remarks],
             "tags": list(csv.DictReader(io.StringIO(self.tags))),
             "told": list(self.told),
-            "to_check": [one for one in [*said, *self.told] if "CHECK" in one],
+            "to_check": [one for one in [*noted, *self.told] if "CHECK" in one],
         }
 
 
 def _remarks(text: str) -> Iterator[tuple[list[str], str]]:
-    """What stands behind the keys of a draft, with all keys that lead there.
+    """What stands behind values, or below a mapping's key, and of which.
 
-    >>> [*_remarks("source:\\n  step: 1min  # measured\\n  # a counter?\\n")]
-    [(['source', 'step'], 'measured'), (['source'], 'a counter?')]
+    >>> [*_remarks("source:\\n  step: 1h  # said\\n  'a  # b': {}\\n")]
+    [(['source', 'step'], 'said')]
     """
-    keys: list[str] = []
-    for line in text.splitlines():
-        said, _, why = line.partition("# " if line.lstrip().startswith("#") else "  # ")
-        del keys[(len(line) - len(line.lstrip())) // 2 :]
-        # Lines of a query are SQL.
-        with suppress(yaml.YAMLError):
-            if ":" in said and isinstance(of_line := yaml.safe_load(said), dict):
-                keys.append(str(next(iter(of_line))))
-        if why and keys:
-            yield [*keys], why
+    above, block = list[tuple[int, str]](), None
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if block is not None and indent > block:
+            continue
+        above = [one for one in above if one[0] < indent]
+        said, _, why = line.rpartition("  # ")
+        if line.lstrip().startswith("# "):
+            said, why = "", line.strip()[2:]
+        elif key := _key(said) or _key(line):
+            above.append((indent, key))
+        if above and why and (_key(said) or not said.strip()) and why != line:
+            yield [key for _, key in above], why
+        block = indent if line.endswith(": |") else None
+
+
+def _key(line: str) -> str:
+    """The key of a line of YAML; empty where it is none."""
+    try:
+        said = yaml.safe_load(line)
+    except yaml.YAMLError:
+        return ""
+    return str(next(iter(said))) if isinstance(said, dict) and said else ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,7 @@ def drafted(
     `connection` and `name` are what the file says.
     """
     recipe, now_at = store.recipe, store.now_at
-    names = _channel_names(series)
+    names = channel_names(one.channel for one in series)
     source = recipe.source | {"connection": connection, "tags": f"{name}.tags.csv"}
     if reads := [one.read for one in series if one.read]:
         source["query"] = "\nUNION ALL\n".join(reads)
@@ -144,10 +157,10 @@ def drafted(
     return Draft(text, _tags_text(recipe, series, names), tuple(told))
 
 
-def _channel_names(series: Sequence[Series]) -> dict[str, str]:
+def channel_names(every: Iterable[str]) -> dict[str, str]:
     """Names of channels here by their names there; a long one ends in a hash of it."""
     names: dict[str, str] = {}
-    for theirs in sorted({one.channel for one in series}):
+    for theirs in sorted({*every}):
         mine = "".join(letter if letter.isprintable() else "_" for letter in theirs).strip()
         if not is_channel_name(mine) or mine in names.values():
             end = "_" + hashlib.sha256(theirs.encode()).hexdigest()[:6]
@@ -239,6 +252,9 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
+    if rhythm.goes_round:
+        why = "CHECK: values stay within 0 to 360 and jump from one end to the other; an angle?"
+        yield "", "", why
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"
