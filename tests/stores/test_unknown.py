@@ -76,6 +76,15 @@ def test_a_table_is_drafted_and_read(name: str, filed_plant: Plant, tmp_path: Pa
     assert {key: found_readings.get(key) for key in readings} == readings
 
 
+def test_a_training_takes_what_a_young_table_has(filed_plant: Plant) -> None:
+    filed_plant.run(
+        "CREATE TABLE log AS SELECT 'P1.' || c AS tag, at, 1.5 AS v FROM unnest('{A,B}'::text[])"
+        " c, generate_series(now() - interval '9 days 1 hour', now(), '1 hour') at"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    assert "\ntraining:\n  range: 9d  # measured" in files.dataset
+
+
 ODD_NAMES = ("two\nlines", "at", "x  # y", "long" * 20, "null", "\u202egnp")
 
 
