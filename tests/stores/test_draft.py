@@ -268,6 +268,18 @@ def test_counters_and_angles_are_asked_about(filed_plant: Plant) -> None:
     assert "?" not in level
 
 
+def test_a_unit_that_is_several_lines_adds_none_to_the_file(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    filed_plant.run(
+        "INSERT INTO hosts VALUES (3, 'b', 'Pump B', 0, 0); INSERT INTO hosts_groups VALUES (3, 5);"
+        "INSERT INTO items VALUES (30, 3, 'flow', 0, '60s', '7d', E'l/s\n    wrong: {}', 0, 0)"
+    )
+    with open_store(filed_plant.source_uri) as store:
+        series = store.series(["Pumps"], [], [])
+        files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
+    assert [*files.as_values()["dataset"]["source"]["channels"]] == ["flow", "starts"]
+
+
 def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
     _fill(filed_plant, ZABBIX)
     with open_store(filed_plant.source_uri) as store:

@@ -123,6 +123,18 @@ def test_what_a_tags_file_cannot_name_is_told(filed_plant: Plant) -> None:
     assert files.told[-1].startswith("CHECK: 2 tags are left out")
 
 
+@pytest.mark.parametrize("name", ["log\nlabel: x", "log.2026", "Log 'x'"])
+def test_a_table_of_an_odd_name_is_drafted_and_found(
+    filed_plant: Plant, tmp_path: Path, name: str
+) -> None:
+    filed_plant.run(f'CREATE TABLE "{name}" AS SELECT {AT} AS at, i AS power {STEPS}')
+    files = drafted_table(filed_plant.source_uri, f'"{name}"', connection="other", name="log")
+    (tmp_path / "log.yaml").write_text(files.dataset)
+    config = named_config(tmp_path / "log.yaml")
+    assert config.source.label is None
+    assert filed_plant.ingest("10:00", "11:00", config).n_rows == 12
+
+
 def test_a_time_of_before_our_era_costs_its_row(filed_plant: Plant) -> None:
     filed_plant.run(
         "CREATE TABLE log AS SELECT CASE i WHEN 3 THEN '0044-03-15 BC' ELSE now() END AS time, "

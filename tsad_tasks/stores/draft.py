@@ -19,6 +19,7 @@ import yaml
 
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.settings import duration_s
+from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
@@ -136,7 +137,7 @@ def drafted(
     ]
     step_s = _step_s(channels)
     lines = [
-        f"# Drafted on {now_at:%Y-%m-%d} from {store.title}.",
+        f"# Drafted on {now_at:%Y-%m-%d} from {visible(store.title)}.",
         "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
         f"dataset: {written_value(name)}",
         "source:",
@@ -246,7 +247,8 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
     rhythm = channel.rhythm
     units = sorted({str(one.unit) for one in channel.series})
     if len(units) > 1:
-        why = f"CHECK: units differ ({', '.join(units)}): say scale and offset in the tags file"
+        few = visible(", ".join(units[:5]))
+        why = f"CHECK: units differ ({few}): say scale and offset in the tags file"
         yield "", "", why
     elif (unit := channel.said("unit")) is not None:
         yield "unit", written_value(unit), "said by the store"

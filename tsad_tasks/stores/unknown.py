@@ -18,6 +18,7 @@ import yaml
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
@@ -148,12 +149,12 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         named = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
     tags = [one for one in named if _is_taggable(*one)]
     lines = [
-        f"# Drafted on {sample.now_at:%Y-%m-%d} from {found[0].title}.",
+        f"# Drafted on {sample.now_at:%Y-%m-%d} from {visible(found[0].title)}.",
         "# Behind a value stands where it is from: measured, guessed, default.",
         f"dataset: {written_value(name)}",
         "source:",
         f"  connection: {written_value(connection)}",
-        f"  tables: {written_value(found[0].title)}",
+        f"  tables: {written_value(_table_name(found[0]))}",
         *_source_lines(sample, roles, name, tags),
     ]
     is_small = found[0].may_have_index and found[0].n_rows_estimate < _LARGE_ROWS
@@ -161,6 +162,11 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         lines += training_lines(_oldest_at(uri, lines, tags, sample.now_at), sample.now_at)
     told = [*_told(sample, roles), *_left_out(len(named) - len(tags))]
     return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(told))
+
+
+def _table_name(table: FoundTable) -> str:
+    """Schema and name as a dataset file has them."""
+    return ".".join(f'"{one}"' if "." in one else one for one in (table.schema, table.name))
 
 
 def _sample(
@@ -302,7 +308,7 @@ def _source_lines(
     why = (
         "measured: the unit in which its times are plausible"
         if roles.unit
-        else roles.time.type_name
+        else visible(roles.time.type_name)
     )
     if roles.time.family == "timestamp":
         why = "CHECK: times without a zone are read as UTC; else say zone: Europe/Berlin"
