@@ -175,3 +175,14 @@ def test_a_draft_is_compared_with_its_own_one_of_several_sources(
     assert [re.sub(" *#.*", "", line) for line in lines] == [
         "-  step: 10min", "+  step: 5min", "-P2.FLOW,P9,FLOW", "+P2.FLOW,P2,FLOW",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../log", "A log", "", "log.yaml"])
+def test_a_draft_is_written_under_a_name_that_a_dataset_may_have(
+    filed_plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    filed_plant.run(TABLES["one machine"][0])
+    monkeypatch.setenv("TSAD_CONNECTION_OTHER", filed_plant.source_uri)
+    with pytest.raises(BadInput, match="--out: Expected a name of up to 48 small letters"):
+        draft("other", "log", out=name)
+    assert [*tmp_path.iterdir()] == []

@@ -15,6 +15,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
@@ -28,6 +29,7 @@ from tsad_tasks.config import (
     named_config,
     source_text,
 )
+from tsad_tasks.config.checks import A_DATASET_NAME, is_dataset_name
 from tsad_tasks.storage.database import connection_uri
 
 if TYPE_CHECKING:
@@ -169,6 +171,8 @@ def draft(
     from tsad_tasks.stores.recipes import open_store
     from tsad_tasks.stores.unknown import drafted_table
 
+    if out is not None and not is_dataset_name(out):
+        raise BadInput(f"--out: Expected {A_DATASET_NAME}. Received: {shown(out)}.")
     uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
