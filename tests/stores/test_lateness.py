@@ -50,6 +50,23 @@ def test_each_channel_of_a_long_table_has_a_lateness_of_its_own(empty_plant: Pla
     assert found["temp"][0] == 1
 
 
+def test_a_value_that_still_holds_is_not_late(empty_plant: Plant) -> None:
+    empty_plant.run("CREATE TABLE reading (at timestamptz, machine text, what text, value float8)")
+    empty_plant.run(INSERT_LONG.format(3 * 86400, "load"))
+    config = empty_plant.config(
+        shape="long", channel_column="what", value_column="value",
+        channels={"temp": {}, "load": {"valid_for": "until_changed"}},
+    )  # fmt: skip
+    with open_sources(empty_plant.source_uri, config) as parts:
+        watch = Watch(parts[0])
+        watch.look()
+        # Its machine is heard of again, before the hour that is looked at and in it.
+        for what, late_s in (("temp", 3900), ("temp", 20)):
+            empty_plant.run(INSERT_LONG.format(late_s, what))
+        watch.look()
+        assert [(one.what, one.n_rows) for one in watch.found()] == [("temp", 1)]
+
+
 def test_a_large_table_without_a_key_is_not_looked_at_again_and_again(
     empty_plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,10 +54,12 @@ class Watch:
         """How many rows are new."""
         with self._part.asked() as source:
             now_at = source.now()
-            rows = source.read(_us(now_at - LOOKED_BACK), _us(now_at + _AHEAD))
+            start_us = _us(now_at - LOOKED_BACK)
+            rows = source.read(start_us, _us(now_at + _AHEAD))
         n_new = 0
         for what, key in _keys(rows):
-            if key not in self._seen[what]:
+            # What is older says what still holds: it is read once its machine is heard of again.
+            if key[2] >= start_us and key not in self._seen[what]:
                 self._seen[what].add(key)
                 n_new += 1
                 if self._has_begun:
