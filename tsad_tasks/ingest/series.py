@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -35,17 +35,15 @@ from tsad_tasks.storage.store import Store, columns
 
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Name = tuple[str, str]
+# Whom of the dataset's sources is asked, and how.
+_Asked = tuple[Store, DatasetConfig, int, str, Callable[[], Sequence[Tag]]]
 
 
 class HeldTags(NamedTuple):
-    """Tags that hold, and the version of them by which it is seen that they do no longer.
-
-    `former_version` is that of before something new was noted of them.
-    """
+    """Tags that hold, and the version of them by which it is seen that they do no longer."""
 
     tags: tuple[Tag, ...]
     version: int
-    former_version: int
 
 
 class HeldSeries(NamedTuple):
@@ -71,20 +69,21 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
 
     Not inside a transaction.
     """
-    while True:
-        held = list[HeldTags | None]()
-        for part, uri, name in uris_of(uris, config):
-            say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
-            # One tags file says the same of each source of its connection, in whatever order.
-            whose = name if part.source.tags is None else part.source.connection
-            of_part = store, part, dataset_id, whose, say
-            held.append(tags_held(*of_part) if part.source.series else None)
-        noted = [one for one in held if one is not None]
-        # A new version that is this run's own is no news: there are dictionaries that say
-        # something else each time they are asked.
-        if all(one.version == other.former_version for one, other in pairwise(noted)):
-            tags = [(one and one.tags) or None for one in held]
-            return HeldSeries(tags, noted[-1].version if noted else None)
+    asked: list[_Asked | None] = []
+    for part, uri, name in uris_of(uris, config):
+        say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
+        # One tags file says the same of each source of its connection, in whatever order.
+        whose = name if part.source.tags is None else part.source.connection
+        asked.append((store, part, dataset_id, whose, say) if part.source.series else None)
+    held = [one and tags_held(*one) for one in asked]
+    if len({one.version for one in held if one is not None}) > 1:
+        # What was noted of one source made a new version for all. There are dictionaries that say
+        # something else each time they are asked, so they are asked once more, and no oftener.
+        with store.transaction():
+            lock_dataset(store, dataset_id, "series")
+            held = [one and _held(*one[:4], one[4](), notes=True)[0] for one in asked]
+    versions = [one.version for one in held if one is not None]
+    return HeldSeries([(one and one.tags) or None for one in held], max(versions, default=None))
 
 
 def tags_held(
@@ -126,7 +125,7 @@ def _held(
     found = store.rows(queries.SELECT_SERIES, **where, **asked)
     # As mostly: nothing is new, and nothing ever was.
     if {*found} == {*rows}:
-        return HeldTags(tuple(said), version, version), False
+        return HeldTags(tuple(said), version), False
     stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     if until_at is not None:
@@ -136,7 +135,6 @@ def _held(
     across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
-    former_version = version
     if news and notes:
         noted = [_as_row(tag) for tag in names if tag.series in news]
         gone = [SERIES_JOINT.join(one) for one in news]
@@ -148,7 +146,7 @@ def _held(
             _tell(store, dataset_id, told_of(names, stored), until_us)
     now = {tag.series for tag in said}
     held = tuple(tag for tag in names if tag.series in now)
-    return HeldTags(held, version, former_version), bool(news)
+    return HeldTags(held, version), bool(news)
 
 
 def names_over_time(
