@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
+    DatasetConfig,
     config_of,
     dataset_paths,
     datasets_folder,
@@ -26,8 +28,10 @@ from tsad_tasks.config import (
     source_text,
 )
 from tsad_tasks.storage.database import connection_uri
+from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
+    from tsad_tasks.ingest.check import Finding
     from tsad_tasks.stores.draft import Draft
 
 datasets = typer.Typer(
@@ -74,6 +78,7 @@ def check(
             found = check_sources(config, uris, now_at=local.now())
             for part, uri in zip(config.parts, uris, strict=True):
                 found += [Checked("names", one) for one in [named_otherwise(part, uri)] if one]
+            found += [Checked("hours that were read", one) for one in [_read_before(config)] if one]
         except TsadError as error:
             found = [Checked("", [Finding("error", str(error))])]
         for heading, findings in found:
@@ -82,6 +87,20 @@ def check(
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+def _read_before(config: DatasetConfig) -> list[Finding]:
+    """Hours that the file would have read otherwise, as far as a warehouse knows any."""
+    from tsad_tasks.ingest.check import Finding as Found
+    from tsad_tasks.ingest.reread import hours_read_otherwise
+
+    if not local.has_warehouse():
+        return []
+    # What keeps a source from being read is told of the source.
+    with suppress(TsadError), Store.connect(local.warehouse().uri) as store:
+        found = hours_read_otherwise(store, config, local.source_uris(config))
+        return [Found("warning" if one.command else "info", one.text) for one in found]
+    return []
 
 
 @datasets.command()
