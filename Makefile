@@ -24,7 +24,8 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-N_TEST_WORKERS ?= 2
+# Tests wait for processes now and then: three keep two cores busy.
+N_TEST_WORKERS ?= 3
 SEEDS ?= 1
 SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export

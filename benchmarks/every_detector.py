@@ -176,7 +176,7 @@ def _write_datasets(folder: Path, arguments: argparse.Namespace) -> None:
         content: dict[str, Any] = {"dataset": name} | BASE | own
         content["training"] = BASE["training"] | own.get("training", {})
         if arguments.small:
-            content["training"] |= {"max_windows": 1000, "epochs": 2}
+            content["training"] |= {"range": "6d", "max_windows": 1000, "epochs": 2}
             content["gate"] = BASE["gate"] | {"n_injected": 10}
         (folder / "datasets" / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 

@@ -16,18 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lab.disk import Bounded, Disk, tmpfs
 from lab.short_life import config_of, everything, fill, rows_of
 from psycopg2 import sql
 
@@ -51,52 +49,6 @@ N_HOURS = 6
 ROOMS, SMALL = (0, 4 << 10, 32 << 10, 256 << 10), (4 << 10,)
 FILES_BYTES, TABLES_BYTES = 6 << 20, 48 << 20
 ROWS = "SELECT version, sha256, gate_passed FROM tsad.model"
-
-
-class Disk:
-    """A file system of its own, which can be filled but for some bytes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.ballast = folder, folder / "ballast"
-
-    @contextmanager
-    def full(self, room: int) -> Iterator[None]:
-        """No more than `room` bytes are free, as the system counts them."""
-        free = os.statvfs(self.folder)
-        block, n_blocks = free.f_frsize, free.f_bavail - room // free.f_frsize
-        with self.ballast.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, max(1, n_blocks) * block)
-        try:
-            yield
-        finally:
-            self.ballast.unlink()
-
-
-class Bounded(Disk):
-    """In place of a disk: no file of this process may be longer than the room."""
-
-    @contextmanager
-    def full(self, room: int) -> Iterator[None]:
-        former = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max(room, 1), former[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, former)
-
-
-@contextmanager
-def tmpfs(folder: Path, n_bytes: int) -> Iterator[Disk | None]:
-    """A small file system at `folder`, or None where nobody may mount one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={n_bytes},mode=0755", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        yield None
-        return
-    try:
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 class Life:
@@ -166,7 +118,7 @@ class Life:
     def check(self, name: str) -> None:
         """Nothing lies there that is not whole."""
         for path in self.folder.rglob("*"):
-            if not path.is_file() or path.name == "ballast":
+            if not path.is_file() or path.name.startswith("ballast"):
                 continue
             assert not path.name.startswith("."), f"{name} left {path}"
             if path.suffix == ".npz":

@@ -8,7 +8,8 @@ and promotion, late rows, overlapping backfills at the same time, a report and h
 of them each task, a process as in Airflow, is disturbed and tried again: killed (SIGKILL) at a
 random moment, before and after each of its commits; its sessions are ended; its server process is
 killed, so that the server recovers; the server is stopped at once (what `pg_ctl stop -m immediate`
-does) and started again; its files cannot grow, as on a full disk. Fails where a row differs, a
+does) and started again; the disk that its files lie on is full (where nothing may be mounted, they
+cannot grow instead). Fails where a row differs, a
 message is lost or has another key, a file that people read is half there, a task fails for good, or
 one does not run that runs without disturbance.
 """
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from lab.disk import Disk, tmpfs
 from lab.room import START_AT, WEEK, House, Room, asked, config_of, opened_house
 from lab.rows import Rows, differences, doubled, seen
 from lab.runs import (
@@ -69,7 +71,8 @@ AT_RANDOM = "killed at a random moment"
 BEFORE_COMMIT, AFTER_COMMIT = "killed before a commit", "killed after a commit"
 SESSIONS_ENDED = "sessions ended"
 BACKEND_KILLED, SERVER_STOPPED = "server process killed", "server stopped at once"
-DISK_FULL = "files that cannot grow"
+DISK_FULL = "disk full"
+DISK_BYTES = 512 << 20
 # How often, of a hundred.
 WEIGHTS = {
     AT_RANDOM: 45, BEFORE_COMMIT: 17, AFTER_COMMIT: 17, SESSIONS_ENDED: 8, BACKEND_KILLED: 3,
@@ -107,6 +110,7 @@ class Disturber:
     Attributes
     ----------
     seconds : how long each task takes when it is left alone.
+    disk : that the room's files lie on.
     """
 
     house: House
@@ -114,6 +118,7 @@ class Disturber:
     rng: random.Random
     size: Size
     seconds: dict[str, list[float]]
+    disk: Disk | None
     kills: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     recoveries_s: list[float] = field(default_factory=list)
@@ -159,7 +164,11 @@ class Disturber:
             return outcome
         if way == DISK_FULL:
             n_bytes = self.rng.choice([0, 100, 1000, 10_000])
-            outcome = Child(work, lambda: has_full_disk(n_bytes)).outcome()
+            if self.disk is None:
+                outcome = Child(work, lambda: has_full_disk(n_bytes)).outcome()
+            else:
+                with self.disk.full(n_bytes):
+                    outcome = Child(work).outcome()
             self.kills[way] += outcome.state == RETRY
             return outcome
         usual_s = statistics.mean(self.seconds.get(name, [0.3])[-5:])
@@ -357,15 +366,16 @@ class Round:
         rows, states = seen(quiet), life.pipeline.states
         struck = self._room("struck", config)
         rng = random.Random(self.seed)
-        disturber = Disturber(self.house, struck, rng, self.size, seconds)
-        life = self._life(struck, disturber)
-        try:
-            life.begin()
-            self._at_once(life, disturber)
-            life.end()
-            wrong = self._compared(struck, rows, states, life)
-        except (Failed, TimeoutError) as error:
-            wrong = [str(error)]
+        with tmpfs(struck.artifacts, DISK_BYTES) as disk:
+            disturber = Disturber(self.house, struck, rng, self.size, seconds, disk)
+            life = self._life(struck, disturber)
+            try:
+                life.begin()
+                self._at_once(life, disturber)
+                life.end()
+                wrong = self._compared(struck, rows, states, life)
+            except (Failed, TimeoutError) as error:
+                wrong = [str(error)]
         wrong += [f"half there after a kill: {name}" for name in disturber.halves]
         self.kills += disturber.kills
         recovered = disturber.recoveries_s or [0.0]
@@ -395,10 +405,10 @@ class Round:
         def work(seed: int) -> Callable[[], Any]:
             def go() -> Any:
                 disturber.rng.seed(self.seed * 100 + seed)
-                disturber.kills.clear()
-                disturber.errors.clear()
+                for told in (disturber.kills, disturber.errors, disturber.halves):
+                    told.clear()
                 life.backfill(seed)
-                return disturber.kills, disturber.errors, disturber.halves
+                return life.pipeline.states, disturber.kills, disturber.errors, disturber.halves
 
             return go
 
@@ -407,9 +417,10 @@ class Round:
             outcome = child.outcome(3600)
             if outcome.state != DONE:
                 raise Failed(f"A backfill: {outcome.value}")
-            for own, found in zip(
-                (disturber.kills, disturber.errors, disturber.halves), outcome.value, strict=True
-            ):
+            states, *counts = outcome.value
+            life.pipeline.states.update(states)
+            told = disturber.kills, disturber.errors, disturber.halves
+            for own, found in zip(told, counts, strict=True):
                 own.update(found)
 
     def _compared(self, struck: Room, rows: Rows, states: dict[str, str], life: Life) -> list[str]:

@@ -120,7 +120,7 @@ SERIES = {
 }
 SMALL = {
     "ambient": replace(
-        _AMBIENT, end_at=datetime(2013, 9, 5, tzinfo=UTC), n_hours=3, retrain_every=14 * DAY
+        _AMBIENT, end_at=datetime(2013, 8, 22, tzinfo=UTC), n_hours=3, retrain_every=14 * DAY
     )
 }
 
@@ -185,7 +185,9 @@ def _arguments() -> argparse.Namespace:
         "series", nargs="*", metavar="SERIES", help=f"of {', '.join(SERIES)}; default: all"
     )
     parser.add_argument(
-        "--small", action="store_true", help="one of them, for a month, with a few hours by DAG"
+        "--small",
+        action="store_true",
+        help="one of them, for two weeks and a promotion, with a few hours by DAG",
     )
     parser.add_argument(
         "--keep", metavar="FOLDER", help="leave each one's TSAD_HOME in a folder of this folder"

@@ -21,6 +21,11 @@ FOLDER = Path(__file__).parent
 IN_TESTS = {"sixty_days"}
 # It fetches other systems; `make stores` runs it.
 ON_REQUEST = {"stores_real"}
+# Those that take longest begin first: none runs alone at the end.
+LONG = (
+    *("same_rows", "documents", "retrain", "many_tables", "nab_replay", "every_detector", "kills"),
+    *("train", "score_batch", "blocked", "alarm_budget", "concurrent_steps", "load"),
+)
 N_LINES_SHOWN = 30
 
 
@@ -35,7 +40,8 @@ def main() -> None:
     if unknown := set(asked.names) - set(names):
         sys.exit(f"Expected benchmarks: {', '.join(names)}. Received: {', '.join(unknown)}.")
     left_out = ON_REQUEST | (IN_TESTS if asked.small else set())
-    chosen = asked.names or [one for one in names if one not in left_out]
+    short = [one for one in names if one not in LONG]
+    chosen = asked.names or [one for one in (*LONG, *short) if one not in left_out]
     asked.logs.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(asked.jobs) as jobs:
         n_failed = sum(jobs.map(lambda name: failed(name, asked.logs, small=asked.small), chosen))

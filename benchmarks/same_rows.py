@@ -7,7 +7,7 @@ on one server: ingest, retrain and score, with three detectors (one of windows, 
 one neural). What they leave is read by the same SQL and compared. Left out is what no score depends
 on: revisions, ids, times of writing, and rules that measure the machine. Fails where a row differs.
 --base: the build to compare with; by default the one before the code moved to its rooms.
---small: 9 days and 36 scored hours; otherwise 30 days and 48 hours.
+--small: 3 days and 12 scored hours; otherwise 30 days and 48 hours.
 """
 
 from __future__ import annotations

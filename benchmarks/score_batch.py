@@ -242,7 +242,11 @@ def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
             for hour in hours
         ]
         store.execute(
-            UPSERT_INGEST_HOURS, dataset_id=dataset.dataset_id, **columns(ledger, IngestHour)
+            UPSERT_INGEST_HOURS,
+            dataset_id=dataset.dataset_id,
+            digest="",
+            said="{}",
+            **columns(ledger, IngestHour),
         )
 
 
@@ -552,7 +556,7 @@ def main(small: bool) -> int:
         cluster = ensure_running(folder / "postgres")
         try:
             found = results(
-                cluster.create_database("bench"), folder, Sizes(60, 6) if small else Sizes(1000, 30)
+                cluster.create_database("bench"), folder, Sizes(30, 4) if small else Sizes(1000, 30)
             )
         finally:
             remove(folder / "postgres")
@@ -570,6 +574,6 @@ if __name__ == "__main__":
         description="The hourly batch in fresh processes, beside the naive way."
     )
     parser.add_argument(
-        "--small", action="store_true", help="60 entities and a lower floor, for CI"
+        "--small", action="store_true", help="30 entities and a lower floor, for CI"
     )
     sys.exit(main(parser.parse_args().small))

@@ -1,7 +1,8 @@
 """Other systems write into PostgreSQL themselves: from a read-only login to right values, and for
 Zabbix to the incident.
 
-Usage: python benchmarks/stores_real.py [--download] [zabbix home_assistant collectd icinga]
+Usage: python benchmarks/stores_real.py [--download] [NAME ...], of zabbix, zabbix_7 (Debian 13's),
+home_assistant, collectd and icinga
 
 Nothing is installed: packages of Debian are unpacked, and Home Assistant gets an environment of its
 own, below .tsad/real_stores; both come from their registries with --download alone. What a person
@@ -155,26 +156,36 @@ def main() -> None:
     sys.exit(0 if all(held.values()) else "Expected all to hold. Received: see above.")
 
 
-def _zabbix(desk: Desk, may_download: bool) -> bool:
+def _zabbix(desk: Desk, may_download: bool, suite: str = "") -> bool:
     """Three pumps, of which one loses pressure on the last day: from the draft to the incident."""
-    programs = unpacked(_FETCHED / "debian", zabbix.PACKAGES, may_download=may_download)
-    database, place = desk.store("zabbix")
+    name = "_".join(filter(None, ("zabbix", suite)))
+    programs = unpacked(
+        _FETCHED / (suite or "debian"), zabbix.PACKAGES[suite],
+        may_download=may_download, suite=suite,
+    )  # fmt: skip
+    database, place = desk.store(name)
     print(zabbix.fill(programs, database, place, desk.end_at))
-    desk.environment["TSAD_CONNECTION_ZABBIX"] = database.reader_uri()
+    desk.environment[f"TSAD_CONNECTION_{name.upper()}"] = database.reader_uri()
+    pumps, all_items = f"{name}_pumps", f"{name}_all"
     began = time.perf_counter()
-    print(desk.tsad("datasets", "draft", "zabbix").rstrip())
-    chosen = [word for name in zabbix.ITEMS[:3] for word in ("--channel", name)]
-    desk.tsad("datasets", "draft", "zabbix", "--group", "Pumps", *chosen, "--out", "pumps")
-    print((desk.datasets / "pumps.yaml").read_text(encoding="utf-8").rstrip())
-    cost = desk.checked("pumps")
-    desk.score("pumps", 12)
-    print(f"zabbix: {_minutes(began)} from draft to first score; {cost}")
-    said = desk.tsad("anomalies", "pumps")
+    print(desk.tsad("datasets", "draft", name).rstrip())
+    chosen = [word for item in zabbix.ITEMS[:3] for word in ("--channel", item)]
+    desk.tsad("datasets", "draft", name, "--group", "Pumps", *chosen, "--out", pumps)
+    print((desk.datasets / f"{pumps}.yaml").read_text(encoding="utf-8").rstrip())
+    cost = desk.checked(pumps)
+    desk.score(pumps, 12)
+    print(f"{name}: {_minutes(began)} from draft to first score; {cost}")
+    said = desk.tsad("anomalies", pumps)
     print(said.rstrip())
-    desk.tsad("datasets", "draft", "zabbix", "--group", "Pumps", "--out", "all_items")
+    desk.tsad("datasets", "draft", name, "--group", "Pumps", "--out", all_items)
     means = zabbix.means(int(desk.end_at.timestamp()))
-    is_right = desk.is_right("all_items", zabbix.STEP_S, lambda *key: means.get(key))
+    is_right = desk.is_right(all_items, zabbix.STEP_S, lambda *key: means.get(key))
     return is_right and "Pump 3: pressure fell" in " ".join(said.split())
+
+
+def _zabbix_7(desk: Desk, may_download: bool) -> bool:
+    """The same with Zabbix 7.0, which Debian 13 has."""
+    return _zabbix(desk, may_download, "trixie")
 
 
 def _home_assistant(desk: Desk, may_download: bool) -> bool:
@@ -219,7 +230,8 @@ def _icinga(desk: Desk, may_download: bool) -> bool:
 
 
 SYSTEMS: dict[str, Callable[[Desk, bool], bool]] = {
-    "zabbix": _zabbix, "home_assistant": _home_assistant, "collectd": _collectd, "icinga": _icinga
+    "zabbix": _zabbix, "zabbix_7": _zabbix_7, "home_assistant": _home_assistant,
+    "collectd": _collectd, "icinga": _icinga,
 }  # fmt: skip
 
 

@@ -13,7 +13,11 @@ from urllib.parse import urlsplit
 from real_stores.programs import Programs, free_port, listens, wait_until
 from real_stores.store import N_DAYS, Database
 
-PACKAGES = ("zabbix-server-pgsql", "zabbix-agent")
+# By suite of Debian: its Zabbix is another one. The sender was the agent's once.
+PACKAGES = {
+    "": ("zabbix-server-pgsql", "zabbix-agent"),
+    "trixie": ("zabbix-server-pgsql", "zabbix-sender"),
+}
 STEP_S, ITEMS = 120, ("flow", "pressure", "power", "valve")
 _SCHEMA = "usr/share/zabbix-server-pgsql"
 # As Zabbix's API fills them: type 2 is a value that is sent, value type 0 a float, 3 an unsigned.

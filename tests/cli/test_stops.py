@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,30 @@ def at_plant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Plant:
     for name in ("TSAD_DATABASE_URI", "TSAD_CONNECTION_ROOM"):
         monkeypatch.setenv(name, plant.uri)
     return plant
+
+
+@pytest.mark.parametrize("stopped", ["Ctrl-C", "a table that is gone"])
+def test_what_was_seen_of_late_rows_is_shown_when_watching_ends_sooner(
+    tsad: Tsad, at_plant: Plant, monkeypatch: pytest.MonkeyPatch, stopped: str
+) -> None:
+    new = "INSERT INTO plant.metrics SELECT now() - interval '40 s', 'host-01', 1, 2"
+    looks: list[float] = []
+
+    def slept(duration_s: float) -> None:
+        looks.append(duration_s)
+        if len(looks) == 1:
+            at_plant.execute(new)
+        elif stopped == "Ctrl-C":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            at_plant.execute("ALTER TABLE plant.metrics RENAME TO away")
+
+    monkeypatch.setattr(time, "sleep", slept)
+    said = tsad("datasets", "watch", "room", "--for", "1h", "--every", "60s")
+    assert "Ended; this is what was seen until then." in said.out
+    assert "wait_for_rows: 1min" in said.out
+    assert (said.code, len(looks)) == (0 if stopped == "Ctrl-C" else 2, 2)
+    assert ("does not exist" in said.err) == (said.code == 2)
 
 
 def test_a_place_that_cannot_be_written_is_one_paragraph(

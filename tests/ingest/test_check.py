@@ -70,11 +70,15 @@ def test_a_large_table_without_a_key_is_read_once_the_file_accepts_it(
     plant.ingest("10:00", "11:00")
     plant.run(
         "INSERT INTO reading (at, machine) SELECT '2024-04-01Z', 'm1' FROM generate_series(1, "
-        "20000); ANALYZE reading; CREATE VIEW readings AS TABLE reading"
+        "20000); ANALYZE reading; CREATE VIEW readings AS TABLE reading;"
+        "CREATE TABLE new WITH (autovacuum_enabled = off) AS TABLE reading;"
+        "CREATE TABLE parts (LIKE reading) PARTITION BY RANGE (at);"
+        "CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts TABLE reading"
     )
     assert "not read before you say source.full_scan: true" in _texts(plant, "warning")
-    for tables in ("reading", "readings"):
-        with pytest.raises(SourceError, match=r"none for reading, .* source\.full_scan: true"):
+    places = {"reading": "reading", "readings": "reading", "new": "new", "parts": "part"}
+    for tables, place in places.items():
+        with pytest.raises(SourceError, match=rf"none for {place}, .* source\.full_scan: true"):
             plant.ingest("11:00", "12:00", plant.config(tables=tables))
     accepting = plant.config(full_scan=True)
     assert plant.ingest("11:00", "12:00", accepting).n_readings == 12

@@ -282,6 +282,13 @@ WRONG_TAGS = {
     "no series": (HEAD, "1: Expected a line for each series"),
     "no entity": (f"{HEAD}\n7,,temp", "2: Expected entity of 1 to 1000 bytes. Received: ''"),
     "more cells": (f"{HEAD}\n7,m1,temp,8", "2: Expected as many cells as there are columns"),
+    "fewer cells": (f"{HEAD},scale\n7,m1,temp", "Expected as many cells as there are columns"),
+    "a column misspelt": (f"{HEAD},Scale\n7,m1,temp,8", "1: Expected scale, or a column for"),
+    "columns without end": (HEAD + ",c" * 1001, "each once"),
+    "many columns": (
+        HEAD + "".join(f",c{at}" for at in range(1000)), "1: Expected at most 1,000 columns",
+    ),
+    "a joint": (f"{HEAD}\n7\x1f8,m1,temp", "2: Expected text as itemid. Received: '7\\x1f8'"),
     "two names": (f"{HEAD}\n7,m1,temp\n7,m2,temp", "3: Expected one name at a time for the"),
     "two series": (f"{HEAD}\n7,m1,temp\n8,m1,temp", "3: Expected one series at a time for temp"),
     "a scale of 0": (f"{HEAD},scale\n7,m1,temp,0", "2: Expected a finite number as scale, not a"),
@@ -309,6 +316,14 @@ def test_what_is_wrong_in_a_tags_file_is_said(
     with pytest.raises((ConfigError, SourceError)) as raised:
         plant.ingest("10:00", "11:00", _of_series())
     assert said in str(raised.value)
+
+
+def test_an_id_of_several_long_parts_is_said(plant: Plant, tmp_path: Path) -> None:
+    """An index of the warehouse holds 2.7 kB."""
+    path = tmp_path / "plant.tags.csv"
+    path.write_text(f"itemid,part,entity,channel\n{'7' * 600},{'8' * 600},m1,temp\n")
+    with pytest.raises(ConfigError, match="2: Expected itemid, part of 1000 bytes together"):
+        plant.ingest("10:00", "11:00", _of_series(series=["itemid", "part"]))
 
 
 WRONG_SETTINGS = {

@@ -174,6 +174,10 @@ DICTIONARIES = {
     "none of the channels": (DICTIONARY.replace("key_", "'fan'"), "a line for each series"),
     "one name twice": (DICTIONARY.replace("host", "'m1'"), "one series at a time for temp of 'm1'"),
     "a table that is not there": (DICTIONARY.replace("FROM item", "FROM i"), "does not exist"),
+    "a time before our era": (
+        DICTIONARY.replace("SELECT", "SELECT timestamptz '0044-03-15 BC' AS valid_from,"),
+        "times of the years 1 to 9999",
+    ),
 }
 
 
@@ -228,6 +232,81 @@ def test_a_line_with_its_times_is_taken_at_its_word(plant: Plant, tmp_path: Path
     # What was read of m1 after 09:00 stays: absence does not erase.
     assert found >= {("m9", "09:00"), ("m9", "11:30"), ("m1", "08:30"), ("m1", "09:30")}
     assert not {("m9", "08:30"), ("m1", "10:00")} & found
+
+
+@pytest.mark.parametrize(
+    ("ends", "zone"),
+    [
+        (("", "9999-12-31 23:59:59"), "America/New_York"),
+        (("0001-01-01", ""), "Asia/Tokyo"),
+        (("0001-01-01", "9999-12-31"), "UTC"),
+    ],
+)
+def test_a_line_from_the_first_year_or_to_the_last_always_holds(
+    plant: Plant, tmp_path: Path, ends: tuple[str, str], zone: str
+) -> None:
+    """As infinity in a dictionary: another name holds from the end of what was read."""
+    path, times = tmp_path / "plant.tags.csv", ",".join(ends)
+    config = _config(tags="plant.tags.csv", time={"column": "at", "zone": zone})
+    for end, name in (("10:00", "m1"), ("12:00", "m9")):
+        path.write_text(f"itemid,entity,channel,valid_from,valid_to\n7,{name},temp,{times}\n")
+        plant.ingest("08:00", end, config, force=True)
+    names = {True: ("m1", "temp"), False: ("m9", "temp")}
+    assert plant.readings() == _wanted(lambda item, hour: names[hour < 10] if item == 7 else None)
+    assert {*_found(plant)} == {("renamed_series", "m9")}
+
+
+def test_a_dictionary_that_never_says_the_same_is_read_as_it_was_heard_last(plant: Plant) -> None:
+    plant.run(ITEMS)
+    plant.run("INSERT INTO item VALUES (7, 'm1', 'temp'), (8, 'm1', 'load')")
+    first, second = (
+        SOURCE | {
+            "tables": "history", "series": "itemid", "value_column": "value", "step": "30min",
+            "channels": {name: {}}, "dictionary": DICTIONARY.replace("SELECT", f"SELECT {more}"),
+        }
+        for name, more in (("temp", ""), ("load", "1 + random() AS scale,"))
+    )  # fmt: skip
+    del first["entity"], second["entity"]
+    config = DatasetConfig.model_validate({"dataset": "plant", "source": [first, second]})
+    run = Thread(target=plant.ingest, args=("08:00", "09:00", config), daemon=True)
+    run.start()
+    run.join(30)
+    assert len(plant.readings()) == 4
+
+
+def test_sources_with_one_tags_file_keep_their_names_in_another_order(
+    plant: Plant, tmp_path: Path
+) -> None:
+    path = tmp_path / "plant.tags.csv"
+    one, other = (
+        SOURCE | {
+            "tables": "history", "series": "itemid", "value_column": "value", "step": "30min",
+            "channels": {name: {}}, "tags": path.name, "rows_where": {"itemid": item},
+        }
+        for name, item in (("temp", 7), ("load", 8))
+    )  # fmt: skip
+    del one["entity"], other["entity"]
+    runs = ("m1", "10:00", [one]), ("m9", "12:00", [one, other]), ("m9", "12:00", [other, one])
+    for machine, end, sources in runs:
+        path.write_text(f"{TAGS}7,{machine},temp\n8,{machine},load\n")
+        config = DatasetConfig.model_validate({"dataset": "plant", "source": sources})
+        plant.ingest("08:00", end, config, force=True)
+    assert plant.readings() == _wanted(
+        lambda item, hour: ("m1" if hour < 10 else "m9", "temp" if item == 7 else "load")
+    )
+
+
+def test_hours_that_are_not_over_do_not_put_a_rename_off(plant: Plant, tmp_path: Path) -> None:
+    """As a clock leaves them that was ahead once."""
+    path = tmp_path / "plant.tags.csv"
+    path.write_text(f"{TAGS}7,m1,temp\n")
+    plant.ingest("08:00", "10:00", _config())
+    ahead = "UPDATE tsad.ingest_hour SET read_until = '2200-01-01' WHERE hour_at = "
+    plant.rows(f"{ahead} '2024-05-01 09:00Z'")
+    path.write_text(f"{TAGS}7,m9,temp\n")
+    plant.ingest("10:00", "12:00", _config())
+    put_off = "SELECT series FROM tsad.series WHERE valid_from > now() + interval '1 hour'"
+    assert plant.rows(put_off) == []
 
 
 def test_a_series_that_takes_the_place_of_another_holds_from_where_that_ended(

@@ -498,3 +498,21 @@ def test_check_speaks_of_each_source_under_its_own_heading(two: TwoSources) -> N
     first, second = check_sources(config_of(), down, now_at=DAY)
     assert len(first.findings) == len(texts[0])
     assert [one.level for one in second.findings] == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ("m1", []),
+        ("M1 ", ["'M1 ' (historian), 'm1' (zabbix): different machines, since their names"]),
+        ("press", ["No machine is in several of the sources, such as 'press' (historian), 'm1'"]),
+    ],
+)
+def test_check_tells_of_machines_that_two_sources_call_otherwise(
+    two: TwoSources, machine: str, said: list[str]
+) -> None:
+    two.fill(f"('2024-05-01 10:00Z', '{machine}', 4)", f"(7, {T}, 21)")
+    checked = check_sources(config_of(), two.uris, now_at=DAY)[2:]
+    found = [one.text for part in checked for one in part.findings]
+    assert len(found) == len(said)
+    assert all(one.startswith(text) for one, text in zip(found, said, strict=True))

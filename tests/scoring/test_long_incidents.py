@@ -47,7 +47,7 @@ STANDING = """
 def config(**policy: Any) -> DatasetConfig:
     whole = room_config(step="10min").model_dump(exclude_unset=True)
     targets = {"targets": [{"email": ["shift@example.com"], "connection": "mail"}]}
-    whole["source"]["late_rows_within"] = 0
+    whole["sources"][0]["late_rows_within"] = 0
     return DatasetConfig.model_validate(
         whole | {"alarm_policy": LENGTH | policy, "notifications": targets}
     )

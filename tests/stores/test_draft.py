@@ -6,6 +6,7 @@ them is made here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ CREATE TABLE hosts (hostid bigint PRIMARY KEY, host text, name text, status int,
 CREATE TABLE hstgrp (groupid bigint, name text);
 CREATE TABLE hosts_groups (hostid bigint, groupid bigint);
 CREATE TABLE items (itemid bigint PRIMARY KEY, hostid bigint, key_ text, value_type int,
-  delay text, history text, units text, status int, flags int);
+  delay text, history text, units text, status int, flags int, trends text DEFAULT '365d');
 CREATE TABLE item_preproc (itemid bigint, type int, params text);
 CREATE TABLE history (itemid bigint, clock int, value float8, ns int,
   PRIMARY KEY (itemid, clock, ns));
@@ -43,6 +44,18 @@ INSERT INTO item_preproc VALUES (8, 20, '1h');
 INSERT INTO history SELECT 7, {t} + 60 * i + 7, i, 500 FROM generate_series(0, 59) i;
 INSERT INTO history VALUES (9, {t}, 99, 0);
 INSERT INTO history_uint VALUES (8, {t}, 4, 0), (8, {t} + 1800, 5, 0);
+UPDATE items SET trends = '0' WHERE itemid = 8;
+CREATE TABLE trends (itemid bigint, clock int, num int, value_min float8, value_avg float8,
+  value_max float8, PRIMARY KEY (itemid, clock));
+CREATE TABLE trends_uint (LIKE trends INCLUDING ALL);
+INSERT INTO trends SELECT 7, {t} - 3600 * i, 60, 0, 29.5 + i, 59 FROM generate_series(0, 40) i;
+"""
+MOVING = """
+INSERT INTO items SELECT 20 + k, 1, name, 0, '1m', '7d', unit, 0, 0
+FROM (VALUES (1, 'wind', '°'), (2, 'energy', 'kWh'), (3, 'level', '%')) item (k, name, unit);
+INSERT INTO history SELECT 20 + k, {t} + 60 * i,
+  CASE k WHEN 1 THEN (i * 37) % 360 WHEN 2 THEN i ELSE 50 + i % 7 END, 0
+FROM generate_series(0, 59) i, generate_series(1, 3) k;
 """
 HOME = """
 CREATE TABLE schema_changes (schema_version int); INSERT INTO schema_changes VALUES (43);
@@ -56,6 +69,14 @@ INSERT INTO state_attributes VALUES (4, '{{"unit_of_measurement":"°C"}}');
 INSERT INTO states VALUES (1, NULL, '8.25', NULL, {t} + .5, 4, 1),
   (2, NULL, 'unavailable', NULL, {t} + 600, 4, 1), (3, NULL, 'on', NULL, {t}, NULL, 2),
   (4, NULL, 'below_horizon', NULL, {t}, NULL, 3);
+CREATE TABLE statistics_meta (id bigint, statistic_id varchar(255), unit_of_measurement text);
+CREATE TABLE statistics (id bigint, metadata_id bigint, start_ts float8, mean float8, state float8,
+  sum float8);
+CREATE INDEX ON statistics (metadata_id, start_ts);
+INSERT INTO statistics_meta VALUES (1, 'sensor.cellar', '°C'), (2, 'sensor.meter', 'kWh'),
+  (3, 'energy:tariff', '');
+INSERT INTO statistics VALUES (1, 1, {t}, 8.5, NULL, NULL), (2, 2, {t}, NULL, 420, 20),
+  (3, 3, {t}, 1, NULL, NULL);
 """
 THINGSBOARD = """
 CREATE TABLE device (id uuid, name text, type text);
@@ -103,6 +124,7 @@ class Known:
     groups: list[tuple[str, int, int]]
     readings: dict[tuple[str, int, str], float]
     lines: list[str] = field(default_factory=list)
+    archive: bool = False
 
 
 KNOWN = [
@@ -117,6 +139,16 @@ KNOWN = [
         [("sensor", 1, 1), ("switch", 1, 1)],
         {("home", 0, "cellar"): 8.25, ("home", 0, "fan"): 1},
         ["unit: °C  # said by the store", "valid_for: until_changed  # guessed"],
+    ),
+    Known(
+        "zabbix_trends", "the archive of Zabbix 6.0", ZABBIX, [("Pumps", 1, 1)],
+        {("Pump A", 0, "flow"): 29.5}, ["step: 1h  # measured", "unit: m³/h  # said by the store"],
+        archive=True,
+    ),
+    Known(
+        "home_assistant_statistics", "the archive of Home Assistant, recorder schema 43", HOME,
+        [("sensor", 1, 2)], {("home", 0, "cellar"): 8.5, ("home", 0, "meter"): 420},
+        ["step: 1h  # said by the store", "unit: kWh  # said by the store"], archive=True,
     ),
     Known(
         "thingsboard", "ThingsBoard", THINGSBOARD, [("door", 1, 1), ("pump", 1, 1)],
@@ -153,7 +185,7 @@ def test_a_store_is_recognised_drafted_and_read(
     known: Known, filed_plant: Plant, tmp_path: Path
 ) -> None:
     start_at = _fill(filed_plant, known.tables)
-    with open_store(filed_plant.source_uri) as store:
+    with open_store(filed_plant.source_uri, archive=known.archive) as store:
         groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
         assert (store.title, sorted(groups)) == (known.title, known.groups)
         series = store.series([], [], ["*"])
@@ -182,6 +214,15 @@ def test_groups_machines_and_channels_choose(filed_plant: Plant) -> None:
             store.series(["P%"], [], [])
 
 
+def test_a_store_without_an_archive_says_so(filed_plant: Plant) -> None:
+    _fill(filed_plant, OPENHAB)
+    with (
+        pytest.raises(BadInput, match=r"archive of hours\. Received: openHAB"),
+        open_store(filed_plant.source_uri, archive=True),
+    ):
+        pass
+
+
 def test_another_database_is_none_of_them(filed_plant: Plant) -> None:
     with (
         pytest.raises(BadInput, match=r"one of home_assistant, .* Received: none"),
@@ -201,6 +242,18 @@ def test_the_stores_own_short_memory_is_told(filed_plant: Plant) -> None:
     assert [line for line in told if "keeps 7 days" in line and f"{at:%Y-%m-%d}" in line]
 
 
+def test_counters_and_angles_are_asked_about(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX + MOVING)
+    uri = filed_plant.source_uri
+    with open_store(uri) as store:
+        series = store.series(["Pumps"], [], ["wind", "energy", "level"])
+        text = drafted(uri, store, series, connection="other", name="drafted").dataset
+    energy, level, wind = re.split(r"\n    (?=\w)", text.partition("channels:")[2])[1:]
+    assert "a counter?" in energy
+    assert "an angle?" in wind
+    assert "?" not in level
+
+
 def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
     _fill(filed_plant, ZABBIX)
     with open_store(filed_plant.source_uri) as store:
@@ -208,7 +261,8 @@ def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
         files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
     said = files.as_values()
     assert said["dataset"]["source"]["channels"]["flow"]["unit"] == "m³/h"
-    assert said["from"]["unit: m³/h"] == "said by the store"
+    place = ["source", "channels", "flow", "unit"]
+    assert {"place": place, "why": "said by the store"} in said["from"]
     assert [(row["itemid"], row["channel"]) for row in said["tags"]] == [
         ("7", "flow"),
         ("8", "starts"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.plants.plant import Plant
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.sources.base import open_sources
 from tsad_tasks.stores.lateness import Watch, proposals
 
@@ -45,6 +48,23 @@ def test_each_channel_of_a_long_table_has_a_lateness_of_its_own(empty_plant: Pla
         found = {one.what: (one.n_rows, round(one.longest_s, -1)) for one in watch.found()}
     assert found["load"] == (2, 230)
     assert found["temp"][0] == 1
+
+
+def test_a_large_table_without_a_key_is_not_looked_at_again_and_again(
+    empty_plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_LARGE_ROWS", 10_000), ("_LARGE_COST", 200)):
+        monkeypatch.setattr(f"tsad_tasks.ingest.sources.postgres_tables.advice.{name}", value)
+    old = "SELECT '2024-04-01Z'::timestamptz, 'm1', 1, 2 FROM generate_series(1, 20000)"
+    empty_plant.run(f"{TABLE}; INSERT INTO reading {old}; ANALYZE reading")
+    for accepted in (False, True):
+        config = empty_plant.config(full_scan=accepted)
+        with open_sources(empty_plant.source_uri, config) as parts:
+            if accepted:
+                Watch(parts[0]).look()
+            else:
+                with pytest.raises(SourceError, match=r"source\.full_scan"):
+                    Watch(parts[0])
 
 
 def test_where_the_file_waits_long_enough_it_is_left(empty_plant: Plant) -> None:

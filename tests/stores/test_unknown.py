@@ -76,6 +76,53 @@ def test_a_table_is_drafted_and_read(name: str, filed_plant: Plant, tmp_path: Pa
     assert {key: found_readings.get(key) for key in readings} == readings
 
 
+ODD_NAMES = ("two\nlines", "at", "x  # y", "long" * 20, "null", "\u202egnp")
+
+
+@pytest.mark.parametrize("way", ["wide", "long", "tags"])
+def test_odd_names_of_channels_are_drafted_and_read(
+    filed_plant: Plant, tmp_path: Path, way: str
+) -> None:
+    names = [*ODD_NAMES[:3], *ODD_NAMES[4:]] if way == "wide" else [*ODD_NAMES]
+    columns = ", ".join(f'{at} AS "{name}"' for at, name in enumerate(names))
+    values = f"unnest(ARRAY{names}) n CROSS JOIN generate_series(0, 23) i"
+    selects = {
+        "wide": f"'m1' AS machine, {columns} {STEPS}",
+        "long": f"'m1' AS machine, n AS tag, 1 AS value FROM {values}",
+        "tags": f"'P1/' || n AS tag, 1 AS value FROM {values}",
+    }
+    filed_plant.run(f"CREATE TABLE log AS SELECT now() AS time, {selects[way]}")
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    (tmp_path / "log.yaml").write_text(files.dataset)
+    (tmp_path / "log.tags.csv").write_text(files.tags)
+    config = named_config(tmp_path / "log.yaml")
+    assert len(config.channel_names) == len(names)
+    check_dataset(config, filed_plant.source_uri, now_at=filed_plant.now_at)
+    said = files.as_values()
+    assert [*said["dataset"]["source"]["channels"]] == [*config.channel_names]
+    assert {len(one["place"]) for one in said["from"]} == {2}
+    filed_plant.ingest("10:00", "11:00", config)
+
+
+def test_what_a_tags_file_cannot_name_is_told(filed_plant: Plant) -> None:
+    filed_plant.run(
+        "CREATE TABLE log AS SELECT now() AS time, n AS tag, 1 AS value "
+        "FROM unnest(ARRAY['P1.FLOW', 'P1.TEMP ', ' P2.FLOW']) n, generate_series(0, 9) i"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    assert files.tags == "tag,entity,channel\nP1.FLOW,P1,FLOW\n"
+    assert files.told[-1].startswith("CHECK: 2 tags are left out")
+
+
+def test_a_time_of_before_our_era_costs_its_row(filed_plant: Plant) -> None:
+    filed_plant.run(
+        "CREATE TABLE log AS SELECT CASE i WHEN 3 THEN '0044-03-15 BC' ELSE now() END AS time, "
+        f"'m1' AS machine, 1 AS temp {STEPS}"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    assert "  time: {column: time}" in files.dataset
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -108,12 +155,12 @@ def test_a_draft_is_compared_with_its_own_one_of_several_sources(
     path = tmp_path / "plant.yaml"
     path.write_text(f"dataset: plant\nsource:\n{theirs}\n{text}\nstartup_grace: 5min\n")
     (tmp_path / "log.tags.csv").write_text(files.tags)
-    draft("other", "log", None, None, None, "plant")
+    draft("other", "log", out="plant")
     assert "is written" not in capsys.readouterr().out
     path.write_text(path.read_text().replace("step: 5min", "step: 10min"))
     (tmp_path / "log.tags.csv").write_text(files.tags.replace("P2,FLOW", "P9,FLOW"))
     with pytest.raises(BadInput, match=r"Expected this source of .*plant\.yaml, and these tags"):
-        draft("other", "log", None, None, None, "plant")
+        draft("other", "log", out="plant")
     shown = capsys.readouterr().out
     lines = [line for line in shown.splitlines() if re.match(r"[+-](?![+-])", line)]
     assert [re.sub(" *#.*", "", line) for line in lines] == [

@@ -14,6 +14,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
@@ -121,7 +122,7 @@ def watch(
     if not 0 < every_s <= lasting_s:
         said = f"Received: --every {every_s} s and --for {lasting_s} s."
         raise BadInput(f"Expected looks within the time of watching. {said}")
-    n_looks = lasting_s // every_s
+    n_looks, failed = lasting_s // every_s, list[TsadError]()
     with open_sources(local.source_uris(config), config) as parts:
         watches = {part.name: Watch(part) for part in parts}
         try:
@@ -132,7 +133,8 @@ def watch(
                     time.sleep(every_s)
                     n_new = sum(one.look() for one in watches.values())
                     advance(1, f"{n_new} new rows")
-        except KeyboardInterrupt:
+        except (Interrupted, TsadError) as error:
+            failed += [error] if isinstance(error, TsadError) else []
             say("Ended; this is what was seen until then.")
         found = {one: seen.found() for one, seen in watches.items()}
     columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
@@ -147,6 +149,8 @@ def watch(
         )
     for line in proposals(config, [one for late in found.values() for one in late]):
         say(line)
+    for late_error in failed:
+        raise late_error
 
 
 @datasets.command()
@@ -166,6 +170,9 @@ def draft(
     channel: Annotated[
         list[str] | None, Option(help="Channels, such as 'system.cpu.*'; several times.")
     ] = None,
+    archive: Annotated[
+        bool, Option("--archive", help="Its hours (Zabbix trends, statistics), not its values.")
+    ] = False,
     out: Annotated[
         str | None, Option(help="Name of the dataset: writes NAME.yaml and NAME.tags.csv.")
     ] = None,
@@ -184,7 +191,7 @@ def draft(
         files = drafted_table(uri, of_table, connection=connection, name=name)
         _hand_over(files, connection, name, out, as_json=as_json)
         return
-    with open_store(uri) as store:
+    with open_store(uri, archive=archive) as store:
         if not any(chosen):
             columns = ("group", "machines", "series")
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]

@@ -13,14 +13,25 @@ def written_value(value: Any) -> str:
 
     >>> written_value([{"name": "level", "params": {}}]), written_value(16_000_000)
     ('[{name: level, params: {}}]', '16000000')
+    >>> print(written_value("two\\nlines"))
+    "two\\nlines"
     """
     # Imported here, since a dataset file is read without writing one.
     import yaml
 
+    class OneLine(yaml.SafeDumper):
+        """Writes what would take several lines with escapes."""
+
+    def represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        style = None if text.isprintable() else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    OneLine.add_representer(str, represented)
     plain = json.loads(json.dumps(value, default=lambda one: one.model_dump()))
-    text: str = yaml.safe_dump(
-        plain, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True
-    )
+    text: str = yaml.dump(
+        plain, Dumper=OneLine, default_flow_style=True, width=10**9, sort_keys=False,
+        allow_unicode=True,
+    )  # fmt: skip
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -9,6 +9,7 @@ from itertools import combinations, groupby
 from math import ceil, inf
 from operator import attrgetter
 from typing import Literal, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
-from tsad_tasks.ingest.joined import read_together, shared_channels
+from tsad_tasks.ingest.joined import joined, read_each
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
@@ -99,11 +100,9 @@ def _source_findings(config: DatasetConfig, uri: str, now_at: datetime) -> list[
 
 
 def _shared(config: DatasetConfig, uris: Uris, now_at: datetime) -> Iterator[Finding]:
-    """Channels of an entity that several sources gave in the last six hours which all of them have,
-    where nothing says how several become one.
+    """Of the last six hours which all sources have: machines that are in one of them alone, and
+    channels of a machine that several gave, where nothing says how several become one.
     """
-    if all(config.channels[name].across for name in shared_channels(config)):
-        return
     # What keeps a source from being read is told of the source.
     with suppress(TsadError), open_sources(uris, config) as parts:
         newest = []
@@ -115,13 +114,46 @@ def _shared(config: DatasetConfig, uris: Uris, now_at: datetime) -> Iterator[Fin
             return
         end_s, tally = unix_s(hour_floor(min(known))) + 3600, Tally()
         span_us = (end_s - _SAMPLE_HOURS * 3600) * 1_000_000, end_s * 1_000_000
-        read_together(config, parts, span_us, tally)
+        every = read_each(config, parts, span_us, tally)
+        joined(config, every, span_us, tally)
         kind = attrgetter("channel", "detail")
         told = sorted((one for one in tally.counts() if one.issue == "several_sources"), key=kind)
         for (channel, detail), counts in groupby(told, kind):
             whose = ", ".join(sorted({shortened(one.entity) for one in counts})[:3])
             hint = f"Say across on the channel {channel}, or leave it out of one source."
             yield Finding("error", f"{channel} ({whose}): {detail} (several_sources). {hint}")
+        named = [
+            [name for name, had in zip(read.entity_names, read.gridded.present, strict=True)
+             if had.any()]
+            for _, read in every
+        ]  # fmt: skip
+        yield from _named_apart(config, named)
+
+
+def _named_apart(config: DatasetConfig, named: Sequence[Sequence[str]]) -> Iterator[Finding]:
+    """What to say of machines of several sources (names of each) that are none of the same name."""
+    sources_of = dict[str, list[str]]()
+    for source, names in zip(config.source_names, named, strict=True):
+        for name in names:
+            sources_of.setdefault(name, []).append(source)
+    alike = dict[str, list[str]]()
+    for name in sorted(sources_of):
+        alike.setdefault(normalize("NFKC", name).strip().casefold(), []).append(name)
+    near = [names for names in alike.values() if len(names) > 1]
+    hint = "A tags file, or a query that renames, brings them together."
+    for names in near[:_SHOWN]:
+        where = ", ".join(f"{shown(one)} ({' and '.join(sources_of[one])})" for one in names)
+        yield Finding("warning", f"{where}: different machines, since their names differ. {hint}")
+    is_shared = any(len(sources) > 1 for sources in sources_of.values())
+    kinds = {frozenset(source.channels) for source in config.sources}
+    if not near and not is_shared and len(kinds) > 1 and all(named):
+        firsts = zip(named, config.source_names, strict=True)
+        where = ", ".join(f"{shown(names[0])} ({source})" for names, source in firsts)
+        yield Finding(
+            "warning",
+            f"No machine is in several of the sources, such as {where}: none has the channels of "
+            f"all. {hint}",
+        )
 
 
 def _tables(config: DatasetConfig, source: Source) -> Iterator[Finding]:

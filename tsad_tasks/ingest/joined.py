@@ -36,6 +36,13 @@ def read_together(
     """The readings of [start, end) (whole hours) of all sources, without what is known of before;
     `tally` counts what is not taken.
     """
+    return joined(config, read_each(config, sources, span_us, tally), span_us, tally)
+
+
+def read_each(
+    config: DatasetConfig, sources: Sequence[OpenPart], span_us: tuple[int, int], tally: Tally
+) -> list[tuple[DatasetConfig, AcceptedRows]]:
+    """The same, of each source by itself."""
     parts = []
     for part in sources:
         with part.asked() as source:
@@ -44,7 +51,7 @@ def read_together(
         parts.append(
             (part.config, accepted_rows(rows, part.config, (), span_us, tally, apart=apart))
         )
-    return joined(config, parts, span_us, tally)
+    return parts
 
 
 def joined(

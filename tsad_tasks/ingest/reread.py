@@ -94,8 +94,8 @@ def _told(
     start_at, end_at = hours[0].hour_at, hours[-1].read_until
     digests = {one.digest for one in hours}
     keys = sorted({one.key for digest in digests for one in changed[digest]})
-    span = f"--from {start_at:%Y-%m-%dT%H:%MZ} --to {end_at:%Y-%m-%dT%H:%MZ}"
-    command = f"tsad rescore {config.dataset} {span}" * again
+    from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (start_at, end_at))
+    command = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}" if again else ""
     yield OtherHours(len(hours), start_at, end_at, tuple(keys), command)
 
 

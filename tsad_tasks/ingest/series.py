@@ -12,11 +12,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from tsad_tasks.base.interval import from_unix_s
+from tsad_tasks.base.interval import from_unix_s, hour_ceil
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.sources.base import (
@@ -40,12 +40,13 @@ Name = tuple[str, str]
 class HeldTags(NamedTuple):
     """Tags that hold, and the version of them by which it is seen that they do no longer.
 
-    `source` says where ids are from, and `rescaled` how those were scaled that are scaled otherwise
-    since these tags.
+    `former_version` is that of before something new was noted of them. `source` says where ids are
+    from, and `rescaled` how those were scaled that are scaled otherwise since these tags.
     """
 
     tags: tuple[Tag, ...]
     version: int
+    former_version: int
     source: str
     rescaled: tuple[queries.SeriesScale, ...] = ()
 
@@ -79,34 +80,38 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
         held = list[HeldTags | None]()
         for part, uri, name in uris_of(uris, config):
             say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
-            of_part = store, part, dataset_id, name, say
+            of_part = store, part, dataset_id, _whose(part, name), say
             held.append(tags_held(*of_part) if part.source.series else None)
-        versions = {one.version for one in held if one is not None}
-        # What is noted of one source makes a new version for all.
-        if len(versions) <= 1:
+        noted = [one for one in held if one is not None]
+        # A new version that is this run's own is no news: there are dictionaries that say
+        # something else each time they are asked.
+        if all(one.version == other.former_version for one, other in pairwise(noted)):
             tags = [(one and one.tags) or None for one in held]
-            scales = _scales(store, dataset_id, held) if versions else {}
-            return HeldSeries(tags, versions.pop() if versions else None, scales)
+            scales = _scales(store, dataset_id, noted) if noted else {}
+            return HeldSeries(tags, noted[-1].version if noted else None, scales)
+
+
+def _whose(part: DatasetConfig, name: str) -> str:
+    """Of which source names are kept, of the one that is called so."""
+    # One tags file says the same of each source of its connection, in whatever order.
+    return name if part.source.tags is None else part.source.connection
 
 
 def scales_said(
     store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
 ) -> Mapping[str, Sequence[float]]:
     """The scales by which hours would be read now, as `HeldSeries` has them; nothing is noted."""
-    held = list[HeldTags | None]()
+    held = list[HeldTags]()
     for part, uri, name in uris_of(uris, config):
         if part.source.series:
             said = tags_said(uri, part, "" if len(config.parts) == 1 else name)
             with store.transaction():
-                held.append(_held(store, part, dataset_id, name, said)[0])
+                held.append(_held(store, part, dataset_id, _whose(part, name), said)[0])
     return _scales(store, dataset_id, held) if held else {}
 
 
-def _scales(
-    store: Store, dataset_id: int, held: Sequence[HeldTags | None]
-) -> dict[str, Sequence[float]]:
+def _scales(store: Store, dataset_id: int, known: Sequence[HeldTags]) -> dict[str, Sequence[float]]:
     """Of series whose scale or offset was another once, by what they are called."""
-    known = [one for one in held if one is not None]
     with store.transaction():
         first = store.rows(queries.SELECT_SERIES_SCALES, dataset_id=dataset_id)
     noted = {one[:4] for one in first}
@@ -194,9 +199,12 @@ def _held(
     found = store.rows(queries.SELECT_SERIES, **where, **asked)
     # As mostly: nothing is new, and nothing ever was.
     if {*found} == {*rows}:
-        return HeldTags(tuple(said), version, source), False
+        return HeldTags(tuple(said), version, version, source), False
     stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
+    if until_at is not None:
+        # A clock that was ahead once has left hours that are not over.
+        until_at = min(until_at, hour_ceil(store.now()))
     until_us = None if until_at is None else (until_at - _EPOCH) // _US
     across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
@@ -204,6 +212,7 @@ def _held(
     other = rescaled(names, stored, until_us) if news and until_us is not None else ()
     of_stored = _measures(stored) if other else {}
     first = tuple(queries.SeriesScale(source, *key, of_stored[key]) for key in sorted(other))
+    former_version = version
     if news and notes:
         if first:
             told = columns(first, queries.SeriesScale)
@@ -219,7 +228,7 @@ def _held(
             _tell(store, dataset_id, told_of(names, stored), until_us)
     now = {tag.series for tag in said}
     held = tuple(tag for tag in names if tag.series in now)
-    return HeldTags(held, version, source, first), bool(news)
+    return HeldTags(held, version, former_version, source, first), bool(news)
 
 
 def names_over_time(

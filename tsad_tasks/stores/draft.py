@@ -48,15 +48,46 @@ class Draft:
 
     def as_values(self) -> dict[str, Any]:
         """For programs: what the files say, where each value is from, and what is to be checked."""
-        remarks = [line.strip() for line in self.dataset.splitlines() if "  # " in line]
-        cut = (one.partition("  # ") for one in remarks)
+        remarks = [*_remarks(self.dataset)]
+        noted = [f"{'.'.join(place)}: {why}" for place, why in remarks]
         return {
             "dataset": yaml.safe_load(self.dataset),
-            "from": {said: why for said, _, why in cut},
+            "from": [{"place": place, "why": why} for place, why in remarks],
             "tags": list(csv.DictReader(io.StringIO(self.tags))),
             "told": list(self.told),
-            "to_check": [one for one in [*remarks, *self.told] if "CHECK" in one],
+            "to_check": [one for one in [*noted, *self.told] if "CHECK" in one],
         }
+
+
+def _remarks(text: str) -> Iterator[tuple[list[str], str]]:
+    """What stands behind values, or below a mapping's key, and of which.
+
+    >>> [*_remarks("source:\\n  step: 1h  # said\\n  'a  # b': {}\\n")]
+    [(['source', 'step'], 'said')]
+    """
+    above, block = list[tuple[int, str]](), None
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if block is not None and indent > block:
+            continue
+        above = [one for one in above if one[0] < indent]
+        said, _, why = line.rpartition("  # ")
+        if line.lstrip().startswith("# "):
+            said, why = "", line.strip()[2:]
+        elif key := _key(said) or _key(line):
+            above.append((indent, key))
+        if above and why and (_key(said) or not said.strip()) and why != line:
+            yield [key for _, key in above], why
+        block = indent if line.endswith(": |") else None
+
+
+def _key(line: str) -> str:
+    """The key of a line of YAML; empty where it is none."""
+    try:
+        said = yaml.safe_load(line)
+    except yaml.YAMLError:
+        return ""
+    return str(next(iter(said))) if isinstance(said, dict) and said else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +122,7 @@ def drafted(
     `connection` and `name` are what the file says.
     """
     recipe, now_at = store.recipe, store.now_at
-    names = _channel_names(series)
+    names = channel_names(one.channel for one in series)
     source = recipe.source | {"connection": connection, "tags": f"{name}.tags.csv"}
     if reads := [one.read for one in series if one.read]:
         source["query"] = "\nUNION ALL\n".join(reads)
@@ -119,14 +150,17 @@ def drafted(
         lines += _channel_lines(channel, step_s)
     lines += _training_lines(oldest_at, now_at)
     text = "\n".join(lines) + "\n"
-    told = [*_told(channels, now_at), cost(len(series), step_s)]
+    told = [
+        *_told(channels, now_at, has_archive=recipe.archive is not None),
+        cost(len(series), step_s),
+    ]
     return Draft(text, _tags_text(recipe, series, names), tuple(told))
 
 
-def _channel_names(series: Sequence[Series]) -> dict[str, str]:
+def channel_names(every: Iterable[str]) -> dict[str, str]:
     """Names of channels here by their names there; a long one ends in a hash of it."""
     names: dict[str, str] = {}
-    for theirs in sorted({one.channel for one in series}):
+    for theirs in sorted({*every}):
         mine = "".join(letter if letter.isprintable() else "_" for letter in theirs).strip()
         if not is_channel_name(mine) or mine in names.values():
             end = "_" + hashlib.sha256(theirs.encode()).hexdigest()[:6]
@@ -218,6 +252,9 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
+    if rhythm.goes_round:
+        why = "CHECK: values stay within 0 to 360 and jump from one end to the other; an angle?"
+        yield "", "", why
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"
@@ -246,7 +283,7 @@ def _training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[st
     yield f"  range: {days}d  # {why}"
 
 
-def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
+def _told(channels: Sequence[_Channel], now_at: datetime, *, has_archive: bool) -> Iterator[str]:
     silent = [one.name for one in channels if not one.rhythm.n_values]
     if silent:
         few = ", ".join(silent[:5])
@@ -259,6 +296,8 @@ def _told(channels: Sequence[_Channel], now_at: datetime) -> Iterator[str]:
             f"The store keeps {days:g} days; what is read stays here, so that a training has its "
             f"{_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
         )
+        if has_archive:
+            yield "Its archive of hours reaches further back: tsad datasets draft … --archive."
 
 
 def cost(n_series: int, step_s: int) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration
@@ -34,6 +35,8 @@ class Lateness:
 class Watch:
     """Rows that were seen in a source, and how late each came. `look` once before what counts.
 
+    Raises `SourceError` where a look would be one at all rows of a large table.
+
     A row is as late as the time from its own to the look that first showed it: looks that are far
     apart make rows late.
     """
@@ -43,6 +46,9 @@ class Watch:
         self._seen: dict[str, set[tuple[str, str, int]]] = defaultdict(set)
         self._late_s: dict[str, list[float]] = defaultdict(list)
         self._has_begun = False
+        with part.asked() as source:
+            if refusal := source.refuses(_us(source.now())):
+                raise SourceError(refusal)
 
     def look(self) -> int:
         """How many rows are new."""

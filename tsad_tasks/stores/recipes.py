@@ -1,7 +1,9 @@
 """What is known of stores: a folder each below sql/stores.
 
 `recognise.sql` gives the store's name and version where it is one, `list.sql` its series (columns
-as `Series` has them, after those that name a series), and `source.yaml` how they are read.
+as `Series` has them, after those that name a series), and `source.yaml` how they are read. Where a
+store keeps hours longer than values, a folder more says `archive_of`, and lists some `{series}` of
+that store.
 """
 
 from __future__ import annotations
@@ -71,10 +73,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one store is recognised, listed and read."""
+    """How one store, or its archive of hours, is recognised, listed and read."""
 
     name: str
     source: dict[str, Any]
+    archive_of: str | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -82,9 +85,21 @@ class Recipe:
         names = self.source["series"]
         return [names] if isinstance(names, str) else list(names)
 
-    def statement(self, name: str) -> str:
-        """One of its statements."""
-        return (_FOLDER / self.name / f"{name}.sql").read_text(encoding="utf-8")
+    def recognise(self) -> str:
+        """The statement that gives the store's name, and version."""
+        return _text(self.archive_of or self.name, "recognise")
+
+    def list(self) -> sql.Composable:
+        """The statement that gives its series."""
+        listed = sql.SQL(_text(self.name, "list"))
+        if self.archive_of is None:
+            return listed
+        return listed.format(series=sql.SQL(_text(self.archive_of, "list")))
+
+    @property
+    def archive(self) -> Recipe | None:
+        """That of the store's archive, if it has one."""
+        return next((one for one in recipes() if one.archive_of == self.name), None)
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,8 @@ class SensorStore:
 
     def groups(self) -> list[Group]:
         """All groups, the largest first."""
-        listed = sql.SQL(self.recipe.statement("list"))
-        return [Group(*row) for row in self._rows(_of_all("groups").format(series=listed))]
+        groups = _of_all("groups").format(series=self.recipe.list())
+        return [Group(*row) for row in self._rows(groups)]
 
     def series(
         self, groups: Sequence[str], entities: Sequence[str], channels: Sequence[str]
@@ -138,7 +153,7 @@ class SensorStore:
 
     def _listed(self, rows: sql.Composable) -> list[Series]:
         """Those of the store's list that meet a condition, one more than are taken at most."""
-        listed, most = sql.SQL(self.recipe.statement("list")), sql.Literal(_MOST_SERIES + 1)
+        listed, most = self.recipe.list(), sql.Literal(_MOST_SERIES + 1)
         found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
         n_columns = len(self.recipe.columns)
         return [Series(tuple(row[:n_columns]), *row[n_columns:]) for row in found]
@@ -153,14 +168,18 @@ class SensorStore:
 
 
 @contextmanager
-def open_store(uri: str) -> Iterator[SensorStore]:
-    """The store that a database is of, read with a login that need not write.
+def open_store(uri: str, *, archive: bool = False) -> Iterator[SensorStore]:
+    """The store that a database is of, or its `archive`, read with a login that need not write.
 
     Raises `BadInput` where it is none that is known, and what `connect_source` raises.
     """
     connection = connect_source(uri, read_only=True)
     try:
         recipe, title = _recognised(connection)
+        if archive:
+            if recipe.archive is None:
+                raise BadInput(f"Expected a store with an archive of hours. Received: {title}.")
+            recipe, title = recipe.archive, f"the archive of {title}"
         with connection.cursor() as cursor:
             now_at = clock(cursor)
         connection.rollback()
@@ -170,11 +189,12 @@ def open_store(uri: str) -> Iterator[SensorStore]:
 
 
 def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
-    for recipe in recipes():
+    known = [recipe for recipe in recipes() if recipe.archive_of is None]
+    for recipe in known:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(limits(LOOK_S))
-                cursor.execute(recipe.statement("recognise"))
+                cursor.execute(recipe.recognise())
                 if (row := cursor.fetchone()) is not None and row[0] is not None:
                     return recipe, str(row[0])
         except (psycopg2.ProgrammingError, psycopg2.DataError):
@@ -182,8 +202,8 @@ def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
             pass
         finally:
             connection.rollback()
-    known = ", ".join(recipe.name for recipe in recipes())
-    wanted = f"a database of one of {known}, whose tables this login may read"
+    names = ", ".join(recipe.name for recipe in known)
+    wanted = f"a database of one of {names}, whose tables this login may read"
     way = "Of another database name a table: tsad datasets draft <connection> <table>."
     raise BadInput(f"Expected {wanted}. Received: none of them. {way}")
 
@@ -194,6 +214,12 @@ def _of_all(name: str) -> sql.SQL:
 
 
 def recipes() -> Iterator[Recipe]:
-    """All stores that are known, by name."""
+    """All stores that are known, and their archives, by name."""
     for path in sorted(_FOLDER.glob("*/source.yaml")):
-        yield Recipe(path.parent.name, yaml.safe_load(path.read_text(encoding="utf-8")))
+        source = yaml.safe_load(path.read_text(encoding="utf-8"))
+        archive_of = source.pop("archive_of", None)
+        yield Recipe(path.parent.name, source, archive_of)
+
+
+def _text(folder: str, name: str) -> str:
+    return (_FOLDER / folder / f"{name}.sql").read_text(encoding="utf-8")

@@ -14,6 +14,8 @@ _MIN_VALUES = 5
 # Values that come so much less regularly than their median come when something changes.
 _IRREGULAR = 3.0
 _MONOTONE_MOVES = 10
+# Values that stay within a turn, and go on at one end of it where they left it at the other.
+_TURN, _JUMP, _N_JUMPS = 360.0, 180.0, 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Rhythm:
     longest_s : 99th percentile of it.
     never_repeats : no value follows an equal one.
     never_falls : all of many moves are upwards.
+    goes_round : values stay within 0 to 360, and jump from one end to the other.
     """
 
     n_series: int
@@ -35,6 +38,7 @@ class Rhythm:
     longest_s: float | None
     never_repeats: bool
     never_falls: bool
+    goes_round: bool = False
 
     @property
     def is_irregular(self) -> bool:
@@ -48,6 +52,7 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
     """The rhythm of the series at these positions of `rows.tags`."""
     assert rows.tag is not None
     gaps, moves, n_values = [], [], 0
+    low, high = np.inf, -np.inf
     for position in tags:
         chosen = np.flatnonzero(rows.tag == position)
         order = chosen[np.argsort(rows.times_us[chosen], kind="stable")]
@@ -55,7 +60,9 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
         n_values += int(np.isfinite(values).sum())
         if len(order) >= _MIN_VALUES:
             gaps.append(np.diff(rows.times_us[order]) / 1e6)
-            moves.append(np.diff(values[np.isfinite(values)]))
+            known = values[np.isfinite(values)]
+            moves.append(np.diff(known))
+            low, high = known.min(initial=low), known.max(initial=high)
     if not gaps:
         return Rhythm(len(tags), n_values, None, None, False, False)
     apart, moved = np.concatenate(gaps), np.concatenate(moves)
@@ -64,4 +71,5 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
         len(tags), n_values, float(np.median(apart)), float(np.percentile(apart, 99)),
         len(moved) > 0 and not bool((moved == 0).any()),
         rises >= _MONOTONE_MOVES and not bool((moved < 0).any()),
+        low >= 0 and high <= _TURN and int((np.abs(moved) > _JUMP).sum()) >= _N_JUMPS,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config.written import written_duration, written_value
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
     LOOK_S,
     clock,
@@ -33,7 +34,14 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
     SourceColumn,
     tables_named,
 )
-from tsad_tasks.stores.draft import DEFAULT_STEP_S, Draft, cost, csv_text, fitting_step_s
+from tsad_tasks.stores.draft import (
+    DEFAULT_STEP_S,
+    Draft,
+    channel_names,
+    cost,
+    csv_text,
+    fitting_step_s,
+)
 
 _QUERIES = Path(__file__).parents[2] / "sql" / "source"
 _FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
@@ -60,6 +68,18 @@ _DIFFERENT = 0.5
 _MOST_CODES = 10
 # Rows of one machine, channel and time are several series where there are so many of them.
 _SEVERAL = 1.2
+
+
+def _time_or_none(text: str | bytes | None, cursor: extensions.cursor) -> Any:
+    """A time as Python has it, in the years 1 to 9999."""
+    try:
+        return extensions.PYDATETIMETZ(text, cursor)
+    except ValueError:
+        return None
+
+
+# Of timestamps, with a zone and without.
+_TIMES = extensions.new_type((1114, 1184), "TIMES", _time_or_none)
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,8 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
             raise BadInput(f"Expected rows in {found[0].title}. Received: none.")
         roles = _roles(first)
         sample = _sample(cursor, found[0], roles.time, _LOOK)
-        tags = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
+        named = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
+    tags = [one for one in named if _is_taggable(*one)]
     lines = [
         f"# Drafted from {found[0].title}. Behind a value stands where it is from.",
         f"dataset: {written_value(name)}",
@@ -130,7 +151,8 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         f"  tables: {written_value(found[0].title)}",
         *_source_lines(sample, roles, name, tags),
     ]
-    return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(_told(sample, roles)))
+    told = [*_told(sample, roles), *_left_out(len(named) - len(tags))]
+    return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(told))
 
 
 def _sample(
@@ -145,6 +167,7 @@ def _sample(
     columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
     text = sql.SQL((_QUERIES / "sample_rows.sql").read_text(encoding="utf-8"))
     cursor.execute(limits(LOOK_S))
+    extensions.register_type(_TIMES, cursor)
     cursor.execute(
         text.format(columns=columns, table=table.relation, order=order, most=sql.Literal(most))
     )
@@ -248,10 +271,20 @@ def _tags(cursor: extensions.cursor, sample: _Sample, roles: _Roles) -> list[tup
         cursor.execute(found)
         names |= {str(row[0]) for row in cursor.fetchall()}
     parts = {name: _SEPARATORS.match(name) for name in names}
-    return [
-        (name, match[1], match[2]) if match else (name, "plant", name)
+    guessed = [
+        (name, match[1].strip(), match[2]) if match else (name, "plant", name)
         for name, match in sorted(parts.items())
     ]
+    mine = channel_names(channel for _, _, channel in guessed)
+    return [(name, entity, mine[channel]) for name, entity, channel in guessed]
+
+
+def _is_taggable(*names: str) -> bool:
+    """Whether a line of a tags file can hold these."""
+    return all(
+        one == one.strip() and SERIES_JOINT not in one and 0 < len(one.encode()) <= MAX_NAME_BYTES
+        for one in names
+    )
 
 
 def _source_lines(
@@ -303,13 +336,16 @@ def _source_lines(
     yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
-        channels = sorted({channel for _, _, channel in tags})
-    elif roles.is_long:
-        assert roles.channel is not None
+        names = sorted({channel for _, _, channel in tags})
+        yield from (f"    {written_value(one)}: {{}}" for one in names)
+        return
+    channels = [one.name for one in roles.values]
+    if roles.channel is not None:
         channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
-    else:
-        channels = [one.name for one in roles.values]
-    yield from (f"    {written_value(one)}: {{}}" for one in channels)
+    mine = channel_names(channels)
+    for theirs in channels:
+        renamed = {} if mine[theirs] == theirs else {"column": theirs}
+        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}"
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
@@ -369,6 +405,14 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
         used.add(apart[0])
     if unused := [name for name, one in sample.table.columns.items() if one not in used]:
         yield f"Left out: {', '.join(unused[:12])}."
+
+
+def _left_out(n_tags: int) -> Iterator[str]:
+    if n_tags:
+        yield (
+            f"CHECK: {n_tags:,} tags are left out: a tags file has no blanks at the ends of names, "
+            "and no long ones. A query may trim them."
+        )
 
 
 def _tags_text(roles: _Roles, tags: Sequence[tuple[str, str, str]]) -> str:

@@ -125,7 +125,8 @@ def full_scan(
     cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, start_us: int
 ) -> str | None:
     """What to say of a table of which an hour costs a look at all of many rows; None: of others."""
-    is_small = plan.table.may_have_index and plan.table.n_rows_estimate < _LARGE_ROWS
+    # 0: of a table that nobody has analysed, or one with partitions, only its plan tells.
+    is_small = plan.table.may_have_index and 0 < plan.table.n_rows_estimate < _LARGE_ROWS
     if is_small or plan.time.has_index:
         return None
     fields = statements.copy_fields(config, plan)

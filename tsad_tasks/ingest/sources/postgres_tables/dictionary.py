@@ -6,6 +6,7 @@ from contextlib import closing
 
 from psycopg2 import sql
 
+from tsad_tasks.base.errors import SourceError
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -34,4 +35,9 @@ def read_dictionary(uri: str, config: DatasetConfig) -> tuple[Tag, ...]:
     ):
         cursor.execute(limits(source.statement_timeout_s))
         cursor.execute(rows)
-        return tags_of_rows(config, [name for name, _ in columns], cursor.fetchall())
+        try:
+            found = cursor.fetchall()
+        except ValueError as error:
+            wanted = "times of the years 1 to 9999, and text in UTF-8, of source.dictionary"
+            raise SourceError(f"Expected {wanted}. Received: {error}.") from None
+        return tags_of_rows(config, [name for name, _ in columns], found)

@@ -9,8 +9,10 @@ for each name). Other columns are for people.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -20,12 +22,14 @@ from tsad_tasks.base.errors import ConfigError, SourceError, TsadError
 from tsad_tasks.base.files import is_endless
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, datasets_folder
-from tsad_tasks.ingest.sources.base import ALWAYS_US, MAX_NAME_BYTES, Tag
+from tsad_tasks.ingest.sources.base import ALWAYS_US, MAX_NAME_BYTES, SERIES_JOINT, Tag
 
-_MAX_BYTES, MAX_TAGS = 50_000_000, 100_000
+_MAX_BYTES, MAX_TAGS, _MAX_COLUMNS = 50_000_000, 100_000, 1_000
 _DICTIONARY = "source.dictionary"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MEASURES = ("scale", "offset")
+_ALWAYS_YEARS = (MINYEAR, MAXYEAR)
+_MEASURES, _ENDS = ("scale", "offset"), ("valid_from", "valid_to")
+_AS_MANY = "as many cells as there are columns"
 
 
 def read_tags(config: DatasetConfig) -> tuple[Tag, ...]:
@@ -112,6 +116,9 @@ def _lines(
 ) -> Iterator[tuple[int, Mapping[str, str | None]]]:
     try:
         for cells in reader:
+            # A scale that is cut off with its line would be none.
+            if None in cells.values():
+                raise _error(path, reader.line_num, _AS_MANY, "fewer")
             yield reader.line_num, cells
     except csv.Error as error:
         raise _error(path, reader.line_num, "CSV, separated by commas", str(error)) from None
@@ -128,10 +135,25 @@ def _tags(
     if missing or len(set(names)) < len(names):
         expected = f"the columns {', '.join(needed)}, each once"
         raise _error(path, 1, expected, shown(", ".join(map(str, names))))
+    if len(names) > _MAX_COLUMNS:
+        raise _error(path, 1, f"at most {_MAX_COLUMNS:,} columns", f"{len(names):,}")
+    for name in names:
+        if name not in (*needed, *_MEASURES, *_ENDS) and (meant := _meant(name)):
+            raise _error(path, 1, f"{meant}, or a column for people", shown(name))
     for n_tags, (line, cells) in enumerate(lines, 1):
         if n_tags > MAX_TAGS:
             raise _error(path, line, f"at most {MAX_TAGS:,} series", "more")
         yield _tag(config, path, line, cells)
+
+
+def _meant(name: str) -> str:
+    """The column that another one is a misspelling of; empty where it is none.
+
+    >>> [_meant(name) for name in ("Scale", "valid from ", "vaild_to", "unit", "source_name")]
+    ['scale', 'valid_from', 'valid_to', '', '']
+    """
+    plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_")
+    return next(iter(get_close_matches(plain, (*_MEASURES, *_ENDS), 1, 0.8)), "")
 
 
 def _tag(
@@ -144,10 +166,14 @@ def _tag(
     for name in (*columns, "entity", "channel"):
         if not said(name) or len(said(name).encode()) > MAX_NAME_BYTES:
             raise _error(path, line, f"{name} of 1 to {MAX_NAME_BYTES} bytes", shown(said(name)))
-        if "\0" in said(name):
+        if "\0" in said(name) or SERIES_JOINT in said(name):
             raise _error(path, line, f"text as {name}", shown(said(name)))
+    series = tuple(map(said, columns))
+    if len("".join(series).encode()) > MAX_NAME_BYTES:
+        expected = f"{', '.join(columns)} of {MAX_NAME_BYTES} bytes together"
+        raise _error(path, line, expected, shown("/".join(series)))
     if None in cells:
-        raise _error(path, line, "as many cells as there are columns", "more")
+        raise _error(path, line, _AS_MANY, "more")
     numbers = {"scale": 1.0, "offset": 0.0}
     for name in _MEASURES:
         if said(name):
@@ -156,20 +182,24 @@ def _tag(
             except ValueError:
                 numbers[name] = float("nan")
             if not abs(numbers[name]) < float("inf") or (name, numbers[name]) == ("scale", 0.0):
-                raise _error(path, line, f"a finite number as {name}, not a scale of 0", said(name))
+                expected = f"a finite number as {name}, not a scale of 0"
+                raise _error(path, line, expected, shown(said(name)))
     times_us = list(ALWAYS_US)
-    for end, name in enumerate(("valid_from", "valid_to")):
+    for end, name in enumerate(_ENDS):
         if said(name):
             try:
                 at = datetime.fromisoformat(said(name))
             except ValueError:
                 expected = f"a time such as 2026-05-01 06:00 as {name}"
                 raise _error(path, line, expected, shown(said(name))) from None
+            # The first and the last year mean always, as infinity does to a database.
+            if at.year in _ALWAYS_YEARS:
+                times_us[end] = ALWAYS_US[_ALWAYS_YEARS.index(at.year)]
+                continue
             zoned = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(config.source.time.zone))
             times_us[end] = (zoned - _EPOCH) // timedelta(microseconds=1)
     if times_us[0] >= times_us[1]:
         raise _error(path, line, "valid_to after valid_from", shown(said("valid_to")))
-    series = tuple(map(said, columns))
     return Tag(series, said("entity"), said("channel"), **numbers,
                start_us=times_us[0], end_us=times_us[1], line=line)  # fmt: skip
 
