@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import pytest
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import Unavailable
+from tsad_tasks.ingest.sources.postgres import PostgresSource
+from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.store import Store
 from tsad_tasks.storage.turns import source_turn
 
@@ -83,3 +86,15 @@ def test_who_waits_too_long_for_a_turn_is_told_and_another_source_has_turns_of_i
             pass
         with pytest.raises(Unavailable, match=r"source\.max_connections"):
             source_turn(late, "hall", 1, 0).__enter__()
+
+
+def test_the_locks_and_reads_of_a_machine_that_is_gone_end_soon(plant: Plant) -> None:
+    """By default a server asks a silent client only after two hours."""
+    asked = "SELECT setting::int FROM pg_settings WHERE name LIKE 'tcp_keepalives%' ORDER BY name"
+    with closing(connect(plant.warehouse_uri)) as session, session, session.cursor() as cursor:
+        cursor.execute(asked)
+        assert cursor.fetchall() == [(3,), (60,), (10,)]
+    source = PostgresSource(plant.source_uri, plant.config())
+    with closing(source), source.snapshot() as cursor:
+        cursor.execute(asked)
+        assert cursor.fetchall() == [(3,), (60,), (10,)]

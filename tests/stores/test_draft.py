@@ -17,6 +17,7 @@ from tests.plants.plant import Plant
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR, hour_floor
+from tsad_tasks.cli.datasets import draft
 from tsad_tasks.config import named_config
 from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.stores.draft import drafted
@@ -210,8 +211,21 @@ def test_groups_machines_and_channels_choose(filed_plant: Plant) -> None:
     _fill(filed_plant, ZABBIX)
     with open_store(filed_plant.source_uri) as store:
         assert [one.channel for one in store.series(["P*"], ["Pump A"], ["st*"])] == ["starts"]
-        with pytest.raises(BadInput, match="Received: P%, which are none"):
+        with pytest.raises(BadInput, match=r"Received: P%, which are none.*first groups: Pumps"):
             store.series(["P%"], [], [])
+        with pytest.raises(BadInput, match=r"pump a, which are none.*first machines: Pump A"):
+            store.series(["Pumps"], ["pump a"], [])
+
+
+def test_a_machine_in_several_groups_is_of_each_and_read_once(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    filed_plant.run("INSERT INTO hstgrp VALUES (6, 'All'); INSERT INTO hosts_groups VALUES (1, 6)")
+    for archive, ids in ((False, [("7",), ("8",)]), (True, [("7",)])):
+        with open_store(filed_plant.source_uri, archive=archive) as store:
+            groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
+            assert groups == [("All", 1, len(ids)), ("Pumps", 1, len(ids))]
+            for names in (["Pumps"], ["All"], ["Pumps", "All"], []):
+                assert [one.series for one in store.series(names, [], [])] == ids
 
 
 def test_a_store_without_an_archive_says_so(filed_plant: Plant) -> None:
@@ -254,6 +268,18 @@ def test_counters_and_angles_are_asked_about(filed_plant: Plant) -> None:
     assert "?" not in level
 
 
+def test_a_unit_that_is_several_lines_adds_none_to_the_file(filed_plant: Plant) -> None:
+    _fill(filed_plant, ZABBIX)
+    filed_plant.run(
+        "INSERT INTO hosts VALUES (3, 'b', 'Pump B', 0, 0); INSERT INTO hosts_groups VALUES (3, 5);"
+        "INSERT INTO items VALUES (30, 3, 'flow', 0, '60s', '7d', E'l/s\n    wrong: {}', 0, 0)"
+    )
+    with open_store(filed_plant.source_uri) as store:
+        series = store.series(["Pumps"], [], [])
+        files = drafted(filed_plant.source_uri, store, series, connection="other", name="drafted")
+    assert [*files.as_values()["dataset"]["source"]["channels"]] == ["flow", "starts"]
+
+
 def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
     _fill(filed_plant, ZABBIX)
     with open_store(filed_plant.source_uri) as store:
@@ -269,6 +295,25 @@ def test_a_draft_is_read_by_programs(filed_plant: Plant) -> None:
     ]
     # 120 values an hour.
     assert any(line.startswith("Estimated for 2 series at 1min: 1 MB") for line in said["told"])
+
+
+def test_a_second_draft_shows_what_the_store_says_otherwise(
+    filed_plant: Plant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _fill(filed_plant, ZABBIX)
+    monkeypatch.setenv("TSAD_CONNECTION_OTHER", filed_plant.source_uri)
+    draft("other", archive=True)
+    assert "draft other --archive --group Pumps" in capsys.readouterr().out
+    draft("other", group=["Pumps"], out="again")
+    filed_plant.run("INSERT INTO history SELECT 7, max(clock) + 60, 1, 0 FROM history")
+    draft("other", group=["Pumps"], out="again")
+    assert "again.yaml says the same already" in capsys.readouterr().out
+    filed_plant.run("UPDATE hosts SET name = 'Pump 1' WHERE hostid = 1")
+    with pytest.raises(BadInput, match=r"Expected no file .*again\.tags\.csv, or this one"):
+        draft("other", group=["Pumps"], out="again")
+    shown = capsys.readouterr().out
+    assert "-7,Pump A,flow" in shown
+    assert "+7,Pump 1,flow" in shown
 
 
 def test_what_a_store_calls_otherwise_or_has_no_more_is_told(

@@ -76,6 +76,15 @@ def test_a_table_is_drafted_and_read(name: str, filed_plant: Plant, tmp_path: Pa
     assert {key: found_readings.get(key) for key in readings} == readings
 
 
+def test_a_training_takes_what_a_young_table_has(filed_plant: Plant) -> None:
+    filed_plant.run(
+        "CREATE TABLE log AS SELECT 'P1.' || c AS tag, at, 1.5 AS v FROM unnest('{A,B}'::text[])"
+        " c, generate_series(now() - interval '9 days 1 hour', now(), '1 hour') at"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    assert "\ntraining:\n  range: 9d  # measured" in files.dataset
+
+
 ODD_NAMES = ("two\nlines", "at", "x  # y", "long" * 20, "null", "\u202egnp")
 
 
@@ -112,6 +121,18 @@ def test_what_a_tags_file_cannot_name_is_told(filed_plant: Plant) -> None:
     files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
     assert files.tags == "tag,entity,channel\nP1.FLOW,P1,FLOW\n"
     assert files.told[-1].startswith("CHECK: 2 tags are left out")
+
+
+@pytest.mark.parametrize("name", ["log\nlabel: x", "log.2026", "Log 'x'"])
+def test_a_table_of_an_odd_name_is_drafted_and_found(
+    filed_plant: Plant, tmp_path: Path, name: str
+) -> None:
+    filed_plant.run(f'CREATE TABLE "{name}" AS SELECT {AT} AS at, i AS power {STEPS}')
+    files = drafted_table(filed_plant.source_uri, f'"{name}"', connection="other", name="log")
+    (tmp_path / "log.yaml").write_text(files.dataset)
+    config = named_config(tmp_path / "log.yaml")
+    assert config.source.label is None
+    assert filed_plant.ingest("10:00", "11:00", config).n_rows == 12
 
 
 def test_a_time_of_before_our_era_costs_its_row(filed_plant: Plant) -> None:
@@ -166,3 +187,14 @@ def test_a_draft_is_compared_with_its_own_one_of_several_sources(
     assert [re.sub(" *#.*", "", line) for line in lines] == [
         "-  step: 10min", "+  step: 5min", "-P2.FLOW,P9,FLOW", "+P2.FLOW,P2,FLOW",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../log", "A log", "", "log.yaml"])
+def test_a_draft_is_written_under_a_name_that_a_dataset_may_have(
+    filed_plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    filed_plant.run(TABLES["one machine"][0])
+    monkeypatch.setenv("TSAD_CONNECTION_OTHER", filed_plant.source_uri)
+    with pytest.raises(BadInput, match="--out: Expected a name of up to 48 small letters"):
+        draft("other", "log", out=name)
+    assert [*tmp_path.iterdir()] == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from difflib import unified_diff
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
@@ -28,6 +31,7 @@ from tsad_tasks.config import (
     named_config,
     source_text,
 )
+from tsad_tasks.config.checks import A_DATASET_NAME, is_dataset_name
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.store import Store
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
 )
+_SHOWN_TAGS = 10
 COLUMNS = ("dataset", "channels", "connection", "description")
 
 
@@ -185,6 +190,8 @@ def draft(
     from tsad_tasks.stores.recipes import open_store
     from tsad_tasks.stores.unknown import drafted_table
 
+    if out is not None and not is_dataset_name(out):
+        raise BadInput(f"--out: Expected {A_DATASET_NAME}. Received: {shown(out)}.")
     uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
@@ -202,7 +209,8 @@ def draft(
             table(store.title, columns, groups, right=columns[1:])
             if not groups:
                 raise BadInput(f"Expected series in {store.title}. Received: none.")
-            say(f"Next: tsad datasets draft {connection} --group '{groups[0][0]}' --out NAME")
+            of_it = " --archive" * archive + f" --group {quote(groups[0][0])}"
+            say(f"Next: tsad datasets draft {connection}{of_it} --out NAME")
             return
         series = store.series(*chosen)
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
@@ -227,31 +235,49 @@ def _hand_over(
         typer.echo(files.dataset)
         if files.tags:
             typer.echo(f"# {name}.tags.csv:")
-            typer.echo("".join(f"# {line}\n" for line in files.tags.splitlines()[:10]), nl=False)
+            tags = files.tags.splitlines()
+            typer.echo("".join(f"# {line}\n" for line in tags[:_SHOWN_TAGS]), nl=False)
+            if more := tags[_SHOWN_TAGS:]:
+                typer.echo(f"# … and {len(more):,} lines more")
         say("Write this: --out NAME")
     elif (position := _position(datasets_folder() / f"{name}.yaml", connection)) is not None:
         _compare(datasets_folder() / f"{name}.yaml", position, files)
     else:
-        for file, text in texts.items():
-            if text:
-                write_new(datasets_folder() / file, text)
-        say(f"{datasets_folder() / name}.yaml is written. Next: tsad datasets check {name}")
+        paths = {datasets_folder() / file: text for file, text in texts.items() if text}
+        said = "is written" if _write_new(paths) else "says the same already"
+        say(f"{datasets_folder() / name}.yaml {said}. Next: tsad datasets check {name}")
     for told in files.told:
         say(told)
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there; of one that is, say how it differs."""
-    if path.exists() and _differs(str(path), path.read_text(encoding="utf-8"), text):
-        raise BadInput(f"Expected no file {path}, or this one. Received: one that differs, above.")
-    path.write_text(text, encoding="utf-8")
+def _write_new(texts: Mapping[Path, str]) -> bool:
+    """Whether there was anything to write; of files that are there it is said how they differ."""
+    there = [path for path in texts if path.exists()]
+    differ = [
+        path for path in there if _differs(str(path), path.read_text(encoding="utf-8"), texts[path])
+    ]
+    if differ:
+        said = f"Expected no file {differ[0]}, or this one. Received: one that differs, above"
+        raise BadInput(f"{said}; take over what is right, or choose another --out.")
+    for path in texts.keys() - there:
+        path.write_text(texts[path], encoding="utf-8")
+    return len(there) < len(texts)
 
 
 def _differs(title: str, before: str, text: str) -> bool:
-    """Whether a draft is another text than the one that is there; how is shown."""
-    had, drafted = (one.splitlines(keepends=True) for one in (before, text))
-    typer.echo("".join(unified_diff(had, drafted, title, "draft")), nl=False)
-    return before != text
+    """Whether a draft says something else than the file that is there; how is shown.
+
+    Remarks are none of it, since they count values that came since; nor is the order of tags.
+    """
+    had, drafted = (
+        [line + "\n" for line in re.sub(r"(?m)(^|  +)# .*", "", one).splitlines() if line.strip()]
+        for one in (before, text)
+    )
+    if title.endswith(".csv"):
+        had, drafted = ([*one[:1], *sorted(one[1:])] for one in (had, drafted))
+    different = [*unified_diff(had, drafted, title, "draft")]
+    typer.echo("".join(different), nl=False)
+    return bool(different)
 
 
 def _position(path: Path, connection: str) -> int | None:

@@ -92,13 +92,19 @@ def say_counts(what: str, counts: Mapping[str, Any]) -> None:
 
 
 def _said(value: Any) -> str:
-    """A count as it is said; what lists name is counted, and empty where there is nothing."""
+    """A count as it is said; what lists name is counted, and empty where there is nothing.
+
+    >>> _said({"lag_s": 3419.690234, "late": 0}), _said(["a", "b"])
+    ('lag_s 3419.7', '2')
+    """
     if isinstance(value, dict):
         parts = [f"{name} {said}" for name, one in value.items() if (said := _said(one))]
         # A table whose every entry is empty says so: no rule failed.
         return ", ".join(parts) or ("none" if value else "")
     if isinstance(value, list | tuple):
         return str(len(value)) if value else ""
+    if isinstance(value, float):
+        value = round(value, 1)
     is_count = isinstance(value, int | float | str) and not isinstance(value, bool)
     return str(value) if is_count and value else ""
 

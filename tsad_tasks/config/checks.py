@@ -18,6 +18,7 @@ from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.detectors.registry import DETECTORS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+A_DATASET_NAME = "a name of up to 48 small letters, digits and _, a letter first"
 _HOLIDAY_YEARS = (1990, 2061)
 _SUNDAY = 6
 _MAX_CRON_CHARACTERS = 500
@@ -63,6 +64,11 @@ def check_known(name: str, known: Iterable[str], *field: str) -> str:
 def _are_tables(tables: object) -> bool:
     names = tables if isinstance(tables, list) else [tables]
     return bool(names) and all(isinstance(one, str) and one.strip() for one in names)
+
+
+def is_dataset_name(name: str) -> bool:
+    """Whether a dataset, and so its file, may have this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def is_channel_name(name: str) -> bool:
@@ -190,7 +196,7 @@ ConnectionId = Annotated[
 MailAddress = Annotated[str, BeforeValidator(_mail_address), _TEXT_JSON]
 DatasetName = Annotated[
     str,
-    _text(_NAME.fullmatch, "a name of up to 48 small letters, digits and _, a letter first"),
+    _text(_NAME.fullmatch, A_DATASET_NAME),
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
 ]
 _TABLES = "a table, a list of tables, or a pattern with * such as plant.machine_*"

@@ -32,6 +32,8 @@ KEEPALIVES: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+# And a client by its server, which else would keep the locks of a machine that is gone for hours.
+SERVER_KEEPALIVES = {f"tcp_{name}": value for name, value in KEEPALIVES.items()}
 _QUERIES = Path(__file__).parents[2] / "sql" / "queries"
 _DENIED = re.compile(
     r"password authentication failed|no password supplied|role .* does not exist|not permitted",
@@ -136,6 +138,7 @@ def connect(
         "-c timezone=UTC -c extra_float_digits=3 -c idle_in_transaction_session_timeout=0 "
         f"-c statement_timeout={statement_timeout_s * 1000} -c lock_timeout={lock_timeout_s * 1000}"
     )
+    options += "".join(f" -c {name}={value}" for name, value in SERVER_KEEPALIVES.items())
     parameters: dict[str, Any] = given | {"application_name": "tsad", "options": options}
     parameters |= {"connect_timeout": CONNECT_TIMEOUT_S} | KEEPALIVES
     try:

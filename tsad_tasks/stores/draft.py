@@ -19,6 +19,7 @@ import yaml
 
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.settings import duration_s
+from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
@@ -136,7 +137,7 @@ def drafted(
     ]
     step_s = _step_s(channels)
     lines = [
-        f"# Drafted on {now_at:%Y-%m-%d} from {store.title}.",
+        f"# Drafted on {now_at:%Y-%m-%d} from {visible(store.title)}.",
         "# Behind a value stands where it is from: said by the store, measured, guessed, default.",
         f"dataset: {written_value(name)}",
         "source:",
@@ -148,7 +149,7 @@ def drafted(
     ]
     for channel in channels:
         lines += _channel_lines(channel, step_s)
-    lines += _training_lines(oldest_at, now_at)
+    lines += training_lines(oldest_at, now_at)
     text = "\n".join(lines) + "\n"
     told = [
         *_told(channels, now_at, has_archive=recipe.archive is not None),
@@ -246,7 +247,8 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
     rhythm = channel.rhythm
     units = sorted({str(one.unit) for one in channel.series})
     if len(units) > 1:
-        why = f"CHECK: units differ ({', '.join(units)}): say scale and offset in the tags file"
+        few = visible(", ".join(units[:5]))
+        why = f"CHECK: units differ ({few}): say scale and offset in the tags file"
         yield "", "", why
     elif (unit := channel.said("unit")) is not None:
         yield "unit", written_value(unit), "said by the store"
@@ -272,7 +274,7 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "valid_for", written_duration(lasts_s), why
 
 
-def _training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:
+def training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:
     """A training learns from what there is, as long as it is less than the default."""
     wanted = timedelta(days=_TRAINING_DAYS)
     if oldest_at is None or now_at - oldest_at >= wanted:
@@ -292,9 +294,12 @@ def _told(channels: Sequence[_Channel], now_at: datetime, *, has_archive: bool) 
     if kept and min(kept) < _TRAINING_DAYS * 86400:
         days = min(kept) / 86400
         at = now_at + timedelta(days=_TRAINING_DAYS - days)
+        short = [one.name for one in channels if min(kept) in {of.keeps_s for of in one.series}]
+        few = ", ".join(short[:3]) + (" and more" if short[3:] else "")
+        of = f" of {few}" if len(short) < len(channels) else ""
         yield (
-            f"The store keeps {days:g} days; what is read stays here, so that a training has its "
-            f"{_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
+            f"The store keeps {days:g} days{of}; what is read stays here, so that a training has "
+            f"its {_TRAINING_DAYS} days on {at:%Y-%m-%d} if reading begins today."
         )
         if has_archive:
             yield "Its archive of hours reaches further back: tsad datasets draft … --archive."
@@ -304,8 +309,9 @@ def cost(n_series: int, step_s: int) -> str:
     """What so many series cost, by what the demo's and the benchmark's cost."""
     n_an_hour = n_series * 3600 / step_s
     megabytes, cpu_s = n_an_hour * 720 * _BYTES / 1e6, _RUN_S + n_an_hour * _VALUE_S
+    size = "less than 1" if megabytes < 1 else f"{megabytes:,.0f}"
     return (
-        f"Estimated for {n_series:,} series at {written_duration(step_s)}: {megabytes:,.0f} MB a "
+        f"Estimated for {n_series:,} series at {written_duration(step_s)}: {size} MB a "
         f"month in the warehouse, {cpu_s:,.0f} CPU-seconds an hour to read and score."
     )
 

@@ -40,7 +40,7 @@ class Series:
     Attributes
     ----------
     series : its id, in the order of the recipe's columns.
-    group : what the store groups machines by.
+    group : what the store groups machines by; of several the first by name.
     unit, step_s, heartbeat_s, keeps_s : None where the store does not say; values are `step_s`
         apart, an unchanged one is written again after `heartbeat_s`, and is kept for `keeps_s`.
     is_on_change : unchanged values are not written.
@@ -129,19 +129,35 @@ class SensorStore:
 
         Raises `BadInput` where they are too many, or none.
         """
-        wanted = [("grp", groups), ("entity", entities), ("channel", channels)]
-        conditions = []
-        for column, patterns in wanted:
+        conditions: list[sql.Composable] = [sql.SQL("true")]
+        wanted = {"grp": groups, "entity": entities, "channel": channels}
+        for column, patterns in wanted.items():
             if patterns:
                 texts = sql.Literal(array_text([like_pattern(one) for one in patterns]))
                 condition = sql.SQL("{} LIKE ANY({}::text[])")
                 conditions.append(condition.format(sql.Identifier(column), texts))
-        found = self._listed(sql.SQL(" AND ").join(conditions or [sql.SQL("true")]))
-        said = ", ".join(one for _, patterns in wanted for one in patterns) or "all"
+        found = self._listed(sql.SQL(" AND ").join(conditions))
+        said = ", ".join(one for patterns in wanted.values() for one in patterns) or "all"
         if not found or len(found) > _MOST_SERIES:
-            received = f"{said}, which are none" if not found else f"{said}, which are more"
+            received = f"{said}, which are more"
+            if not found:
+                asked = [column for column, patterns in wanted.items() if patterns]
+                received = f"{said}, which are none{self._others(asked, conditions)}"
             raise BadInput(f"Expected 1 to {_MOST_SERIES:,} series. Received: {received}.")
         return found
+
+    def _others(self, asked: Sequence[str], conditions: Sequence[sql.Composable]) -> str:
+        """Some names that there are, of what the first of the conditions leaves nothing of."""
+        for at, column in enumerate(asked, start=1):
+            if not self._listed(sql.SQL(" AND ").join(conditions[: at + 1])):
+                rows = sql.SQL(" AND ").join(conditions[:at])
+                text = _of_all("names").format(
+                    series=self.recipe.list(), column=sql.Identifier(column), rows=rows
+                )
+                names = ", ".join(str(row[0]) for row in self._rows(text))
+                what = {"grp": "groups", "entity": "machines", "channel": "channels"}[column]
+                return f". By name the first {what}: {names} (capitals count)" if names else ""
+        return ""
 
     def of_ids(self, ids: Sequence[tuple[str, ...]]) -> list[Series]:
         """Those of these series that the store has; of very many not all."""
@@ -154,8 +170,9 @@ class SensorStore:
     def _listed(self, rows: sql.Composable) -> list[Series]:
         """Those of the store's list that meet a condition, one more than are taken at most."""
         listed, most = self.recipe.list(), sql.Literal(_MOST_SERIES + 1)
-        found = self._rows(_of_all("series").format(series=listed, rows=rows, most=most))
-        n_columns = len(self.recipe.columns)
+        columns = sql.SQL(", ").join(map(sql.Identifier, self.recipe.columns))
+        statement = _of_all("series").format(series=listed, columns=columns, rows=rows, most=most)
+        found, n_columns = self._rows(statement), len(self.recipe.columns)
         return [Series(tuple(row[:n_columns]), *row[n_columns:]) for row in found]
 
     def _rows(self, statement: sql.Composable) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from psycopg2 import extensions, sql
 
-from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.shown import visible
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
-from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT
+from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
+from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
     LOOK_S,
     clock,
@@ -41,10 +45,11 @@ from tsad_tasks.stores.draft import (
     cost,
     csv_text,
     fitting_step_s,
+    training_lines,
 )
 
 _QUERIES = Path(__file__).parents[2] / "sql" / "source"
-_FIRST_LOOK, _LOOK, _MOST_NAMES = 200, 5_000, 5_000
+_FIRST_LOOK, _LOOK, _MOST_NAMES, _LARGE_ROWS = 200, 5_000, 5_000, 1_000_000
 _SEPARATORS = re.compile(r"^(.+)[/.:|]([^/.:|]+)$")
 # Names that say what a column is.
 _TIME = re.compile(
@@ -144,15 +149,24 @@ def drafted_table(uri: str, table: str, *, connection: str, name: str) -> Draft:
         named = _tags(cursor, sample, roles) if roles.is_long and roles.entity is None else []
     tags = [one for one in named if _is_taggable(*one)]
     lines = [
-        f"# Drafted from {found[0].title}. Behind a value stands where it is from.",
+        f"# Drafted on {sample.now_at:%Y-%m-%d} from {visible(found[0].title)}.",
+        "# Behind a value stands where it is from: measured, guessed, default.",
         f"dataset: {written_value(name)}",
         "source:",
         f"  connection: {written_value(connection)}",
-        f"  tables: {written_value(found[0].title)}",
+        f"  tables: {written_value(_table_name(found[0]))}",
         *_source_lines(sample, roles, name, tags),
     ]
+    is_small = found[0].may_have_index and found[0].n_rows_estimate < _LARGE_ROWS
+    if is_small or roles.time.has_index:
+        lines += training_lines(_oldest_at(uri, lines, tags, sample.now_at), sample.now_at)
     told = [*_told(sample, roles), *_left_out(len(named) - len(tags))]
     return Draft("\n".join(lines) + "\n", _tags_text(roles, tags), tuple(told))
+
+
+def _table_name(table: FoundTable) -> str:
+    """Schema and name as a dataset file has them."""
+    return ".".join(f'"{one}"' if "." in one else one for one in (table.schema, table.name))
 
 
 def _sample(
@@ -294,7 +308,7 @@ def _source_lines(
     why = (
         "measured: the unit in which its times are plausible"
         if roles.unit
-        else roles.time.type_name
+        else visible(roles.time.type_name)
     )
     if roles.time.family == "timestamp":
         why = "CHECK: times without a zone are read as UTC; else say zone: Europe/Berlin"
@@ -388,6 +402,19 @@ def _seconds(at: Any, unit: str | None) -> float:
     if isinstance(at, date):
         return datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp()
     return float(at) * UNITS_NS[unit or "s"] / 1e9 if isinstance(at, int | float | Decimal) else 0.0
+
+
+def _oldest_at(
+    uri: str, lines: Sequence[str], tags: Sequence[tuple[str, str, str]], now_at: datetime
+) -> datetime | None:
+    """Time of the table's oldest row, found as a run of the drafted file would find it."""
+    series = [Tag((name,), entity, channel, 1.0, 0.0) for name, entity, channel in tags]
+    # A file that needs a person first is a draft, too.
+    with suppress(ValueError, TsadError):
+        config = DatasetConfig.model_validate(yaml.safe_load("\n".join(lines)))
+        with closing(PostgresSource(uri, config, series)) as source:
+            return source.time_bounds(source.tables[0], now_at)[0] if source.tables else None
+    return None
 
 
 def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:

@@ -144,6 +144,8 @@ def expected_text(
 
     >>> expected_text(41.84, 38.84, 44.84, "%"), expected_text(5.0, 4.0, 9.0, "bar")
     ('41.8 ± 3.0 %', '4.0 to 9.0 bar')
+    >>> expected_text(3.68e9, 3.66e9, 3.70e9, "B")
+    '3.68 × 10⁹ ± 2.00 × 10⁷ B'
     """
     spread = half_width(lower, upper)
     if spread is None or lower is None or upper is None:
@@ -156,6 +158,8 @@ def expected_text(
         ends = [number_text(value, n_decimals) for value in (lower, upper)]
         return with_unit(" to ".join(ends), unit)
     parts = [number_text(value, n_decimals) for value in (middle, spread)]
+    if spread and abs(middle) >= _LARGEST_PLAIN:
+        parts = [_power_text(value) for value in (middle, spread)]
     return with_unit(" ± ".join(parts), unit)
 
 

@@ -103,7 +103,8 @@ def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Sca
         raise BadInput(
             f"Expected at least {config.training.min_hours:g} running hours of {config.dataset} in "
             f"[{span.start_at:%Y-%m-%d %H:%M}, {span.split_at:%Y-%m-%d %H:%M}) UTC. "
-            f"Received: {n_hours:.1f}. Ingest more, or lower training.min_hours."
+            f"Received: {n_hours:.1f}. Set a training.range that readings fill, or lower "
+            "training.min_hours."
         )
     needed_s, hours = enough_s(config), survey.hours
     own = {name: one for name, one in survey.scalers.items() if hours[name] * 3600 >= needed_s}

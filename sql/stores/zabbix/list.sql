@@ -1,5 +1,5 @@
 -- Numeric items of monitored hosts. Templates and prototypes are hosts and items of their own kinds, and hold no values.
--- A ! before a unit says that Zabbix is to write out large numbers.
+-- One of a host in several groups is listed with each of them. A ! before a unit says that Zabbix is to write out large numbers.
 SELECT i.itemid::text AS itemid, coalesce(g.name, '(no group)') AS grp, h.name AS entity, i.key_ AS channel, nullif(ltrim(i.units, '!'), '') AS unit,
        CASE WHEN i.delay ~ '^\d+[smhd]?$' AND i.delay !~ '^0' THEN
          substring(i.delay FROM '^\d+')::bigint * CASE right(i.delay, 1) WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 ELSE 1 END
@@ -12,9 +12,8 @@ SELECT i.itemid::text AS itemid, coalesce(g.name, '(no group)') AS grp, h.name A
        NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, NULL::text AS read
 FROM items i
 JOIN hosts h ON h.hostid = i.hostid
-LEFT JOIN LATERAL (
-  SELECT min(hg.name) AS name FROM hosts_groups m JOIN hstgrp hg ON hg.groupid = m.groupid WHERE m.hostid = h.hostid
-) g ON true
+LEFT JOIN hosts_groups m ON m.hostid = h.hostid
+LEFT JOIN hstgrp g ON g.groupid = m.groupid
 LEFT JOIN LATERAL (
   SELECT true AS is_discarded,
          max(CASE WHEN p.type = 20 AND p.params ~ '^\d+[smhd]?$' THEN

@@ -73,7 +73,8 @@ def _cost(
     top = explained[0]
     n_used, n_read = int(top["Plan"]["Actual Rows"]), _rows_read(top["Plan"])
     seconds = float(top["Execution Time"]) / 1000
-    text = f"An hour reads {n_read:,} rows and uses {n_used:,} ({seconds:.2g} s)"
+    took = "less than 0.01 s" if seconds < 0.01 else f"{seconds:.2f} s"
+    text = f"An hour reads {n_read:,} rows and uses {n_used:,} ({took})"
     if n_read < _MANY_ROWS or n_read < _TOO_MANY_FOR_ONE * max(n_used, 1):
         yield "info", f"{text}.", plan.title
         return

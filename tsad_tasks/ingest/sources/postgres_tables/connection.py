@@ -22,7 +22,12 @@ from tsad_tasks.base.errors import (
     Unavailable,
 )
 from tsad_tasks.base.masking import learn, masked
-from tsad_tasks.storage.database import CONNECT_TIMEOUT_S, KEEPALIVES, shown_place
+from tsad_tasks.storage.database import (
+    CONNECT_TIMEOUT_S,
+    KEEPALIVES,
+    SERVER_KEEPALIVES,
+    shown_place,
+)
 
 # Of the options in a URI those that libpq knows: Airflow adds others.
 _LIBPQ = re.compile(
@@ -94,10 +99,13 @@ def behind_since(cursor: extensions.cursor) -> datetime | None:
 
 
 def limits(timeout_s: int) -> str:
-    """What ends the statements of a transaction; who waits for a lock until then hears of it."""
+    """What ends the statements of a transaction, and the transaction of a machine that is gone; who
+    waits for a lock until then hears of it.
+    """
     timeout_ms = timeout_s * 1000
-    lock_ms = int(0.9 * timeout_ms)
-    return f"SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL lock_timeout = {lock_ms}"
+    settings = {"statement_timeout": timeout_ms, "lock_timeout": int(0.9 * timeout_ms)}
+    settings |= SERVER_KEEPALIVES
+    return "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
 
 
 def described(
