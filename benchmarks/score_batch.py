@@ -242,7 +242,11 @@ def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
             for hour in hours
         ]
         store.execute(
-            UPSERT_INGEST_HOURS, dataset_id=dataset.dataset_id, **columns(ledger, IngestHour)
+            UPSERT_INGEST_HOURS,
+            dataset_id=dataset.dataset_id,
+            digest="",
+            said="{}",
+            **columns(ledger, IngestHour),
         )
 
 

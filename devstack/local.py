@@ -77,10 +77,15 @@ def open_store() -> Store:
 
 def now() -> datetime:
     """The time by the warehouse's clock; by this machine's where there is no warehouse yet."""
-    if not has_own_warehouse() and not postgres_folder().exists():
+    if not has_warehouse():
         return utc_now()
     with Store.connect(warehouse().uri) as store:
         return store.now()
+
+
+def has_warehouse() -> bool:
+    """Whether there is a warehouse, without making one."""
+    return has_own_warehouse() or postgres_folder().exists()
 
 
 def source_uris(config: DatasetConfig) -> tuple[str, ...]:

@@ -147,6 +147,8 @@ def _judge(room: Room) -> None:
         store.execute(INSERT_QUALITY, **columns([verdict], SensorVerdict))
         store.execute(
             UPSERT_INGEST_HOURS,
+            digest="",
+            said="{}",
             dataset_id=room.dataset_id,
             **columns([IngestHour(hour, hour + HOUR, hour + HOUR, 3, 2, hour, 60.0)], IngestHour),
         )

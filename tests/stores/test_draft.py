@@ -238,8 +238,9 @@ def test_a_store_without_an_archive_says_so(filed_plant: Plant) -> None:
 
 
 def test_another_database_is_none_of_them(filed_plant: Plant) -> None:
+    filed_plant.run("CREATE TABLE log AS SELECT 1 AS value")
     with (
-        pytest.raises(BadInput, match=r"one of home_assistant, .* Received: none"),
+        pytest.raises(BadInput, match=r"one of home_assistant, .* Received: none .* public\.log"),
         open_store(filed_plant.source_uri),
     ):
         pass

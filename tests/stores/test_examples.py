@@ -83,7 +83,7 @@ STORES: dict[str, tuple[str, str, dict[tuple[str, str, str], float]]] = {
         {("pump1", "10:00", "bearing"): 43.36},
     ),
     "zabbix": (
-        """CREATE TABLE hosts (hostid bigint, name text, status int);
+        """CREATE TABLE hosts (hostid bigint, host text, status int);
         CREATE TABLE hstgrp (groupid bigint, name text);
         CREATE TABLE hosts_groups (hostid bigint, groupid bigint);
         CREATE TABLE items (itemid bigint, hostid bigint, key_ text, status int);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import unified_diff
 from pathlib import Path
 from shlex import quote
@@ -20,6 +21,7 @@ from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
 from tsad_tasks.cli.screen import progress, say, table
 from tsad_tasks.config import (
+    DatasetConfig,
     config_of,
     dataset_paths,
     datasets_folder,
@@ -31,8 +33,10 @@ from tsad_tasks.config import (
 )
 from tsad_tasks.config.checks import A_DATASET_NAME, is_dataset_name
 from tsad_tasks.storage.database import connection_uri
+from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
+    from tsad_tasks.ingest.check import Finding
     from tsad_tasks.stores.draft import Draft
 
 datasets = typer.Typer(
@@ -80,6 +84,7 @@ def check(
             found = check_sources(config, uris, now_at=local.now())
             for part, uri in zip(config.parts, uris, strict=True):
                 found += [Checked("names", one) for one in [named_otherwise(part, uri)] if one]
+            found += [Checked("hours that were read", one) for one in [_read_before(config)] if one]
         except TsadError as error:
             found = [Checked("", [Finding("error", str(error))])]
         for heading, findings in found:
@@ -88,6 +93,20 @@ def check(
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+def _read_before(config: DatasetConfig) -> list[Finding]:
+    """Hours that the file would have read otherwise, as far as a warehouse knows any."""
+    from tsad_tasks.ingest.check import Finding as Found
+    from tsad_tasks.ingest.reread import hours_read_otherwise
+
+    if not local.has_warehouse():
+        return []
+    # What keeps a source from being read is told of the source.
+    with suppress(TsadError), Store.connect(local.warehouse().uri) as store:
+        found = hours_read_otherwise(store, config, local.source_uris(config))
+        return [Found("warning" if one.command else "info", one.text) for one in found]
+    return []
 
 
 @datasets.command()

@@ -7,10 +7,11 @@ order of runs does not matter.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.errors import Interrupted, NotYet, SourceError
+from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
@@ -32,6 +33,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.joined import joined, series_apart
+from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
 from tsad_tasks.ingest.series import series_held
@@ -40,6 +42,7 @@ from tsad_tasks.ingest.sources.base import (
     PLAUSIBLE_FROM,
     HourCount,
     OpenPart,
+    Tag,
     Uris,
     open_sources,
 )
@@ -161,11 +164,15 @@ def ingest_interval(
         hour for hour in hours_between(first_at, end_at) if hour >= (dataset.retired_before or hour)
     ]
     forced = frozenset(hours_between(start_at, end_at) if force else ())
-    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock)
-    due: list[datetime] = []
+    settings = read_settings(config, {})
+    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock, settings)
+    due, digests = list[datetime](), set[str]()
     if wanted:
         with store.transaction():
-            due = ingest.due_hours(wanted, ingest.ledger(wanted))
+            ledger = ingest.ledger(wanted)
+        due = ingest.due_hours(wanted, ledger)
+        known = [ledger[hour].settings for hour in due if hour in ledger]
+        digests = {digest for digest in known if digest is not None}
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
         with ExitStack() as stack:
@@ -180,7 +187,10 @@ def ingest_interval(
                 with part.asked() as source:
                     if refusal := source.refuses(_us(due[-1])):
                         raise SourceError(refusal)
-            done, due = ingest.read_hours(parts, due, held.version)
+            settings = read_settings(config, held.scales)
+            former = ingest.former(digests - {settings.digest}, uris, held.tags, stack)
+            reading = replace(ingest, settings=settings, former_parts=former)
+            done, due = reading.read_hours(parts, due, held.version)
         summary += done
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
@@ -213,6 +223,13 @@ def _check_replayed(
         )
 
 
+class Former(NamedTuple):
+    """A dataset's sources as other settings read them."""
+
+    config: DatasetConfig
+    parts: Sequence[OpenPart]
+
+
 @dataclass(frozen=True)
 class _Ingest:
     """What all chunks of one call share."""
@@ -224,6 +241,37 @@ class _Ingest:
     end_at: datetime
     forced: frozenset[datetime]
     now: Callable[[], datetime]
+    settings: ReadSettings
+    former_parts: Mapping[str, Former] = field(default_factory=dict)
+
+    def former(
+        self,
+        digests: Collection[str],
+        uris: Uris,
+        tags: Sequence[Sequence[Tag] | None],
+        stack: ExitStack,
+    ) -> dict[str, Former]:
+        """The sources as other settings read them, open; without those that cannot be read so any
+        more.
+        """
+        if not digests:
+            return {}
+        with self.store.transaction():
+            asked = {"dataset_id": self.dataset_id, "digests": sorted(digests)}
+            rows = self.store.rows(queries.SELECT_FORMER_SETTINGS, **asked)
+        found = dict[str, Former]()
+        for digest, said in rows:
+            config = former_config(self.config, said)
+            if config is None or config.step_s != self.config.step_s:
+                continue
+            given = [
+                own if part.source.series_columns == now.source.series_columns else None
+                for own, part, now in zip(tags, config.parts, self.config.parts, strict=True)
+            ]
+            with suppress(BadInput):
+                parts = stack.enter_context(open_sources(uris, config, given))
+                found[digest] = Former(config, parts)
+        return found
 
     def ledger(self, hours: Sequence[datetime]) -> dict[datetime, queries.IngestHour]:
         """What was read of these hours, and of those between them."""
@@ -337,6 +385,16 @@ def _us(at: datetime) -> int:
     return unix_s(at) * 1_000_000
 
 
+class _Merged(NamedTuple):
+    """What was written, which blocks changed (n_entities, n_hours), and of which hours (n_hours,)
+    the source has no beginning any more, so that former readings stay.
+    """
+
+    written: WrittenBlocks
+    changed: Mask
+    is_cut: Mask
+
+
 @dataclass(frozen=True)
 class _Chunk:
     """Consecutive hours whose locks are held."""
@@ -358,15 +416,22 @@ class _Chunk:
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
-        written, changed = self._merge(layout, entity_ids, read)
+        merged = self._merge(layout, entity_ids, read, known)
+        written, changed = merged.written, merged.changed
+        settings = self.ingest.settings
         rows = [
             self._ledger_row(i, hour, read, read_at)._replace(
-                updated_until=updated[0].get(_us(hour)) if len(updated) == 1 else None
+                updated_until=updated[0].get(_us(hour)) if len(updated) == 1 else None,
+                settings=None if merged.is_cut[i] else settings.digest,
             )
             for i, hour in enumerate(self.hours)
         ]
         store.execute(
-            queries.UPSERT_INGEST_HOURS, dataset_id=dataset_id, **columns(rows, queries.IngestHour)
+            queries.UPSERT_INGEST_HOURS,
+            dataset_id=dataset_id,
+            digest=settings.digest,
+            said=json.dumps(settings.settings),
+            **columns(rows, queries.IngestHour),
         )
         if len(self.parts) > 1:
             of_sources = [*self._source_rows([one for _, one in every], updated)]
@@ -379,9 +444,11 @@ class _Chunk:
         store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
         n_verdicts = 0
-        if changed_hours:
-            whose = np.array(entity_ids)[changed.any(axis=1)].tolist()
-            judged = dependent_hours(changed_hours)
+        # What a sensor is said to do depends on settings, too.
+        anew = [hour for hour in self.hours if self._is_other(hour)]
+        if changed_hours or anew:
+            whose = entity_ids if anew else np.array(entity_ids)[changed.any(axis=1)].tolist()
+            judged = dependent_hours([*changed_hours, *anew])
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
             n_verdicts += self._judge_since(layout, written.earlier, judged)
@@ -475,36 +542,92 @@ class _Chunk:
         hour_us = at_us // HOUR_US * HOUR_US
         self.tally.add_count(issue, hour_us, 1, entity=entity, detail=detail)
 
+    def _is_other(self, hour: datetime) -> bool:
+        """Whether an hour is known to have been read by other settings."""
+        before = self.ledger.get(hour)
+        return before is not None and before.settings not in (None, self.ingest.settings.digest)
+
     def _merge(
-        self, layout: datasets.Layout, entity_ids: list[int], read: AcceptedRows
-    ) -> tuple[WrittenBlocks, Mask]:
-        """What was written, and which blocks (n_entities, n_hours): what the source says wins."""
+        self,
+        layout: datasets.Layout,
+        entity_ids: list[int],
+        read: AcceptedRows,
+        known: dict[str, int],
+    ) -> _Merged:
+        """What the source says wins; what it does not say stays, unless other settings made it."""
+        n_hours = len(self.hours)
         if not entity_ids:
-            return WrittenBlocks(0, []), np.zeros((0, len(self.hours)), bool)
+            nothing = np.zeros((0, n_hours), bool)
+            return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
         positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
         before, present = blocks.values[:, :, positions], read.gridded.present
-        after = np.where(present, read.gridded.values, before)
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish, and what was not read is not gone.
         offered = self._offered() & read.is_whole
-        gone = (~np.isnan(before) & ~present & offered)[:, :n_seen].any(axis=2)
+        ended = self._ended(read, known) & offered
+        after = np.where(present, read.gridded.values, np.where(ended, np.nan, before))
+        kept = ~np.isnan(before) & ~present & ~ended
+        gone = (kept & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]
             self._count("vanished", name, step, "gone from the source; kept")
         differs = ~((after == before) | (np.isnan(after) & np.isnan(before)))
-        by_hour = (len(entity_ids), len(self.hours), -1)
+        by_hour = (len(entity_ids), n_hours, -1)
         changed: Mask = differs.reshape(by_hour).any(axis=2)
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
         merged[:, :, positions] = after
         at_entity, at_hour = np.nonzero(changed)
-        shape = (len(entity_ids), len(self.hours), layout.n_steps, -1)
+        shape = (len(entity_ids), n_hours, layout.n_steps, -1)
         whose = [entity_ids[i] for i in at_entity.tolist()]
         hours = [self.hours[i] for i in at_hour.tolist()]
         written = merged.reshape(shape)[at_entity, at_hour]
-        return write_blocks(store, layout, whose, hours, written), changed
+        is_cut = self._is_cut(kept, present)
+        return _Merged(write_blocks(store, layout, whose, hours, written), changed, is_cut)
+
+    def _is_cut(self, kept: Mask, present: Mask) -> Mask:
+        """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
+        (n_entities, n_steps, n_channels) that are kept and that the sources say.
+        """
+        names, is_cut = self.ingest.config.channel_names, np.zeros(len(self.hours), bool)
+        for part in self.parts:
+            own = [names.index(name) for name in part.config.channel_names]
+            is_kept, is_said = (
+                np.any(cells[:, :, own], axis=(0, 2)).reshape(len(self.hours), -1)
+                for cells in (kept, present)
+            )
+            is_later = np.logical_or.accumulate(is_said, axis=1)
+            is_cut |= np.any(is_kept, axis=1) & ~np.any(is_kept & is_later, axis=1)
+        return is_cut
+
+    def _ended(self, read: AcceptedRows, known: dict[str, int]) -> Mask:
+        """Cells that the source's rows gave by former settings and that today's have no word on."""
+        ended = np.zeros(read.gridded.present.shape, bool)
+        n_steps = self.ingest.layout.n_steps
+        span_us = _us(self.hours[0]), _us(self.hours[-1] + HOUR)
+        place = {name: at for at, name in enumerate(read.entity_names)}
+        for digest, former in self.ingest.former_parts.items():
+            rows = [self.ledger.get(hour) for hour in self.hours]
+            is_so = np.array([row is not None and row.settings == digest for row in rows])
+            if not is_so.any():
+                continue
+            ingest = replace(self.ingest, config=former.config)
+            chunk = replace(self, ingest=ingest, parts=former.parts, tally=Tally())
+            with suppress(BadInput):
+                then = joined(former.config, chunk._read(known), span_us, chunk.tally)
+                whose = [name for name in then.entity_names if name in place]
+                of_entity = [then.entity_names.index(name) for name in whose]
+                names = self.ingest.config.channel_names
+                for at, name in enumerate(names):
+                    if name not in former.config.channel_names:
+                        continue
+                    said = then.gridded.present[
+                        of_entity, :, former.config.channel_names.index(name)
+                    ]
+                    ended[[place[one] for one in whose], :, at] |= said & np.repeat(is_so, n_steps)
+        return ended & ~read.gridded.present
 
     def _offered(self) -> Mask:
         """Channels (n_channels,) that a table of any source has."""

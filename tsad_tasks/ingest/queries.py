@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.storage.store import Query, Statement
@@ -13,6 +13,7 @@ class IngestHour(NamedTuple):
     """One hour of the ledger: until when and when it was read, and what was in it.
 
     `updated_until` is the newest change of its rows by the source's own clock; None: not asked.
+    `settings` is the digest of those that it was read by; None: not known, or to stay as it is.
     """
 
     hour_at: datetime
@@ -23,6 +24,32 @@ class IngestHour(NamedTuple):
     newest_at: datetime | None
     lag_s: float | None
     updated_until: datetime | None = None
+    settings: str | None = None
+
+
+class FormerSettings(NamedTuple):
+    """By what hours were read once, see `read_settings`."""
+
+    digest: str
+    settings: dict[str, Any]
+
+
+class OtherHour(NamedTuple):
+    """An hour that was read by other settings than today's, and how far."""
+
+    digest: str
+    hour_at: datetime
+    read_until: datetime
+
+
+class SeriesScale(NamedTuple):
+    """How a series was scaled at first under its name: scale and offset of each of its lines."""
+
+    source: str
+    series: str
+    entity: str
+    channel: str
+    measures: list[float]
 
 
 class IngestSource(NamedTuple):
@@ -137,6 +164,9 @@ SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
 SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", datetime)
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
+SELECT_HAS_SETTINGS = Query("ingest/select_has_settings", bool)
+SELECT_OTHER_HOURS = Query("ingest/select_other_hours", OtherHour)
+SELECT_FORMER_SETTINGS = Query("ingest/select_former_settings", FormerSettings)
 SELECT_INGEST_SOURCES = Query("ingest/select_ingest_sources", IngestSource)
 UPSERT_INGEST_SOURCES = Statement("ingest/upsert_ingest_sources")
 DELETE_INGEST_ISSUES = Statement("ingest/delete_ingest_issues")
@@ -147,6 +177,8 @@ INSERT_QUALITY = Statement("ingest/insert_quality")
 SELECT_SERIES = Query("ingest/select_series", SeriesName)
 DELETE_SERIES = Statement("ingest/delete_series")
 INSERT_SERIES = Statement("ingest/insert_series")
+SELECT_SERIES_SCALES = Query("ingest/select_series_scales", SeriesScale)
+INSERT_SERIES_SCALES = Statement("ingest/insert_series_scales")
 LOCK_SERIES = Statement("ingest/lock_series")
 SELECT_SERIES_VERSION = Query("ingest/select_series_version", int)
 UPDATE_SERIES_VERSION = Statement("ingest/update_series_version")

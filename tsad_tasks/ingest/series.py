@@ -8,11 +8,11 @@ the name of its time. A line that says its own times is taken at its word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -35,25 +35,32 @@ from tsad_tasks.storage.store import Store, columns
 
 _EPOCH, _US = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Name = tuple[str, str]
-# Whom of the dataset's sources is asked, and how.
-_Asked = tuple[Store, DatasetConfig, int, str, Callable[[], Sequence[Tag]]]
 
 
 class HeldTags(NamedTuple):
-    """Tags that hold, and the version of them by which it is seen that they do no longer."""
+    """Tags that hold, and the version of them by which it is seen that they do no longer.
+
+    `former_version` is that of before something new was noted of them. `source` says where ids are
+    from, and `rescaled` how those were scaled that are scaled otherwise since these tags.
+    """
 
     tags: tuple[Tag, ...]
     version: int
+    former_version: int
+    source: str
+    rescaled: tuple[queries.SeriesScale, ...] = ()
 
 
 class HeldSeries(NamedTuple):
     """Tags that hold in each of a dataset's sources, None where it says what is what itself.
 
-    `version` is None where all do.
+    `version` is None where all do. `scales` are those of series that were scaled otherwise once:
+    scale and offset of each of a series' lines.
     """
 
     tags: Sequence[Sequence[Tag] | None]
     version: int | None
+    scales: Mapping[str, Sequence[float]]
 
 
 class Told(NamedTuple):
@@ -69,21 +76,88 @@ def series_held(store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
 
     Not inside a transaction.
     """
-    asked: list[_Asked | None] = []
+    while True:
+        held = list[HeldTags | None]()
+        for part, uri, name in uris_of(uris, config):
+            say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
+            of_part = store, part, dataset_id, _whose(part, name), say
+            held.append(tags_held(*of_part) if part.source.series else None)
+        noted = [one for one in held if one is not None]
+        # A new version that is this run's own is no news: there are dictionaries that say
+        # something else each time they are asked.
+        if all(one.version == other.former_version for one, other in pairwise(noted)):
+            tags = [(one and one.tags) or None for one in held]
+            scales = _scales(store, dataset_id, noted) if noted else {}
+            return HeldSeries(tags, noted[-1].version if noted else None, scales)
+
+
+def _whose(part: DatasetConfig, name: str) -> str:
+    """Of which source names are kept, of the one that is called so."""
+    # One tags file says the same of each source of its connection, in whatever order.
+    return name if part.source.tags is None else part.source.connection
+
+
+def scales_said(
+    store: Store, config: DatasetConfig, dataset_id: int, uris: Uris
+) -> Mapping[str, Sequence[float]]:
+    """The scales by which hours would be read now, as `HeldSeries` has them; nothing is noted."""
+    held = list[HeldTags]()
     for part, uri, name in uris_of(uris, config):
-        say = partial(tags_said, uri, part, "" if len(config.parts) == 1 else name)
-        # One tags file says the same of each source of its connection, in whatever order.
-        whose = name if part.source.tags is None else part.source.connection
-        asked.append((store, part, dataset_id, whose, say) if part.source.series else None)
-    held = [one and tags_held(*one) for one in asked]
-    if len({one.version for one in held if one is not None}) > 1:
-        # What was noted of one source made a new version for all. There are dictionaries that say
-        # something else each time they are asked, so they are asked once more, and no oftener.
-        with store.transaction():
-            lock_dataset(store, dataset_id, "series")
-            held = [one and _held(*one[:4], one[4](), notes=True)[0] for one in asked]
-    versions = [one.version for one in held if one is not None]
-    return HeldSeries([(one and one.tags) or None for one in held], max(versions, default=None))
+        if part.source.series:
+            said = tags_said(uri, part, "" if len(config.parts) == 1 else name)
+            with store.transaction():
+                held.append(_held(store, part, dataset_id, _whose(part, name), said)[0])
+    return _scales(store, dataset_id, held) if held else {}
+
+
+def _scales(store: Store, dataset_id: int, known: Sequence[HeldTags]) -> dict[str, Sequence[float]]:
+    """Of series whose scale or offset was another once, by what they are called."""
+    with store.transaction():
+        first = store.rows(queries.SELECT_SERIES_SCALES, dataset_id=dataset_id)
+    noted = {one[:4] for one in first}
+    first += [row for one in known for row in one.rescaled if row[:4] not in noted]
+    if not first:
+        return {}
+    now = {one.source: _measures(one.tags) for one in known}
+    found = dict[str, Sequence[float]]()
+    for row in first:
+        measures = now.get(row.source, {}).get(row[1:4])
+        if measures is not None and measures != row.measures:
+            found[f"{series_title(row.series)} ({row.entity} {row.channel})"] = measures
+    return found
+
+
+def _measures(tags: Iterable[Tag]) -> dict[tuple[str, str, str], list[float]]:
+    """Scale and offset of each line of a series under one name, by id, entity and channel."""
+    found = dict[tuple[str, str, str], list[float]]()
+    for tag in sorted(tags, key=attrgetter("series", "start_us")):
+        key = SERIES_JOINT.join(tag.series), tag.entity, tag.channel
+        found.setdefault(key, []).extend([tag.scale, tag.offset])
+    return found
+
+
+def rescaled(
+    names: Sequence[Tag], stored: Sequence[Tag], until_us: int
+) -> set[tuple[str, str, str]]:
+    """Series, by id, entity and channel, whose values are scaled otherwise than what was read.
+
+    >>> always = {"entity": "p1", "channel": "flow", "line": 0}
+    >>> old, new = (Tag(("7",), scale=scale, offset=0.0, **always) for scale in (1.0, 0.1))
+    >>> rescaled([new], [old], 9), rescaled([old], [old], 9)
+    ({('7', 'p1', 'flow')}, set())
+    """
+    before = dict[tuple[str, str, str], list[Tag]]()
+    for tag in stored:
+        before.setdefault((SERIES_JOINT.join(tag.series), *_name(tag)), []).append(tag)
+    found = set[tuple[str, str, str]]()
+    for tag in names:
+        key = SERIES_JOINT.join(tag.series), *_name(tag)
+        for was in before.get(key, ()):
+            is_other = (was.scale, was.offset) != (tag.scale, tag.offset)
+            end_us = min(was.end_us, tag.end_us, until_us)
+            if is_other and max(was.start_us, tag.start_us) < end_us:
+                found.add(key)
+    return found
 
 
 def tags_held(
@@ -125,7 +199,7 @@ def _held(
     found = store.rows(queries.SELECT_SERIES, **where, **asked)
     # As mostly: nothing is new, and nothing ever was.
     if {*found} == {*rows}:
-        return HeldTags(tuple(said), version), False
+        return HeldTags(tuple(said), version, version, source), False
     stored = [*map(_as_tag, found)]
     until_at = store.first(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     if until_at is not None:
@@ -135,7 +209,15 @@ def _held(
     across = {name for name, one in config.channels.items() if one.across is not None}
     names = names_over_time(said, stored, until_us, across)
     news = {tag.series for tag in {*map(_unlined, names)} ^ {*stored}}
+    other = rescaled(names, stored, until_us) if news and until_us is not None else ()
+    of_stored = _measures(stored) if other else {}
+    first = tuple(queries.SeriesScale(source, *key, of_stored[key]) for key in sorted(other))
+    former_version = version
     if news and notes:
+        if first:
+            told = columns(first, queries.SeriesScale)
+            told["measures"] = [f"{{{','.join(map(repr, row.measures))}}}" for row in first]
+            store.execute(queries.INSERT_SERIES_SCALES, dataset_id=dataset_id, **told)
         noted = [_as_row(tag) for tag in names if tag.series in news]
         gone = [SERIES_JOINT.join(one) for one in news]
         store.execute(queries.DELETE_SERIES, **where, series=gone)
@@ -146,7 +228,7 @@ def _held(
             _tell(store, dataset_id, told_of(names, stored), until_us)
     now = {tag.series for tag in said}
     held = tuple(tag for tag in names if tag.series in now)
-    return HeldTags(held, version), bool(news)
+    return HeldTags(held, version, former_version, source, first), bool(news)
 
 
 def names_over_time(

@@ -221,8 +221,13 @@ def _recognised(connection: extensions.connection) -> tuple[Recipe, str]:
             connection.rollback()
     names = ", ".join(recipe.name for recipe in known)
     wanted = f"a database of one of {names}, whose tables this login may read"
-    way = "Of another database name a table: tsad datasets draft <connection> <table>."
-    raise BadInput(f"Expected {wanted}. Received: none of them. {way}")
+    with explained_errors(connection), connection.cursor() as cursor:
+        cursor.execute(limits(LOOK_S))
+        cursor.execute(_of_all("tables"))
+        tables = ", ".join(row[0] for row in cursor.fetchall())
+    received = f"none of them, but tables such as {tables}" if tables else "no table at all"
+    way = "Name one of your own: tsad datasets draft <connection> <table>."
+    raise BadInput(f"Expected {wanted}. Received: {received}. {way}")
 
 
 def _of_all(name: str) -> sql.SQL:
