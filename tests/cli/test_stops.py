@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from devstack import local
 from tests.cli.test_commands import Tsad, _refused, migrated, tsad
@@ -73,6 +75,17 @@ def test_a_place_that_cannot_be_written_is_one_paragraph(
     monkeypatch.setenv("TSAD_ARTIFACTS", str(taken))
     assert f"Expected to read or write {taken}" in _refused(tsad("report", "room", "--end", end))
     assert f"{taken}" in _refused(tsad("evaluate", "room", "--to", end))
+
+
+def test_a_full_disk_below_what_is_printed_is_one_paragraph(
+    tsad: Tsad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_said: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(typer, "echo", full)
+    message = _refused(tsad("datasets", "preset"), code=1)
+    assert "Expected to read or write what is printed. Received: No space left" in message
 
 
 def test_a_zone_that_is_none_is_one_paragraph(tsad: Tsad, at_plant: Plant, tmp_path: Path) -> None:

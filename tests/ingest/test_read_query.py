@@ -17,6 +17,7 @@ from tests.plants.plant import SOURCE, Plant, at
 from tests.statements import run
 from tsad_tasks.base.errors import ConfigError, SourceError, Unavailable
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.ingest import late_changes
 from tsad_tasks.storage.store import Store
 
@@ -316,6 +317,21 @@ def test_what_is_wrong_in_a_tags_file_is_said(
     with pytest.raises((ConfigError, SourceError)) as raised:
         plant.ingest("10:00", "11:00", _of_series())
     assert said in str(raised.value)
+
+
+def test_check_tells_of_series_that_no_row_has(plant: Plant, tmp_path: Path) -> None:
+    """An id that is mistaken is nobody's, and its machine would be silent for ever."""
+    path = tmp_path / "plant.tags.csv"
+    _fill(plant, HISTORY, f"(7, {T}, 1, 0)")
+    path.write_text(f"{HEAD}\n7,m1,temp\n77,m2,temp\n")
+    told = check_dataset(_of_series(), plant.source_uri, now_at=plant.now_at)
+    said = "1 of 2 series had no row in the last 6 hours, such as '77' (m2 temp). Is the id right?"
+    assert said in [one.text for one in told if one.level == "warning"]
+    path.write_text(f"{HEAD}\n77,m2,temp\n")
+    told = check_dataset(_of_series(), plant.source_uri, now_at=plant.now_at)
+    assert "Expected rows. Received: none of a series of plant.tags.csv." in [
+        one.text for one in told
+    ]
 
 
 def test_an_id_of_several_long_parts_is_said(plant: Plant, tmp_path: Path) -> None:

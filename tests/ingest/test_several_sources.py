@@ -493,7 +493,7 @@ def test_check_speaks_of_each_source_under_its_own_heading(two: TwoSources) -> N
     ]  # fmt: skip
     texts = [[finding.text for finding in one.findings] for one in checked]
     assert "Readings from 2024-05-01 10:00 to 2024-05-01 10:00 UTC." in texts[0]
-    assert "Expected rows. Received: empty tables." in texts[1]
+    assert "Expected rows. Received: none of a series of plant.tags.csv." in texts[1]
     down = (two.plant.source_uri, "postgresql://me:secret@127.0.0.1:1/plant")
     first, second = check_sources(config_of(), down, now_at=DAY)
     assert len(first.findings) == len(texts[0])

@@ -9,6 +9,8 @@ from typing import Any
 
 from tsad_tasks.base.errors import BadInput, TsadError, Unavailable
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
 
 class Interrupted(BaseException):
     """Ctrl-C; nothing between it and `main` takes it for its own."""
@@ -50,15 +52,16 @@ def _run() -> None:
     except (DatabaseError, DBAPIError) as error:
         sys.exit(show_error(database_error(error)))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _NO_ROOM:
             raise
         sys.exit(show_error(_file_error(error)))
 
 
 def _file_error(error: OSError) -> TsadError:
     """A file or folder that cannot be used, in our words."""
-    said = f"Expected to read or write {error.filename}. Received: {error.strerror}."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+    place = "what is printed" if error.filename is None else error.filename
+    said = f"Expected to read or write {place}. Received: {error.strerror}."
+    if error.errno in _NO_ROOM:
         return Unavailable(said)
     return BadInput(f"{said} Choose another place, or let this user use that one.")
 

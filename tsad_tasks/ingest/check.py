@@ -207,7 +207,9 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         text += f" {sum(implausible.values())} rows ({few}); they are not taken"
         yield Finding("warning", f"{text} (implausible_time). {hint}")
     elif newest_at is None and bounds:
-        yield Finding("warning", "Expected rows. Received: empty tables.")
+        what = f"none of a series of {config.source.names_from}"
+        received = what if config.source.series else "empty tables"
+        yield Finding("warning", f"Expected rows. Received: {received}.")
     if newest_at is None:
         return
     oldest_at = min(low for low, _ in bounds if low is not None)
@@ -237,8 +239,29 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _not_taken(config, rows, span_us)
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
+        yield from _silent_series(rows, span_us)
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
+
+
+def _silent_series(rows: SourceRows, span_us: tuple[int, int]) -> Iterator[Finding]:
+    """Series that have a name now and no row: their id may be mistaken."""
+    if rows.tag is None:
+        return
+    heard = {rows.tags[at].series for at in np.unique(rows.tag).tolist() if at >= 0}
+    named = {
+        tag.series: tag
+        for tag in rows.tags
+        if tag.start_us < span_us[1] and tag.end_us > span_us[0]
+    }
+    silent = [tag for series, tag in named.items() if series not in heard]
+    if silent:
+        few = ", ".join(
+            f"{shown('/'.join(tag.series))} ({shortened(tag.entity)} {tag.channel})"
+            for tag in silent[:_SHOWN]
+        )
+        text = f"{len(silent)} of {len(named)} series had no row in the last {_SAMPLE_HOURS} hours"
+        yield Finding("warning", f"{text}, such as {few}. Is the id right?")
 
 
 def _at_one_time(
