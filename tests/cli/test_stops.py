@@ -77,6 +77,11 @@ def test_a_place_that_cannot_be_written_is_one_paragraph(
     assert f"{taken}" in _refused(tsad("evaluate", "room", "--to", end))
 
 
+def test_looks_that_would_miss_what_came_between_them_are_refused(tsad: Tsad) -> None:
+    said = _refused(tsad("datasets", "watch", "room", "--for", "9h", "--every", "2h"))
+    assert "at most 3600 s apart. Received: --every 7200 s and --for 32400 s." in said
+
+
 def test_a_full_disk_below_what_is_printed_is_one_paragraph(
     tsad: Tsad, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ ROOMS = ("tsad_tasks", "dags", "plugins")
 # Who may ask this machine's clock, and for what.
 CLOCKS = {
     "tsad_tasks/base/clock.py": "the one function that does",
+    "tsad_tasks/ingest/sources/base.py": "how late rows are seen, of a source without a clock",
     "tsad_tasks/pipeline/ranges.py": "the name of a command's run",
     "plugins/tsad_bridge.py": "when Airflow, by its own clock, is to wake a task",
     "plugins/tsad_headless.py": "when Airflow's own row of a run says that it started",

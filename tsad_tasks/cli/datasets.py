@@ -119,14 +119,16 @@ def watch(
     import time
 
     from tsad_tasks.ingest.sources.base import open_sources
-    from tsad_tasks.stores.lateness import Watch, proposals
+    from tsad_tasks.stores.lateness import LOOKED_BACK, Watch, proposals
 
     config = config_of(name)
     lasting_s = seconds("--for", lasting)
     every_s = seconds("--every", every) if every else min(10, lasting_s, max(1, config.step_s // 4))
-    if not 0 < every_s <= lasting_s:
+    most_s = int(LOOKED_BACK.total_seconds())
+    if not 0 < every_s <= min(lasting_s, most_s):
+        wanted = f"looks within the time of watching, and at most {most_s} s apart"
         said = f"Received: --every {every_s} s and --for {lasting_s} s."
-        raise BadInput(f"Expected looks within the time of watching. {said}")
+        raise BadInput(f"Expected {wanted}. {said}")
     n_looks, failed = lasting_s // every_s, list[TsadError]()
     with open_sources(local.source_uris(config), config) as parts:
         watches = {part.name: Watch(part) for part in parts}
