@@ -29,7 +29,7 @@ START, END = (f"{at:%Y-%m-%dT%H:%M}" for at in (SPLIT_AT, SPLIT_AT + 5 * HOUR))
 VALUES = {
     "--from": START, "--to": END, "--end": START, "--entity": "host-01", "--model": "1",
     "--what-if": "1", "--reader": BROWSER, "--operator": ON_CALL, "--writer": PIPELINE,
-    "--csv": "known.csv",
+    "--csv": "known.csv", "--for": "1s",
 }  # fmt: skip
 # Of a command: what it names, in the plant. Others name a dataset.
 NAMES = {
