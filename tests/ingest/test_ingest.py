@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import AccessDenied, NotYet, SourceError, Unavailable
-from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.late import late_changes
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.storage.store import Store
 

@@ -16,7 +16,7 @@ from devstack.postgres import Cluster, administration
 from tests.plants.plant import Plant, at
 from tsad_tasks.base.errors import SourceError
 from tsad_tasks.ingest.check import check_dataset
-from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.late import late_changes
 from tsad_tasks.ingest.sources import postgres
 from tsad_tasks.ingest.sources.postgres_tables import broken, statements
 from tsad_tasks.model.features import running_state

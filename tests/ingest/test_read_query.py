@@ -18,7 +18,7 @@ from tests.statements import run
 from tsad_tasks.base.errors import ConfigError, SourceError, Unavailable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.check import check_dataset
-from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.late import late_changes
 from tsad_tasks.storage.store import Store
 
 # As Zabbix has it.

@@ -25,8 +25,9 @@ from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.check import check_sources
-from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, late_changes, nothing_read
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
 from tsad_tasks.ingest.joined import joined
+from tsad_tasks.ingest.late import late_changes, nothing_read
 from tsad_tasks.ingest.sources.base import SourceRows, SourceTable, open_sources
 from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.pipeline import tasks

@@ -12,7 +12,7 @@ import pytest
 from tests.plants.plant import SOURCE, Plant, at
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.late import late_changes
 from tsad_tasks.ingest.sources.base import open_source
 from tsad_tasks.storage.store import Store
 

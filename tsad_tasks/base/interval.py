@@ -47,6 +47,15 @@ def unix_s(at: datetime) -> int:
     return (_in_utc(at) - EPOCH) // timedelta(seconds=1)
 
 
+def unix_us(at: datetime) -> int:
+    """Microseconds since 1970 in UTC, of whole seconds, rounded down.
+
+    >>> unix_us(datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC))
+    2000000
+    """
+    return unix_s(at) * 1_000_000
+
+
 def from_unix_s(s: int) -> datetime:
     """The time, in UTC, that is `s` seconds after 1970.
 

@@ -24,15 +24,15 @@ from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
     from_unix_s,
-    hour_ceil,
     hours_between,
     unix_s,
-    whole_hours,
+    unix_us,
 )
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.joined import joined, series_apart
+from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
@@ -58,8 +58,6 @@ log = logging.getLogger("tsad")
 
 Mask = NDArray[np.bool_]
 
-# Of an hour whose rows have a time of change, and none has changed; of one that was not asked.
-NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _CHUNK_BYTES = 256 << 20
 _CHUNK_HOURS = 24
 # What is read in one go is committed after about so long; a snapshot of the source lasts no longer.
@@ -100,21 +98,6 @@ class IngestSummary:
             issues=dict(sorted(issues.items())),
             changed_hours=tuple(sorted({*self.changed_hours, *other.changed_hours})),
         )
-
-
-@dataclass(frozen=True)
-class LateHour:
-    """An hour in which the source no longer agrees with what was read.
-
-    `command` reads and scores it again; it is empty when rows are merely gone, since absence does
-    not erase.
-    """
-
-    hour_at: datetime
-    n_rows_read: int
-    n_rows_now: int
-    updated_at: datetime | None
-    command: str
 
 
 def ingest_interval(
@@ -185,7 +168,7 @@ def ingest_interval(
             for part in parts:
                 _check_replayed(part, end_at, settled_at, now_at)
                 with part.asked() as source:
-                    if refusal := source.refuses(_us(due[-1])):
+                    if refusal := source.refuses(unix_us(due[-1])):
                         raise SourceError(refusal)
             settings = read_settings(config, held.scales)
             former = ingest.former(digests - {settings.digest}, uris, held.tags, stack)
@@ -372,17 +355,13 @@ class _Ingest:
         hours = hours_between(due[0], due[-1] + HOUR)
         tally = Tally()
         for issue, entity, n_rows, detail in outside:
-            tally.add_count(issue, _us(hours[-1]), n_rows, entity=entity, detail=detail)
+            tally.add_count(issue, unix_us(hours[-1]), n_rows, entity=entity, detail=detail)
         summary = _Chunk(self, parts, hours, ledger, tally).ingest_hours()
         return replace(summary, n_hours_skipped=len(chunk) - len(hours))
 
 
 def _newest_at(n_rows: int, newest_us: int) -> datetime | None:
     return from_unix_s(newest_us // 1_000_000) if n_rows and newest_us > 0 else None
-
-
-def _us(at: datetime) -> int:
-    return unix_s(at) * 1_000_000
 
 
 class _Merged(NamedTuple):
@@ -411,7 +390,7 @@ class _Chunk:
         known = datasets.select_entities(store, dataset_id)
         read_at, updated = self.ingest.now(), self._updated_until()
         every = self._read(known)
-        span_us = _us(self.hours[0]), _us(self.hours[-1] + HOUR)
+        span_us = unix_us(self.hours[0]), unix_us(self.hours[-1] + HOUR)
         read = joined(self.ingest.config, every, span_us, self.tally)
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
@@ -421,7 +400,7 @@ class _Chunk:
         settings = self.ingest.settings
         rows = [
             self._ledger_row(i, hour, read, read_at)._replace(
-                updated_until=updated[0].get(_us(hour)) if len(updated) == 1 else None,
+                updated_until=updated[0].get(unix_us(hour)) if len(updated) == 1 else None,
                 settings=None if merged.is_cut[i] else settings.digest,
             )
             for i, hour in enumerate(self.hours)
@@ -492,12 +471,12 @@ class _Chunk:
             return {}
         try:
             with part.asked() as source:
-                counts = source.count_hours(_us(self.hours[0]), _us(self.read_until))
+                counts = source.count_hours(unix_us(self.hours[0]), unix_us(self.read_until))
         except SourceError:
             # A view that cannot say it of one row says it of none.
             return {}
         return {
-            _us(hour): counts.get(_us(hour), HourCount(0)).updated_at or NO_CHANGE
+            unix_us(hour): counts.get(unix_us(hour), HourCount(0)).updated_at or NO_CHANGE
             for hour in self.hours
         }
 
@@ -510,14 +489,14 @@ class _Chunk:
     def _read_part(
         self, part: OpenPart, known: dict[str, int], shown: Sequence[str]
     ) -> AcceptedRows:
-        start_us, until_us = _us(self.hours[0]), _us(self.read_until)
+        start_us, until_us = unix_us(self.hours[0]), unix_us(self.read_until)
         with part.asked() as source:
             rows = source.read(start_us, until_us, known)
             faults = (*source.faults, *rows.faults)
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
-            self.tally.add_count("unusable_table", _us(hour), len(faults), detail=detail)
-        span_us = start_us, _us(self.hours[-1] + HOUR)
+            self.tally.add_count("unusable_table", unix_us(hour), len(faults), detail=detail)
+        span_us = start_us, unix_us(self.hours[-1] + HOUR)
         fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
         apart = series_apart(self.ingest.config, part.config)
         return accepted_rows(rows, part.config, shown, span_us, self.tally, until_us, fitted, apart)
@@ -538,7 +517,7 @@ class _Chunk:
 
     def _count(self, issue: str, entity: str, step: int, detail: str) -> None:
         """Count one row at a step of the chunk."""
-        at_us = _us(self.hours[0]) + step * self.ingest.layout.step_s * 1_000_000
+        at_us = unix_us(self.hours[0]) + step * self.ingest.layout.step_s * 1_000_000
         hour_us = at_us // HOUR_US * HOUR_US
         self.tally.add_count(issue, hour_us, 1, entity=entity, detail=detail)
 
@@ -606,7 +585,7 @@ class _Chunk:
         """Cells that the source's rows gave by former settings and that today's have no word on."""
         ended = np.zeros(read.gridded.present.shape, bool)
         n_steps = self.ingest.layout.n_steps
-        span_us = _us(self.hours[0]), _us(self.hours[-1] + HOUR)
+        span_us = unix_us(self.hours[0]), unix_us(self.hours[-1] + HOUR)
         place = {name: at for at, name in enumerate(read.entity_names)}
         for digest, former in self.ingest.former_parts.items():
             rows = [self.ledger.get(hour) for hour in self.hours]
@@ -687,7 +666,7 @@ class _Chunk:
                 n_rows = int(read.n_rows[i])
                 newest_at = _newest_at(n_rows, int(read.newest_us[i]))
                 yield queries.IngestSource(
-                    hour, part.name, n_rows, newest_at, changed.get(_us(hour))
+                    hour, part.name, n_rows, newest_at, changed.get(unix_us(hour))
                 )
 
     def _labels(self, entity_ids: Sequence[int], labelled: Mask) -> Iterator[queries.Label]:
@@ -701,106 +680,3 @@ class _Chunk:
                 for first, end in edges.reshape(-1, 2).tolist():
                     span = self.hours[k] + first * step, self.hours[k] + end * step
                     yield queries.Label(entity_ids[i], *span, "anomaly", "source")
-
-
-def nothing_read(
-    store: Store, config: DatasetConfig, uris: Uris, *, start_at: datetime, end_at: datetime
-) -> str:
-    """What to say of an interval of which the source gave no row; empty where it gave some.
-
-    Raises `SourceError`, `AccessDenied` or `Unavailable`: see `open_sources`.
-    """
-    with store.transaction():
-        dataset = datasets.upsert_dataset(store, config)
-        first_at, last_at = whole_hours(start_at, end_at)
-        span = {"start_at": first_at, "end_at": last_at}
-        ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
-    if any(row.n_rows for row in ledger) or not ledger:
-        return ""
-    now_at, bounds = store.now(), []
-    with open_sources(uris, config) as parts:
-        for part in parts:
-            with part.asked() as source:
-                bounds += [source.time_bounds(table, now_at) for table in source.tables]
-    ends = [at for pair in bounds for at in pair if at is not None]
-    range_text = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (start_at, end_at))
-    known = " to ".join(f"{at:%Y-%m-%d %H:%M}" for at in (min(ends), max(ends))) if ends else ""
-    what = f"has readings from {known} UTC" if known else "is empty"
-    said = f"The source of {config.dataset} gave no row for {range_text} UTC; it {what}."
-    return f"{said} Look: tsad datasets check {config.dataset}"
-
-
-def late_changes(
-    store: Store, config: DatasetConfig, uris: Uris, *, start_at: datetime, end_at: datetime
-) -> list[LateHour]:
-    """Wholly read hours of [start_at, end_at) in which the source now has other rows.
-
-    More rows, or rows updated since they were read (with `updated_at` configured), come with the
-    command that reads and scores them again; fewer rows are only told.
-
-    Raises `SourceError` or `AccessDenied` or `Unavailable`: see `open_sources`.
-    """
-    with store.transaction():
-        dataset = datasets.upsert_dataset(store, config)
-        first_at, last_at = whole_hours(start_at, end_at)
-        span = {"start_at": first_at, "end_at": last_at}
-        ledger = store.rows(queries.SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **span)
-        of_sources = store.rows(
-            queries.SELECT_INGEST_SOURCES, dataset_id=dataset.dataset_id, **span
-        )
-    counts = dict[str, dict[int, HourCount]]()
-    with open_sources(uris, config) as parts:
-        for part in parts:
-            with part.asked() as source:
-                counts[part.name] = source.count_hours(_us(first_at), _us(last_at))
-    late, known = [], {(one.hour_at, one.source): one for one in of_sources}
-    for row in ledger:
-        hour_end = row.hour_at + HOUR
-        had = {name: known.get((row.hour_at, name)) for name in counts} if len(counts) > 1 else {}
-        compared = [_Compared.of(row, [counts[name] for name in counts])]
-        if had and all(had.values()):
-            compared = [_Compared.of(one, [counts[name]]) for name, one in had.items() if one]
-        if row.read_until >= hour_end and any(one.is_other for one in compared):
-            until = _held_until(config, hour_end, ledger[-1].hour_at + HOUR)
-            from_text, to_text = (f"{at:%Y-%m-%dT%H:%MZ}" for at in (row.hour_at, until))
-            again = f"tsad rescore {config.dataset} --from {from_text} --to {to_text}"
-            command = again if any(one.is_more for one in compared) else ""
-            now = sum((one.now for one in compared), HourCount(0))
-            late.append(LateHour(row.hour_at, row.n_rows, now.n_rows, now.updated_at, command))
-    return late
-
-
-class _Compared(NamedTuple):
-    """What was read of an hour, of all sources or of one, and what there is now."""
-
-    n_rows: int
-    now: HourCount
-    is_updated: bool
-
-    @classmethod
-    def of(
-        cls,
-        row: queries.IngestHour | queries.IngestSource,
-        counts: Sequence[dict[int, HourCount]],
-    ) -> _Compared:
-        now = sum((one.get(_us(row.hour_at), HourCount(0)) for one in counts), HourCount(0))
-        # Both by the source's clock: when the warehouse read it says another one.
-        is_updated = (now.updated_at or NO_CHANGE) > (row.updated_until or LAST_CHANGE)
-        return cls(row.n_rows, now, is_updated)
-
-    @property
-    def is_more(self) -> bool:
-        return self.now.n_rows > self.n_rows or self.is_updated
-
-    @property
-    def is_other(self) -> bool:
-        return self.now.n_rows != self.n_rows or self.is_updated
-
-
-def _held_until(config: DatasetConfig, hour_end: datetime, last_at: datetime) -> datetime:
-    """Up to where values of an hour may still hold, as far as hours were looked at."""
-    given = [channel.valid_for_s for channel in config.channels.values()]
-    if any(isinstance(valid_s, str) for valid_s in given):
-        return last_at
-    longest_s = max(valid_s for valid_s in given if not isinstance(valid_s, str))
-    return min(hour_ceil(hour_end + timedelta(seconds=longest_s)), last_at)

@@ -14,7 +14,7 @@ from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.ingest import late_changes
+from tsad_tasks.ingest.late import late_changes
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
 from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.monitoring import queries

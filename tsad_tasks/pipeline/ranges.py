@@ -12,7 +12,8 @@ from typing import Any
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import Interval, day_chunks
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval, nothing_read
+from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
+from tsad_tasks.ingest.late import nothing_read
 from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.pipeline.record import StepRecord, recorded
 from tsad_tasks.scoring.incidents import build_incidents

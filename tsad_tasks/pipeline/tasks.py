@@ -51,7 +51,8 @@ def retrains_early(config: DatasetConfig) -> bool:
 @does(Task("score", "ingest"))
 def ingest(store: Store, run: TaskRun) -> Any:
     """Readings from the source tables: only hours that are missing or may have changed."""
-    from tsad_tasks.ingest.ingest import ingest_interval, nothing_read
+    from tsad_tasks.ingest.ingest import ingest_interval
+    from tsad_tasks.ingest.late import nothing_read
     from tsad_tasks.scoring.plan import history_s
 
     # Scores look back on readings before the interval.

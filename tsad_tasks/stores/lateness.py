@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
 from tsad_tasks.base.errors import SourceError
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import unix_us
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration
 from tsad_tasks.ingest.sources.base import OpenPart, SourceRows
@@ -47,15 +47,15 @@ class Watch:
         self._late_s: dict[str, list[float]] = defaultdict(list)
         self._has_begun = False
         with part.asked() as source:
-            if refusal := source.refuses(_us(source.now())):
+            if refusal := source.refuses(unix_us(source.now())):
                 raise SourceError(refusal)
 
     def look(self) -> int:
         """How many rows are new."""
         with self._part.asked() as source:
             now_at = source.now()
-            start_us = _us(now_at - LOOKED_BACK)
-            rows = source.read(start_us, _us(now_at + _AHEAD))
+            start_us = unix_us(now_at - LOOKED_BACK)
+            rows = source.read(start_us, unix_us(now_at + _AHEAD))
         n_new = 0
         for what, key in _keys(rows):
             # What is older says what still holds: it is read once its machine is heard of again.
@@ -103,7 +103,3 @@ def _keys(rows: SourceRows) -> Iterator[tuple[str, tuple[str, str, int]]]:
         table = rows.tables[at].title
         name = rows.channel_names[channel] if channel >= 0 else table
         yield name, (rows.entity_names[entity] if entity >= 0 else "", table, us)
-
-
-def _us(at: datetime) -> int:
-    return unix_s(at) * 1_000_000
