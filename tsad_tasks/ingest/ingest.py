@@ -133,12 +133,8 @@ def ingest_interval(
         See `open_sources`.
     """
     clock = now or store.now
-    settled_at, now_at = end_at + timedelta(seconds=config.wait_for_rows_s), clock()
-    if now_at < settled_at:
-        rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
-        at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
-        said = f"Expected {rule}, which is so at {at}. Received: {received}."
-        raise NotYet(said, settled_at - now_at)
+    now_at = clock()
+    settled_at = _settled_at(config, end_at, now_at)
     with store.transaction():
         dataset = datasets.upsert_dataset(store, config)
         layout = datasets.ensure_layout(store, dataset.dataset_id, config)
@@ -178,11 +174,23 @@ def ingest_interval(
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
+def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:
+    """When the interval had settled; raises `NotYet` where that is still to come."""
+    settled_at = end_at + timedelta(seconds=config.wait_for_rows_s)
+    if now_at < settled_at:
+        rule = f"{config.dataset} to have settled until {end_at:%Y-%m-%d %H:%M} UTC"
+        at, received = (f"{one:%Y-%m-%d %H:%M:%S} UTC" for one in (settled_at, now_at))
+        said = f"Expected {rule}, which is so at {at}. Received: {received}."
+        raise NotYet(said, settled_at - now_at)
+    return settled_at
+
+
 def _turns(config: DatasetConfig) -> dict[str, int]:
     """How many may read at once from each of the dataset's connections."""
     found = dict[str, int]()
     for one in config.sources:
-        found[one.connection] = min(found.get(one.connection, 100), one.max_connections)
+        most = found.get(one.connection, one.max_connections)
+        found[one.connection] = min(most, one.max_connections)
     return found
 
 
@@ -390,35 +398,13 @@ class _Chunk:
         known = datasets.select_entities(store, dataset_id)
         read_at, updated = self.ingest.now(), self._updated_until()
         every = self._read(known)
-        span_us = unix_us(self.hours[0]), unix_us(self.hours[-1] + HOUR)
-        read = joined(self.ingest.config, every, span_us, self.tally)
+        read = joined(self.ingest.config, every, self.span_us, self.tally)
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         merged = self._merge(layout, entity_ids, read, known)
         written, changed = merged.written, merged.changed
-        settings = self.ingest.settings
-        rows = [
-            self._ledger_row(i, hour, read, read_at)._replace(
-                updated_until=updated[0].get(unix_us(hour)) if len(updated) == 1 else None,
-                settings=None if merged.is_cut[i] else settings.digest,
-            )
-            for i, hour in enumerate(self.hours)
-        ]
-        store.execute(
-            queries.UPSERT_INGEST_HOURS,
-            dataset_id=dataset_id,
-            digest=settings.digest,
-            said=json.dumps(settings.settings),
-            **columns(rows, queries.IngestHour),
-        )
-        if len(self.parts) > 1:
-            of_sources = [*self._source_rows([one for _, one in every], updated)]
-            store.execute(
-                queries.UPSERT_INGEST_SOURCES,
-                dataset_id=dataset_id,
-                **columns(of_sources, queries.IngestSource),
-            )
+        rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
         labels = list(self._labels(entity_ids, read.labelled))
         store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
@@ -431,9 +417,7 @@ class _Chunk:
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
             n_verdicts += self._judge_since(layout, written.earlier, judged)
-        counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in self.tally.counts())
-        issues = [queries.IngestIssue(*count) for count in counts]
-        told = columns(issues, queries.IngestIssue)
+        told = columns(queries.issues_of(self.tally), queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
@@ -450,6 +434,46 @@ class _Chunk:
             issues=dict(sorted((+found).items())),
             changed_hours=tuple(changed_hours),
         )
+
+    def _keep_ledger(
+        self,
+        read: AcceptedRows,
+        every: Sequence[tuple[DatasetConfig, AcceptedRows]],
+        is_cut: Mask,
+        read_at: datetime,
+        updated: Sequence[dict[int, datetime]],
+    ) -> list[queries.IngestHour]:
+        """What the ledger says of the hours now, of all sources and, where there are several, of
+        each.
+        """
+        settings = self.ingest.settings
+        rows = [
+            self._ledger_row(i, hour, read, read_at)._replace(
+                updated_until=updated[0].get(unix_us(hour)) if len(updated) == 1 else None,
+                settings=None if is_cut[i] else settings.digest,
+            )
+            for i, hour in enumerate(self.hours)
+        ]
+        self.ingest.store.execute(
+            queries.UPSERT_INGEST_HOURS,
+            dataset_id=self.ingest.dataset_id,
+            digest=settings.digest,
+            said=json.dumps(settings.settings),
+            **columns(rows, queries.IngestHour),
+        )
+        if len(self.parts) > 1:
+            of_sources = [*self._source_rows([one for _, one in every], updated)]
+            self.ingest.store.execute(
+                queries.UPSERT_INGEST_SOURCES,
+                dataset_id=self.ingest.dataset_id,
+                **columns(of_sources, queries.IngestSource),
+            )
+        return rows
+
+    @property
+    def span_us(self) -> tuple[int, int]:
+        """[start, end) of the hours, in microseconds since 1970."""
+        return unix_us(self.hours[0]), unix_us(self.hours[-1] + HOUR)
 
     @property
     def read_until(self) -> datetime:
@@ -489,14 +513,13 @@ class _Chunk:
     def _read_part(
         self, part: OpenPart, known: dict[str, int], shown: Sequence[str]
     ) -> AcceptedRows:
-        start_us, until_us = unix_us(self.hours[0]), unix_us(self.read_until)
+        span_us, until_us = self.span_us, unix_us(self.read_until)
         with part.asked() as source:
-            rows = source.read(start_us, until_us, known)
+            rows = source.read(span_us[0], until_us, known)
             faults = (*source.faults, *rows.faults)
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
             self.tally.add_count("unusable_table", unix_us(hour), len(faults), detail=detail)
-        span_us = start_us, unix_us(self.hours[-1] + HOUR)
         fitted = self._fitted(known) if any(table.faults for table in rows.tables) else set()
         apart = series_apart(self.ingest.config, part.config)
         return accepted_rows(rows, part.config, shown, span_us, self.tally, until_us, fitted, apart)
@@ -585,7 +608,6 @@ class _Chunk:
         """Cells that the source's rows gave by former settings and that today's have no word on."""
         ended = np.zeros(read.gridded.present.shape, bool)
         n_steps = self.ingest.layout.n_steps
-        span_us = unix_us(self.hours[0]), unix_us(self.hours[-1] + HOUR)
         place = {name: at for at, name in enumerate(read.entity_names)}
         for digest, former in self.ingest.former_parts.items():
             rows = [self.ledger.get(hour) for hour in self.hours]
@@ -595,7 +617,7 @@ class _Chunk:
             ingest = replace(self.ingest, config=former.config)
             chunk = replace(self, ingest=ingest, parts=former.parts, tally=Tally())
             with suppress(BadInput):
-                then = joined(former.config, chunk._read(known), span_us, chunk.tally)
+                then = joined(former.config, chunk._read(known), self.span_us, chunk.tally)
                 whose = [name for name in then.entity_names if name in place]
                 of_entity = [then.entity_names.index(name) for name in whose]
                 names = self.ingest.config.channel_names

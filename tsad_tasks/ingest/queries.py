@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsad_tasks.base.enums import QualityVerdict
+from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.storage.store import Query, Statement
+
+if TYPE_CHECKING:
+    from tsad_tasks.ingest.tally import Tally
 
 
 class IngestHour(NamedTuple):
@@ -71,6 +75,11 @@ class IngestIssue(NamedTuple):
     issue: str
     n_rows: int
     detail: str = ""
+
+
+def issues_of(tally: Tally) -> list[IngestIssue]:
+    """What was counted, as rows."""
+    return [IngestIssue(from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in tally.counts()]
 
 
 class SeriesName(NamedTuple):

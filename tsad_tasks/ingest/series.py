@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from tsad_tasks.base.interval import from_unix_s, hour_ceil
+from tsad_tasks.base.interval import hour_ceil
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.sources.base import (
@@ -337,9 +337,7 @@ def _tell(store: Store, dataset_id: int, told: Iterable[Told], until_us: int) ->
         entity, channel = one.name
         what = {"entity": entity, "channel": channel, "detail": one.detail}
         tally.add_count(one.issue, hour_us, 1, **what)
-    counts = ((from_unix_s(one.hour_us // 1_000_000), *one[1:]) for one in tally.counts())
-    issues = [queries.IngestIssue(*count) for count in counts]
-    said = columns(issues, queries.IngestIssue)
+    said = columns(queries.issues_of(tally), queries.IngestIssue)
     store.execute(queries.UPSERT_SERIES_ISSUES, dataset_id=dataset_id, **said)
 
 
