@@ -46,7 +46,7 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining
 
 AT = datetime(2026, 6, 15, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 SCORE_DAYS = 6
 Judge = Callable[["Lived"], Iterator["Said"]]
 
@@ -69,6 +69,7 @@ class Case:
     judge: Judge
     more: dict[str, Any] = field(default_factory=dict)
     undeclared: dict[str, Any] = field(default_factory=dict)
+    at: datetime = AT
 
 
 class Incident(NamedTuple):
@@ -156,10 +157,11 @@ class Lived:
 
     def train(self, folder: Path) -> None:
         """A champion of the days before, whatever the gate says of it."""
-        start_at = AT - self.time.train_days * DAY
-        self.ingest(start_at, AT)
+        self.ingest(self.moment(-self.time.train_days), self.moment(0))
         with Store.connect(self.uri) as store:
-            run = Retraining(store, self.config, AT, UPath(folder / "run"), UPath(folder))
+            run = Retraining(
+                store, self.config, self.moment(0), UPath(folder / "run"), UPath(folder)
+            )
             (made,) = retrain(run)
             self.refused = made.failed_rules
             if made.valid_from is None:
@@ -169,7 +171,7 @@ class Lived:
         """The days after, one after the other; rows are there when they have arrived."""
         for day in range(self.time.score_days):
             self.fill(arrived(table, self.moment(day), self.moment(day + 1)))
-            span = {"start_at": AT + day * DAY, "end_at": AT + (day + 1) * DAY}
+            span = {"start_at": self.moment(day), "end_at": self.moment(day + 1)}
             self.ingest(**span)
             with Store.connect(self.uri) as store:
                 score_interval(store, self.config, **span)
@@ -265,10 +267,12 @@ def of_logins(lived: Lived) -> Iterator[Said]:
     yield Said("no logins is an incident from about 11:05 on", early, _told(found))
     said = found[0].sentence if found else ""
     yield Said("its sentence says that nothing is heard", "no events" in said, said)
-    (n_source,) = asked(lived.source_uri, "SELECT count(*) FROM log WHERE at < %s", (AT,))[0]
+    (n_source,) = asked(
+        lived.source_uri, "SELECT count(*) FROM log WHERE at < %s", (lived.moment(0),)
+    )[0]
     steps = lived.rows(
         "SELECT sum(value) FROM tsad.readings(%s, 'de', %s, %s)",
-        *(lived.name, AT - lived.time.train_days * DAY, AT),
+        *(lived.name, lived.moment(-lived.time.train_days), lived.moment(0)),
     )
     n_read = int(steps[0][0] or 0)
     yield Said("all events count", n_read == n_source, f"{n_read:,} of {n_source:,}")
@@ -304,7 +308,7 @@ def of_logger(lived: Lived) -> Iterator[Said]:
 def of_hosts(lived: Lived) -> Iterator[Said]:
     ((n_hours,),) = lived.rows("SELECT count(*) FROM tsad.v_status WHERE lineage = 'live'")
     heard = "SELECT count(*) FROM (SELECT DISTINCT host, date_trunc('hour', at) FROM log"
-    ((n_heard,),) = asked(lived.source_uri, f"{heard} WHERE at >= %s) h", (AT,))
+    ((n_heard,),) = asked(lived.source_uri, f"{heard} WHERE at >= %s) h", (lived.moment(0),))
     ratio = n_hours / n_heard
     yield Said("hours follow the hosts that live", ratio < 1.3, f"{n_hours:,} of {n_heard:,} heard")
 
@@ -319,6 +323,36 @@ def of_station(lived: Lived) -> Iterator[Said]:
     yield Said("hours are scored when their rows are there", n_scored >= 35, str(statuses))
     found = lived.between("ps-9", 1, 10, 17)
     yield Said("the heat is found late", bool(found), _told(found), is_kept=False)
+
+
+def of_restarted(lived: Lived) -> Iterator[Said]:
+    yield _quiet(lived, [])
+    for meter in ("R1", "R2", "R3"):
+        rates = [value or 0.0 for _, value in lived.readings(meter, "energy")]
+        power = [value or 0.0 for _, value in lived.readings(meter, "power")]
+        most, at_most = max(rates), 1.5 * max(power)
+        right = "consumes no more than it did, and no less than 0"
+        yield Said(f"{meter} {right}", min(rates) >= 0 and most < at_most, f"{most:.1f} kW")
+
+
+def of_net_meter(lived: Lived) -> Iterator[Said]:
+    said = [one for one in lived.proposed if "counter" in one]
+    yield Said("a total that falls is not proposed as a counter", not said, "; ".join(said)[:90])
+
+
+def of_broken_wire(lived: Lived) -> Iterator[Said]:
+    statement = "SELECT entity, min(hour_at), count(*) FROM tsad.v_quality WHERE verdict = 'stuck'"
+    found = lived.rows(f"{statement} GROUP BY 1")
+    right = [entity for entity, *_ in found] == ["p2"]
+    yield Said("the value that repeats is stuck, and no other", right, str(found)[:120])
+
+
+def of_nightly_job(lived: Lived) -> Iterator[Said]:
+    yield _quiet(lived, [])._replace(is_kept=False)
+
+
+def of_clock_change(lived: Lived) -> Iterator[Said]:
+    yield _quiet(lived, [])._replace(is_kept=False)
 
 
 CPU_RANGE = {"sensor_range": [0, 100], "unit": "%"}
@@ -373,6 +407,25 @@ CASES: dict[str, Case] = {
         simulated.station, _source("station", {"temp": {}, "current": {}}), of_station
     ),
 }
+CASES |= {
+    "restarted_meters": Case(
+        simulated.restarted_meters, _source("meter", {"energy": {}, "power": {}}), of_restarted
+    ),
+    "net_meter": Case(simulated.net_meter, _source("meter", {"energy_total": {}}), of_net_meter),
+    "broken_wire": Case(
+        simulated.broken_wire, _source("probe", {"temp": {}}, step="1min"), of_broken_wire
+    ),
+    "nightly_job": Case(
+        simulated.nightly_job, _source("host", {"cpu": CPU_RANGE}, step="1min"), of_nightly_job
+    ),
+    "clock_change": Case(
+        simulated.clock_change,
+        _source("site", {"load_kw": {}}),
+        of_clock_change,
+        {"site_zone": "Europe/Berlin"},
+        at=datetime(2026, 3, 30, tzinfo=UTC),
+    ),
+}
 _UNITS = {"was_constant": 1.0, "was_constant_milli": 1000, "was_constant_kilo": 0.001}
 for _name, _factor in _UNITS.items():
     CASES[_name] = Case(
@@ -383,16 +436,18 @@ for _name, _factor in _UNITS.items():
 
 
 def lived(
-    cluster: postgres.Cluster, folder: Path, name: str, time: Time, seed: int, fit: dict[str, Any]
+    cluster: postgres.Cluster, folder: Path, name: str, days: int, seed: int, fit: dict[str, Any]
 ) -> Lived:
     """A case from its table to its incidents."""
     case = CASES[name]
+    time = Time(int(case.at.timestamp()), days, SCORE_DAYS)
     table = case.table(time, np.random.default_rng(seed))
     one = Lived(cluster, name, case, time, fit)
+    at = case.at
     os.environ["TSAD_ARTIFACTS"] = str(folder)
-    one.fill(arrived(table, None, AT))
+    one.fill(arrived(table, None, at))
     undeclared = _config(name, case.source | case.undeclared, {})
-    found = check_dataset(undeclared, one.source_uri, now_at=AT)
+    found = check_dataset(undeclared, one.source_uri, now_at=at)
     one.proposed = [finding.text for finding in found]
     one.train(folder)
     one.score(table)
@@ -412,7 +467,7 @@ def main() -> int:
     name = asked_for.detector or ("isolation_forest" if asked_for.small else None)
     days = 10 if asked_for.small else 30
     fit = {"training": {"range": f"{days}d"}} | ({"detector": {"name": name}} if name else {})
-    time, n_wrong = Time(int(AT.timestamp()), days, SCORE_DAYS), 0
+    n_wrong = 0
     with tempfile.TemporaryDirectory(prefix="tsad-signals-") as place:
         root = Path(place)
         root.chmod(0o711)
@@ -420,7 +475,7 @@ def main() -> int:
         try:
             for case in asked_for.cases or CASES:
                 began = clock.perf_counter()
-                one = lived(cluster, root / case, case, time, asked_for.seed, fit)
+                one = lived(cluster, root / case, case, days, asked_for.seed, fit)
                 print(f"\n{case}, {clock.perf_counter() - began:.0f} s")
                 for said in CASES[case].judge(one):
                     word = "ok" if said.held else "WRONG" if said.is_kept else "reported: not so"

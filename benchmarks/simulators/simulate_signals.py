@@ -214,4 +214,71 @@ def station(time: Time, rng: np.random.Generator) -> Table:
     return Table(made.columns | {"arrived_at": arrived_s})
 
 
+def restarted_meters(time: Time, rng: np.random.Generator) -> Table:
+    """Totals whose meters restart: R1 says 0 in one row of day 1, 10:00, and its old total after it
+    (evcc issue 30592, Refoss refoss_rpc issue 14); R2 begins anew each midnight, on day 2 only
+    after it has said yesterday's total once more (ha-emporia-vue issue 315); the last digit of R3
+    falls now and then (grott issue 99).
+    """
+    times_s, tables = time.steps(), []
+    for name, first in (("R1", 13423.7), ("R2", 0.0), ("R3", 215.6)):
+        power = np.maximum(4 + 3 * _daily(times_s) + rng.normal(0, 0.3, len(times_s)), 0.1)
+        total = first + np.cumsum(power * STEP_S / HOUR_S)
+        if name == "R1":
+            total[times_s == time.moment(1, 10)] = 0
+        if name == "R2":
+            begins = np.flatnonzero(times_s % DAY_S == 0)
+            before = np.repeat(np.append(0, total[begins[begins > 0] - 1]), DAY_S // STEP_S)
+            total = total - before[: len(total)]
+            again = (times_s > time.moment(2)) & (times_s <= time.moment(2, 0.25))
+            total[again] = total[times_s < time.moment(2)][-1]
+        if name == "R3":
+            total = total.round(1) - 0.1 * (rng.random(len(times_s)) < 0.05)
+        tables.append(_of("meter", name, times_s, energy=total.round(2), power=power.round(3)))
+    return _together(tables)
+
+
+def net_meter(time: Time, rng: np.random.Generator) -> Table:
+    """A total of what was taken less what was given, which falls by day (hass_wibeee issue 191)."""
+    times_s = time.steps()
+    power = 1 - 3 * np.maximum(_daily(times_s, 6), 0) + rng.normal(0, 0.2, len(times_s))
+    total = 628493 + np.cumsum(power * STEP_S / HOUR_S)
+    return _of("meter", "net", times_s, energy_total=total.round(2))
+
+
+def broken_wire(time: Time, rng: np.random.Generator) -> Table:
+    """Three probes of one board, of which the second says its last value from day 1, 10:00 on
+    (ESPHome issue 536).
+    """
+    times_s, tables = time.steps(60), []
+    for probe in ("p1", "p2", "p3"):
+        value = (21 + 2 * _daily(times_s) + rng.normal(0, 0.15, len(times_s))).round(1)
+        if probe == "p2":
+            later = times_s >= time.moment(1, 10)
+            value[later] = value[~later][-1]
+        tables.append(_of("probe", probe, times_s, temp=value))
+    return _together(tables)
+
+
+def nightly_job(time: Time, rng: np.random.Generator) -> Table:
+    """A host with a job each morning at six, for ten minutes (netdata issue 12127)."""
+    times_s = time.steps(60)
+    second = times_s % DAY_S
+    works = (second >= 6 * HOUR_S) & (second < 6 * HOUR_S + 600)
+    cpu = np.where(works, 90, 20) + rng.normal(0, 3, len(times_s))
+    return _of("host", "web-1", times_s, cpu=cpu.clip(0, 100).round(1))
+
+
+def clock_change(time: Time, rng: np.random.Generator) -> Table:
+    """People's load by the clocks of Berlin, which go forward on the day before `at_s` (Elastic
+    ml-cpp issue 2690).
+    """
+    times_s = time.steps()
+    local_s = times_s + np.where(times_s < time.moment(-1, 1), 1, 2) * HOUR_S
+    hour, weekday = local_s % DAY_S / HOUR_S, (local_s // DAY_S + 3) % 7
+    works = (hour >= 7) & (hour < 18) & (weekday < 5)
+    load = np.where(works, 95, 22) + rng.normal(0, 3, len(times_s))
+    return _of("site", "office", times_s, load_kw=load.round(1))
+
+
 Simulator = Callable[[Time, np.random.Generator], Table]
