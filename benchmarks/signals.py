@@ -133,7 +133,7 @@ class Lived:
         """Stored readings of the scored days."""
         span = self.moment(0), self.moment(SCORE_DAYS)
         statement = "SELECT at, value FROM tsad.readings(%s, %s, %s, %s) WHERE channel = %s"
-        return self.rows(statement, self.name, entity, *span, channel)  # type: ignore[return-value]
+        return self.rows(statement, self.name, entity, *span, channel)
 
     def fill(self, table: Table) -> None:
         """Rows of the source's table, which has an index on its time."""
@@ -171,7 +171,7 @@ class Lived:
         """The days after, one after the other; rows are there when they have arrived."""
         for day in range(self.time.score_days):
             self.fill(arrived(table, self.moment(day), self.moment(day + 1)))
-            span = {"start_at": self.moment(day), "end_at": self.moment(day + 1)}
+            span: dict[str, Any] = {"start_at": self.moment(day), "end_at": self.moment(day + 1)}
             self.ingest(**span)
             with Store.connect(self.uri) as store:
                 score_interval(store, self.config, **span)
