@@ -21,11 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.expression import channels_of, compile_expression
+from tsad_tasks.model.circle import MIN_RESULTANT, Circle, signed_turn, sine_cosine, turns_of
 from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
 
 _FLOAT32 = np.finfo(np.float32)
 _DAY_MINUTES = 1440
 SCALINGS = ("robust", "minmax", "standard", "none")
+# In radians: directions from all sides have sines and cosines of this standard deviation.
+WIDEST_ANGLE = math.sqrt(0.5)
 SUNDAY = 6
 
 
@@ -53,12 +56,15 @@ class Scaler:
     """Centre and scale of each channel of an entity, and from how many readings they were taken.
 
     `not_fitted` are positions of channels that the entity does not have; their terms mean nothing.
+    `circles` are those of channels whose values are on one, by position; None for others, and
+    empty where no channel is. Their scaled values go no further than half a turn from the centre.
     """
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
     n_readings: int
     not_fitted: tuple[int, ...] = ()
+    circles: tuple[Circle | None, ...] = ()
 
     @property
     def fitted(self) -> Flags:
@@ -76,7 +82,7 @@ class Scaler:
         [2.0, nan]
         """
         with np.errstate(all="ignore"):
-            scaled = (values - np.array(self.center)) / np.array(self.scale)
+            scaled = self._nearest(values - np.array(self.center)) / np.array(self.scale)
             scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
         known = np.isfinite(values) & self.fitted if self.not_fitted else np.isfinite(values)
         return np.where(known, scaled, np.nan).astype(np.float32)
@@ -88,21 +94,55 @@ class Scaler:
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        return np.asarray(wide * np.array(self.scale) + np.array(self.center))
+        return self.on_circles(wide * np.array(self.scale) + np.array(self.center))
+
+    def residuals(self, scaled: Floats32, expected: Floats32) -> Floats32:
+        """Scaled values less expected ones, (..., n_channels), on circles the shorter way."""
+        with np.errstate(invalid="ignore"):
+            differences = scaled - expected
+        if not any(self.circles):
+            return differences
+        scale = np.array(self.scale)
+        return np.asarray(self._nearest(differences * scale) / scale, np.float32)
+
+    def on_circles(self, values: Floats64) -> Floats64:
+        """Values (..., n_channels) in their units, those on circles between the circle's ends."""
+        found = np.asarray(values, np.float64)
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                found[..., position] = circle.within(found[..., position])
+        return found
+
+    def _nearest(self, differences: Floats64) -> Floats64:
+        """Differences (..., n_channels) in their units, on circles the shorter way."""
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                turned = signed_turn(differences[..., position], circle.period)
+                differences[..., position] = turned
+        return differences
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        terms = {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
-        return terms | ({"not_fitted": [*self.not_fitted]} if self.not_fitted else {})
+        terms: dict[str, Any] = {"center": [*self.center], "scale": [*self.scale]}
+        terms["n_readings"] = self.n_readings
+        if self.not_fitted:
+            terms["not_fitted"] = [*self.not_fitted]
+        if any(self.circles):
+            terms["circles"] = [one and [one.period, one.start] for one in self.circles]
+        return terms
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        return cls(center, scale, int(fields["n_readings"]), tuple(fields.get("not_fitted", ())))
+        circles = tuple(one and Circle(*one) for one in fields.get("circles", ()))
+        not_fitted = tuple(fields.get("not_fitted", ()))
+        return cls(center, scale, int(fields["n_readings"]), not_fitted, circles)
 
 
-def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
+def fit_scaler(
+    values: Floats64, kind: str, n_enough: int = 1, circles: Sequence[Circle | None] = ()
+) -> Scaler:
     """Centre and scale of each channel.
 
     robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
@@ -110,12 +150,15 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
     state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
     is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
-    without any value is not fitted, nor is one that began too late.
+    without any value is not fitted, nor is one that began too late. On a circle the centre is the
+    circular mean, and the scale that of the differences from it: at most `WIDEST_ANGLE`, and of a
+    constant 1/360 of a turn.
 
     Parameters
     ----------
     values : (n_readings, n_channels), NaN where nothing was read.
     n_enough : of so many readings, or half of all, a channel has the first one at the latest.
+    circles : by channel; None for one whose values are not on a circle; empty: none are.
 
     Raises
     ------
@@ -138,15 +181,66 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     is_fitted = n_since >= max(1.0, min(n_enough, n_readings / 2))
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
     pairs = zip(columns, is_fitted.tolist(), strict=True)
-    fitted = [_fit(column, kind) if its else (0.0, 1.0) for column, its in pairs]
+    of_channels = circles or [None] * values.shape[1]
+    fitted = [
+        ((0.0, 1.0) if not its else _fit(column, kind) if circle is None
+         else _fit_circle(column, kind, circle))
+        for (column, its), circle in zip(pairs, of_channels, strict=True)
+    ]  # fmt: skip
     centers, scales = [center for center, _ in fitted], []
     for center, scale in fitted:
         # What is nothing but rounding noise around the centre is no scale.
         is_scale = math.isfinite(scale) and scale > 1e-9 * abs(center)
         scales.append(float(scale) if is_scale else 1.0)
-    return Scaler(
-        tuple(centers), tuple(scales), n_readings, tuple(np.flatnonzero(~is_fitted).tolist())
-    )
+    not_fitted = tuple(np.flatnonzero(~is_fitted).tolist())
+    return Scaler(tuple(centers), tuple(scales), n_readings, not_fitted, tuple(circles))
+
+
+def _fit_circle(column: Floats64, kind: str, circle: Circle) -> tuple[float, float]:
+    """Centre and scale of known values (n,) on a circle."""
+    up, along = (float(part.mean()) for part in sine_cosine(column / circle.period))
+    turn = float(turns_of(np.array([up]), np.array([along]))[0])
+    center = float(circle.within(np.array([turn * circle.period]))[0])
+    radian = circle.period / (2 * math.pi)
+    if kind == "none":
+        return center, radian
+    differences = circle.difference(column, center)
+    scale = _fit(differences, kind)[1] if np.ptp(differences) > 1e-9 * circle.period else 0.0
+    constant = circle.period / 360
+    return center, min(scale, WIDEST_ANGLE * radian) if scale > 0 else constant
+
+
+def circle_columns(
+    values: Floats64, centers: Floats64, scales: Floats64, periods: Floats64
+) -> tuple[Floats64, Floats64]:
+    """Sine, and cosine less 1, of angles from their centres, both over the scale in radians.
+
+    Near the centre the first is nearly the difference in scales, and the second nearly 0; their
+    squared differences add up to that of two points on the circle. All broadcast together.
+
+    >>> first, second = circle_columns(*map(np.array, ([10.0, 190.0], 10.0, 36.0, 360.0)))
+    >>> first.tolist(), [round(value, 3) for value in second]
+    ([0.0, 0.0], [0.0, -3.183])
+    """
+    with np.errstate(invalid="ignore"):
+        sine, cosine = sine_cosine((values - centers) / periods)
+    radians = scales * (2 * math.pi / periods)
+    return sine / radians, (cosine - 1) / radians
+
+
+def circle_values(first: Floats64, second: Floats64, radians: Floats64) -> Floats64:
+    """Differences from the centre in scales, of the columns that `circle_columns` made.
+
+    `radians` are the scales. NaN where the columns are so near the middle of the circle that they
+    point nowhere.
+
+    >>> circle_values(*map(np.array, ([0.5, 0.0], [-0.5, -1.0], 1.0))).round(3).tolist()
+    [0.785, nan]
+    """
+    sine, cosine = first * radians, 1 + second * radians
+    with np.errstate(invalid="ignore"):
+        points = sine * sine + cosine * cosine >= MIN_RESULTANT * MIN_RESULTANT
+        return np.where(points, turns_of(sine, cosine) * (2 * math.pi) / radians, np.nan)
 
 
 def _fit(column: Floats64, kind: str) -> tuple[float, float]:
@@ -184,11 +278,26 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     centers, scales = (
         np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
     )
-    pooled = [_pool(*channel, kind) for channel in zip(centers, scales, strict=True)]
+    circles = scalers[0].circles
+    pooled = [
+        _pool(*channel, kind) if circle is None else _pool_circle(*channel, circle)
+        for *channel, circle in zip(centers, scales, circles or [None] * len(centers), strict=True)
+    ]
     n_readings = sum(one.n_readings for one in scalers)
     nobody = set.intersection(*(set(one.not_fitted) for one in scalers))
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
-    return Scaler(*terms, n_readings, tuple(sorted(nobody)))
+    return Scaler(*terms, n_readings, tuple(sorted(nobody)), circles)
+
+
+def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:
+    """As `_pool`, of a channel on a circle: the circular mean of the centres, and both spreads."""
+    shown = (centers != 0.0) | (scales != 1.0)
+    if not shown.any():
+        return 0.0, circle.period / 360
+    center, between = _fit_circle(centers[shown], "robust", circle)
+    between *= len(set(centers[shown].tolist())) > 1
+    widest = WIDEST_ANGLE * circle.period / (2 * math.pi)
+    return center, min(math.hypot(float(np.median(scales[shown])), between), widest)
 
 
 def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]:
