@@ -240,7 +240,7 @@ def _put(
 def _put_held(
     rows: Rows,
     grid: Grid,
-    aggregates: Sequence[Aggregate],
+    aggregates: Sequence[How],
     channels: list[int],
     validity: Validity,
     values: Float,
@@ -384,9 +384,7 @@ def _run_starts(ordered: Int64) -> Index:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
 
 
-def _aggregated(
-    column: Float, starts: Index, sizes: Index, aggregate: Aggregate | Circle
-) -> Float:
+def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate | Circle) -> Float:
     """One value for each run of `column`; NaN (or a count of 0) for runs without values."""
     if len(starts) == len(column) and aggregate != "count":
         return aggregate.within(column) if isinstance(aggregate, Circle) else column

@@ -113,6 +113,20 @@ def means(
     return np.where(is_known, found, np.nan)
 
 
+def means_across(circle: Circle, values: Floats64) -> Floats64:
+    """Circular means (n_steps,) of the known ones of values (n_series, n_steps).
+
+    >>> means_across(Circle(360.0), np.array([[350.0, np.nan], [10.0, 90.0]])).tolist()
+    [0.0, 90.0]
+    """
+    found = np.full(values.shape[1], np.nan)
+    step, series = np.nonzero(~np.isnan(values.T))
+    if len(step):
+        at, starts = np.unique(step, return_index=True)
+        found[at] = means(circle, values[series, step], starts)
+    return found
+
+
 def sine_cosine(turns: Floats64) -> tuple[Floats64, Floats64]:
     """Sine and cosine of angles in turns, the same to the bit wherever a value stands.
 

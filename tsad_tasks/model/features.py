@@ -219,7 +219,7 @@ def circle_columns(
     squared differences add up to that of two points on the circle. All broadcast together.
 
     >>> first, second = circle_columns(*map(np.array, ([10.0, 190.0], 10.0, 36.0, 360.0)))
-    >>> first.tolist(), [round(value, 3) for value in second]
+    >>> first.tolist(), second.round(3).tolist()
     ([0.0, 0.0], [0.0, -3.183])
     """
     with np.errstate(invalid="ignore"):
@@ -279,9 +279,10 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
     )
     circles = scalers[0].circles
+    of_channels = circles or [None] * len(centers)
     pooled = [
-        _pool(*channel, kind) if circle is None else _pool_circle(*channel, circle)
-        for *channel, circle in zip(centers, scales, circles or [None] * len(centers), strict=True)
+        _pool(*of_it, kind) if circle is None else _pool_circle(*of_it, circle)
+        for *of_it, circle in zip(centers, scales, of_channels, strict=True)
     ]
     n_readings = sum(one.n_readings for one in scalers)
     nobody = set.intersection(*(set(one.not_fitted) for one in scalers))

@@ -14,6 +14,7 @@ from tsad_tasks.detectors.base import Detector, as_shares
 from tsad_tasks.model.scoring import Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
+from tsad_tasks.scoring.columns import channel_shares, channel_values, explained
 from tsad_tasks.scoring.fold import StateAfter
 from tsad_tasks.scoring.plan import with_pending
 from tsad_tasks.scoring.reach import window_reach
@@ -80,8 +81,7 @@ class JobRows:
         self.channel_errors = self._on_series(computed.channel_errors, np.nan)
         self.expected = self._on_series(computed.expected, np.nan)
         self.values = self._on_series(shard.values, np.nan)
-        n_channels = len(spec.features.channels)
-        self.inputs = self._on_series(shard.features.inputs[..., :n_channels], 0.0)
+        self.scaled = self._on_series(channel_values(spec.features, shard.features), 0.0)
         known, is_nan = self._on_series(windows.reasons, 0), np.isnan(self.errors)
         reasons: Any = np.where((known == 0) & is_nan, NOT_FINITE, known)
         for hour in np.flatnonzero(job.n_pending):
@@ -188,7 +188,8 @@ class JobRows:
         entity, step, scalers = entity[row], step[row], self.job.scalers(self.spec)
         center = np.array([scaler.center for scaler in scalers])[entity, channel]
         scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
-        read, held = self.values[entity, step, channel], self.inputs[entity, step, channel]
+        read, held = self.values[entity, step, channel], self.scaled[entity, step, channel]
+        actual = np.where(np.isfinite(read), read, held * scale + center)
         expected = self.expected[entity, step, channel].astype(np.float64)
         ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
         channel_ids = np.array([ids[name] for name in self.spec.features.channels])
@@ -197,11 +198,18 @@ class JobRows:
             times_s=self._times(step),
             channel_ids=channel_ids[channel],
             share=share[row, channel].astype(np.float32),
-            actual=np.where(np.isfinite(read), read, held * scale + center),
-            expected=expected * scale + center,
+            actual=self._on_circles(actual, channel),
+            expected=self._on_circles(expected * scale + center, channel),
             spread=np.array(self.spec.spreads)[channel] * scale,
             step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )
+
+    def _on_circles(self, values: NDArray[np.float64], channel: Positions) -> NDArray[np.float64]:
+        """Values (n,) of channels in their units, those of angles between their circle's ends."""
+        for position, circle in enumerate(self.spec.pooled_scaler.circles):
+            if circle is not None:
+                values = np.where(channel == position, circle.within(values), values)
+        return values
 
     def _shares(
         self, detector: Detector, entity: Positions, step: Positions
@@ -213,16 +221,16 @@ class JobRows:
         ends = entity * self.shard.values.shape[1] + step - self.offset
         if detector.judges_windows and len(entity):
             # Not what a dead channel owes: the 0 that stands for it is no reading.
-            found = detector.channel_shares(inputs, ends, self.spec.features.channel_inputs)
+            found = channel_shares(self.spec.features, detector, inputs, ends)
             found = as_shares(np.where(np.isfinite(errors), found, 0))
             shares = np.asarray(found, np.float64)
         else:
             parts = np.nan_to_num(errors.astype(np.float64))
             shares = parts / np.maximum(parts.sum(axis=1, keepdims=True), _TINY)
-        explained = detector.explain(inputs, ends) if width > 1 and len(ends) else None
-        if explained is None:
+        if width == 1 or not len(ends):
             alike = np.full((len(ends), width, self.values.shape[-1]), 1 / width, np.float32)
             return shares, alike
-        total = explained.sum(axis=1, dtype=np.float64, keepdims=True)
-        by_step = np.where(total > 0, explained / np.maximum(total, _TINY), 1 / width)
+        added = explained(self.spec.features, detector, inputs, ends)
+        total = added.sum(axis=1, dtype=np.float64, keepdims=True)
+        by_step = np.where(total > 0, added / np.maximum(total, _TINY), 1 / width)
         return shares, by_step.astype(np.float32)

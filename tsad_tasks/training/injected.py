@@ -18,6 +18,7 @@ from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.columns import of_windows
 from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut, on_same_steps
@@ -215,7 +216,8 @@ class JudgedSeries:
         found = known
         if found is None:
             read = self._reconstructed(self._features, self.index.ends)
-            found = on_steps(spec.features, self._features, self.index, read)
+            scaler = spec.scaler(part.entity)
+            found = on_steps(spec.features, scaler, self._features, self.index, read)
         of_it = np.zeros(len(found.live), np.int64)
         fitted = spec.scaler(part.entity).fitted
         made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live, fitted)
@@ -231,7 +233,8 @@ class JudgedSeries:
     def _reconstructed(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         if self._fold is not None:
             return self._fold.reconstruction(features, ends)
-        return self._detector.reconstruct(features.inputs[0], ends)
+        found = self._detector.reconstruct(features.inputs[0], ends)
+        return of_windows(self.spec.features, self._detector, found, features, ends)
 
     def clean(self, rule: IncidentRule) -> CleanResult:
         """Flags, incidents, scores, errors of the gate's part; known anomalies found."""
