@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from difflib import unified_diff
 from pathlib import Path
 from shlex import quote
@@ -16,6 +17,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
 )
-_SHOWN_TAGS = 10
+_SHOWN_TAGS, _SHOWN_LINES = 10, 8
 COLUMNS = ("dataset", "channels", "connection", "description")
 
 
@@ -90,9 +92,38 @@ def check(
         for heading, findings in found:
             n_errors += sum(level == "error" for level, _ in findings)
             table(f"{name}, {heading}" if heading else name, ("", ""), findings)
+        if not any(level == "error" for _, findings in found for level, _ in findings):
+            _say_next(config)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+def _say_next(config: DatasetConfig) -> None:
+    """What a person has still to look at in the file, and what to do with a dataset that is new."""
+    name = config.dataset
+    path = next(path for path in dataset_paths() if path.stem == name)
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    if unseen := [str(number) for number, line in lines if "CHECK" in line]:
+        few = ", ".join(unseen[:_SHOWN_LINES]) + (", …" if unseen[_SHOWN_LINES:] else "")
+        which, are = ("line", "says") if len(unseen) == 1 else ("lines", "say")
+        say(f"{path}: {len(unseen)} {which} still {are} CHECK, for you to decide: {few}")
+    if not _was_read(name):
+        end_at = hour_floor(local.now())
+        start_at = end_at - timedelta(seconds=config.training.range_s)
+        span = f"--from {start_at:%Y-%m-%d} --to {end_at:%Y-%m-%dT%H:%M}"
+        say(f"Next: tsad ingest {name} {span} && tsad retrain {name} --end {end_at:%Y-%m-%dT%H:%M}")
+
+
+def _was_read(dataset: str) -> bool:
+    """Whether any hour of the dataset was read; a warehouse that cannot be asked has none."""
+    from tsad_tasks.ingest.queries import SELECT_NEWEST_LEDGER_HOUR
+
+    with suppress(TsadError):
+        if local.has_warehouse():
+            with Store.connect(local.warehouse().uri) as store, store.transaction():
+                return store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset) is not None
+    return False
 
 
 def _read_before(config: DatasetConfig) -> list[Finding]:
