@@ -321,7 +321,8 @@ def test_a_check_says_what_is_left_to_decide_and_what_comes_next(
     run(
         warehouse_uri,
         "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
-        "temperature float8); INSERT INTO plant.metrics VALUES (now() - interval '2 hours', 'a', 1, 2); "
+        "temperature float8); "
+        "INSERT INTO plant.metrics VALUES (now() - interval '2 hours', 'a', 1, 2); "
         "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
     )
     path = tmp_path / "datasets" / "room.yaml"
@@ -334,7 +335,22 @@ def test_a_check_says_what_is_left_to_decide_and_what_comes_next(
     command = shlex.split(flat[begun + len("Next: ") :].partition(" && ")[0])
     assert command[:3] == ["tsad", "ingest", "room"]
     tsad(*command[1:])
+    # What was read is no new dataset.
     assert "Next: " not in tsad("datasets", "check", "room").out
+
+
+def test_of_a_dataset_that_is_not_live_a_check_knows_no_range(
+    tsad: Tsad, migrated: str, warehouse_uri: str
+) -> None:
+    run(
+        warehouse_uri,
+        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
+        "temperature float8); "
+        "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
+        "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
+    )
+    flat = " ".join(tsad("datasets", "check", "room").out.split())
+    assert "Next: tsad ingest room --from START --to END && tsad retrain room --end END" in flat
 
 
 TWO_SOURCES = """dataset: hall

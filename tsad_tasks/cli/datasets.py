@@ -73,7 +73,7 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import Checked, Finding, check_sources
+    from tsad_tasks.ingest.check import NOT_LIVE, Checked, Finding, check_sources
     from tsad_tasks.stores.named import named_otherwise
 
     n_errors = 0
@@ -93,13 +93,14 @@ def check(
             n_errors += sum(level == "error" for level, _ in findings)
             table(f"{name}, {heading}" if heading else name, ("", ""), findings)
         if not any(level == "error" for _, findings in found for level, _ in findings):
-            _say_next(config)
+            is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
+            _say_next(config, is_live=is_live)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
 
 
-def _say_next(config: DatasetConfig) -> None:
+def _say_next(config: DatasetConfig, *, is_live: bool) -> None:
     """What a person has still to look at in the file, and what to do with a dataset that is new."""
     name = config.dataset
     path = next(path for path in dataset_paths() if path.stem == name)
@@ -111,8 +112,10 @@ def _say_next(config: DatasetConfig) -> None:
     if not _was_read(name):
         end_at = hour_floor(local.now())
         start_at = end_at - timedelta(seconds=config.training.range_s)
-        span = f"--from {start_at:%Y-%m-%d} --to {end_at:%Y-%m-%dT%H:%M}"
-        say(f"Next: tsad ingest {name} {span} && tsad retrain {name} --end {end_at:%Y-%m-%dT%H:%M}")
+        start, end = f"{start_at:%Y-%m-%d}", f"{end_at:%Y-%m-%dT%H:%M}"
+        start, end = (start, end) if is_live else ("START", "END")
+        command = f"tsad ingest {name} --from {start} --to {end} && tsad retrain {name} --end {end}"
+        say(f"Next: {command}")
 
 
 def _was_read(dataset: str) -> bool:
