@@ -141,7 +141,9 @@ class _Learner:
         # another part of it.
         alike = former[same_time_of_day(found.times_s[former], found.times_s[chosen])]
         former = alike if len(alike) >= MIN_REFERENCE else former
-        terms = conversion(found.values[former, column], found.values[chosen, column])
+        circles = channel_circles(self._config)
+        values = found.values[former, column], found.values[chosen, column]
+        terms = conversion(*values, circles[column] if circles else None)
         hours = n_hours, needed_hours
         return queries.LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
 

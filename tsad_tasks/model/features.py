@@ -105,6 +105,22 @@ class Scaler:
         scale = np.array(self.scale)
         return np.asarray(self._nearest(differences * scale) / scale, np.float32)
 
+    @property
+    def step_of(self) -> tuple[float, ...]:
+        """How far each channel moves: its scale, and an angle at most a twentieth of a turn.
+
+        Ten of them are then no more than half a turn, from where on it is nearer again.
+        """
+        circles = self.circles or [None] * len(self.scale)
+        return tuple(
+            scale if circle is None else min(scale, circle.period / 20)
+            for scale, circle in zip(self.scale, circles, strict=True)
+        )
+
+    def distances(self, values: Floats64, others: Floats64) -> Floats64:
+        """How far values (..., n_channels) are from others, on circles the shorter way."""
+        return np.abs(self._nearest(np.asarray(values - others, np.float64)))
+
     def on_circles(self, values: Floats64) -> Floats64:
         """Values (..., n_channels) in their units, those on circles between the circle's ends."""
         found = np.asarray(values, np.float64)
@@ -281,8 +297,8 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     circles = scalers[0].circles
     of_channels = circles or [None] * len(centers)
     pooled = [
-        _pool(*of_it, kind) if circle is None else _pool_circle(*of_it, circle)
-        for *of_it, circle in zip(centers, scales, of_channels, strict=True)
+        _pool(center, scale, kind) if circle is None else _pool_circle(center, scale, circle)
+        for center, scale, circle in zip(centers, scales, of_channels, strict=True)
     ]
     n_readings = sum(one.n_readings for one in scalers)
     nobody = set.intersection(*(set(one.not_fitted) for one in scalers))

@@ -92,18 +92,23 @@ def channel_values(spec: FeatureSpec, features: InputSet) -> Floats32:
     sensed = features.inputs[..., : spec.n_columns]
     if spec.is_plain:
         return sensed
-    return np.nan_to_num(scaled_values(spec, sensed, features.radians[:, None]), nan=0.0)
+    found = scaled_values(spec, sensed, features.radians[:, None])
+    return np.asarray(np.nan_to_num(found, nan=0.0), np.float32)
 
 
 def channel_shares(spec: FeatureSpec, detector: Detector, inputs: Floats32, ends: Ints) -> Floats32:
     """Channels' shares in errors of windows, (n_windows, n_channels): `Detector.channel_shares`."""
     if spec.is_plain:
         return detector.channel_shares(inputs, ends, spec.channel_inputs)
-    shares = detector.channel_shares(inputs, ends, spec.column_inputs)
-    return np.nan_to_num(_joined(spec, shares, np.add), nan=0.0)
+    return _added(spec, detector.channel_shares(inputs, ends, spec.column_inputs))
 
 
 def explained(spec: FeatureSpec, detector: Detector, inputs: Floats32, ends: Ints) -> Floats32:
-    """What steps and channels added to errors, (n_windows, width, n_channels): `Detector.explain`."""
+    """What steps and channels added, (n_windows, width, n_channels), as `Detector.explain`."""
     found = detector.explain(inputs, ends)
-    return found if spec.is_plain else np.nan_to_num(_joined(spec, found, np.add), nan=0.0)
+    return found if spec.is_plain else _added(spec, found)
+
+
+def _added(spec: FeatureSpec, columns: Floats32) -> Floats32:
+    """What columns (..., n_columns) add up to of channels, 0 of those that are unseen."""
+    return np.asarray(np.nan_to_num(_joined(spec, columns, np.add), nan=0.0), np.float32)

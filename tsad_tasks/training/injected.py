@@ -304,7 +304,7 @@ def _add_hits(
     # most of the time, no further than days differ is none.
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
-    scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
+    its, daily = reference.scaler(part.entity), 86400 // reference.features.step_s
 
     def scored_steps(values: NDArray[np.float64], index: Windows) -> NDArray[np.bool_]:
         """Steps that end a complete window of the reference, of which `index` are the model's."""
@@ -315,17 +315,17 @@ def _add_hits(
 
     scored = scored_steps(part.values, judged.index) & part.judged
     # How much a channel usually differs from the day before; 0 where nothing is known of it.
-    daily_moves = np.abs(part.values[daily:] - part.values[:-daily])[part.judged[daily:]]
+    daily_moves = its.distances(part.values[daily:], part.values[:-daily])[part.judged[daily:]]
     known = (column[np.isfinite(column)] for column in daily_moves.T)
     usual = np.array([np.median(column) if column.size else 0.0 for column in known])
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
             return
-        values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
+        values = inject_all(part.values, plan, spread=its.step_of, rng=rng, daily_steps=daily)
         features, index = judged.seen(values)
         still = scored & scored_steps(values, index)
-        moved = np.abs(values - part.values) > CONTEXT_FACTOR * usual
+        moved = its.distances(values, part.values) > CONTEXT_FACTOR * usual
         counted = []
         for one in plan:
             steps = slice(one.at, one.at + one.length)
