@@ -12,7 +12,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
-from tsad_tasks.training.exclusions import NOTHING, LeftOut, counted, left_out_of
+from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
 from tsad_tasks.training.queries import Exclusion
 from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader
 
@@ -118,11 +118,15 @@ def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Sca
     """
     n_hours = sum(survey.hours.values())
     if n_hours < config.training.min_hours:
+        again = (
+            " What was read by other settings is left out; how it is read again: "
+            f"tsad datasets check {config.dataset}"
+        )
         raise BadInput(
             f"Expected at least {config.training.min_hours:g} running hours of {config.dataset} in "
             f"[{span.start_at:%Y-%m-%d %H:%M}, {span.split_at:%Y-%m-%d %H:%M}) UTC. "
             f"Received: {n_hours:.1f}. Set a training.range that readings fill, or lower "
-            "training.min_hours."
+            "training.min_hours." + again * (OTHER_SETTINGS in survey.left_out.by_reason)
         )
     needed_s, hours = enough_s(config), survey.hours
     own = {name: one for name, one in survey.scalers.items() if hours[name] * 3600 >= needed_s}

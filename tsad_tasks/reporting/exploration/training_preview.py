@@ -167,7 +167,7 @@ def preview_of(
         n_readings=lost.n_running - lost.n_excluded,
         left_out_share=lost.share,
         left_out=lost.ranking(),
-        stops=lost.share > config.training.max_excluded_share,
+        stops=lost.doubtful_share > config.training.max_excluded_share,
     )
 
 
