@@ -127,8 +127,8 @@ def conversion(
         means = (circle.mean(values[np.isfinite(values)]) for values in (before, after))
         return 1.0, float(np.nan_to_num(circle.difference(*map(np.array, means))))
     old, new = (fit_scaler(values[:, None], "robust") for values in (before, after))
-    flat = any(np.ptp(values) == 0 for values in (before, after))
-    scale = 1.0 if flat else old.scale[0] / new.scale[0]
+    is_flat = not (old.scale[0] and new.scale[0])
+    scale = 1.0 if is_flat else old.scale[0] / new.scale[0]
     scale = scale if _FLAT < scale < 1 / _FLAT else 1.0
     return scale, old.center[0] - scale * new.center[0]
 

@@ -462,5 +462,6 @@ def _sentence(
         lower=lower,
         upper=upper,
         error_ratio=peak_score + 1,
+        moved_first=top.spread is None and top.actual != top.expected,
         period=period,
     )

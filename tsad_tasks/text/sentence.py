@@ -22,6 +22,7 @@ def incident_sentence(
     lower: float | None = None,
     upper: float | None = None,
     error_ratio: float | None = None,
+    moved_first: bool = False,
     period: float | None = None,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
@@ -31,6 +32,7 @@ def incident_sentence(
     channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
         reading in `unit`, and what was expected then; `None` or NaN is unknown.
     error_ratio : the highest error by its threshold, used where no expected range is known.
+    moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
@@ -38,6 +40,8 @@ def incident_sentence(
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
+    >>> incident_sentence(**cpu, actual=97.1, expected=0.0, moved_first=True)
+    'web-02: CPU rose to 97.1 %; moved for the first time, at 0 % since training'
     >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
     >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
     'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
@@ -48,6 +52,10 @@ def incident_sentence(
     if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
+    if moved_first and formats.is_known(expected):
+        level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
+        moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
+        return f"{entity}: {channel} {moved}; moved for the first time, at {level} since training"
     spread = formats.half_width(lower, upper)
     if period is not None and expected is not None and formats.is_known(expected):
         turned = _turned(actual, expected, spread, unit, period)
