@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tsad_tasks.base.enums import Stage
+from tsad_tasks.base.enums import Signal, Stage
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
@@ -226,6 +226,12 @@ class DatasetConfig(FileSection):
         return tuple(self.channels)
 
     @property
+    def signals(self) -> tuple[str, ...]:
+        """What the values of each channel are; empty where all are gauges."""
+        found = tuple(channel.signal.value for channel in self.channels.values())
+        return found if set(found) != {Signal.GAUGE.value} else ()
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 
@@ -250,6 +256,8 @@ class DatasetConfig(FileSection):
             "channels": self.channel_names,
             "step_s": self.step_s,
         }
+        if self.signals:
+            parts["signals"] = self.signals
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)
