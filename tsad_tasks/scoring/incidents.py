@@ -446,4 +446,5 @@ def _sentence(entity: str, peak_score: float, top: TopAttribution | None) -> str
         lower=lower,
         upper=upper,
         error_ratio=peak_score + 1,
+        moved_first=top.spread is None and top.actual != top.expected,
     )
