@@ -213,7 +213,7 @@ def test_hours_that_no_run_came_to_say_so_until_one_does(plant: Plant) -> None:
         (at(1), "not_run", detail, None),
         (at(2), "not_run", detail, None),
     ]
-    plant.execute("UPDATE tsad.scoring_progress SET wait_s = 86400 * 10000")
+    plant.execute("UPDATE tsad.dataset SET wait_s = 86400 * 10000")
     (row,) = plant.execute(statement, at(1), at(2))
     assert row[1:3] == ("waiting", "its rows are waited for until 2053-07-23 14:00 UTC")
     run_score(plant, at(2), at(3))
@@ -226,6 +226,7 @@ def test_an_entity_that_was_long_silent_is_not_missed(plant: Plant) -> None:
         "UPDATE plant.metrics SET host = 'gone' WHERE host = 'host-02' AND at >= %s", at(-30)
     )
     plant.execute("DELETE FROM tsad.reading_block WHERE hour_at >= %s", at(-30))
+    plant.execute("DELETE FROM tsad.entity_life")
     plant.execute("DELETE FROM tsad.ingest_hour WHERE hour_at >= %s", at(-30))
     run_interval(plant, at(-30), at(0))
     run_score(plant, at(0), at(1))

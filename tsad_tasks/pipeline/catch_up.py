@@ -88,8 +88,6 @@ def taken_parts(
             queries.UPSERT_PROGRESS,
             dataset_id=upsert_dataset(store, config).dataset_id,
             first_at=own.start_at,
-            wait_s=config.wait_for_rows_s,
-            interval_s=config.interval_s,
             run_id=run_id,
             scheduled=f"{config.dataset}.score/scheduled\\_\\_%",
         )
