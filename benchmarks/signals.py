@@ -378,8 +378,12 @@ CASES: dict[str, Case] = {
     ),
     "wind_north": Case(
         simulated.vane,
-        _source("mast", {"wind_dir": {"unit": "°"}, "wind_speed": {"unit": "m/s"}}),
+        _source(
+            "mast",
+            {"wind_dir": {"unit": "°", "signal": "angle"}, "wind_speed": {"unit": "m/s"}},
+        ),
         of_vane,
+        undeclared={"channels": {"wind_dir": {"unit": "°"}, "wind_speed": {"unit": "m/s"}}},
     ),
     "on_change": Case(
         simulated.rooms,
@@ -446,11 +450,11 @@ def lived(
     at = case.at
     os.environ["TSAD_ARTIFACTS"] = str(folder)
     one.fill(arrived(table, None, at))
-    undeclared = _config(name, case.source | case.undeclared, {})
-    found = check_dataset(undeclared, one.source_uri, now_at=at)
-    one.proposed = [finding.text for finding in found]
     one.train(folder)
     one.score(table)
+    undeclared = _config(name, case.source | case.undeclared, {})
+    found = check_dataset(undeclared, one.source_uri, now_at=one.moment(SCORE_DAYS))
+    one.proposed = [finding.text for finding in found]
     return one
 
 
