@@ -87,6 +87,8 @@ class Gridded:
     resampled : (n_entities, n_hours) rows beyond the first of their step, made one by the channel's
         aggregate.
     off_grid : (n_entities, n_hours) rows alone in their step, moved to its beginning.
+    n_values : as `values`, from how many values each was made, at most 255; 0 where a former value
+        holds.
     """
 
     values: Float
@@ -94,6 +96,7 @@ class Gridded:
     duplicate: Int64
     resampled: Int64
     off_grid: Int64
+    n_values: NDArray[np.uint8]
 
 
 def to_grid(
@@ -118,6 +121,7 @@ def to_grid(
     """
     values = np.full((grid.n_entities * grid.n_steps, grid.n_channels), np.nan)
     present = np.zeros(values.shape, bool)
+    n_values = np.zeros(values.shape, np.uint8)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
     for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
@@ -128,10 +132,12 @@ def to_grid(
         said = part if inside.all() else _chosen(part, inside)
         if len(said.times_us):
             chosen = [aggregates[channel] for channel in channels]
-            put = _put(said, grid, chosen, channels, stay, values, present)
+            put = _put(said, grid, chosen, channels, stay, values, present, n_values)
             counts = merge(counts, put)
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
-    return Gridded(values.reshape(shape), present.reshape(shape), *counts)
+    duplicate, resampled, off_grid = counts
+    whole = values.reshape(shape), present.reshape(shape)
+    return Gridded(*whole, duplicate, resampled, off_grid, n_values.reshape(shape))
 
 
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
@@ -171,8 +177,9 @@ def _put(
     stay: list[int],
     values: Float,
     present: Mask,
+    n_values: NDArray[np.uint8],
 ) -> Int64:
-    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours).
+    """Writes `values`, `present`, `n_values`; rows not taken as they came, (3, entities, hours).
 
     Of channels that `stay` valid only numbers of rows are written.
     """
@@ -184,6 +191,7 @@ def _put(
     targets = cells[starts]
     sizes = np.diff(np.append(starts, len(cells)))
     for k, channel in enumerate(channels):
+        n_values[targets, channel] = _n_known(content[:, k], starts)
         if channel not in stay or how[k] == "count":
             present[targets, channel] = True
             values[targets, channel] = _aggregated(content[:, k], starts, sizes, how[k])
@@ -284,6 +292,15 @@ def _distinct(rows: Rows, keys: Int64) -> tuple[Int64, Float, Int64]:
 
 def _run_starts(ordered: Int64) -> Index:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+
+
+def _n_known(column: Float, starts: Index) -> NDArray[np.uint8]:
+    """How many values are in each run of `column`, at most 255."""
+    known = ~np.isnan(column)
+    if len(starts) == len(column):
+        return known.view(np.uint8)
+    sums = np.add.reduceat(known, starts, dtype=np.int64)
+    return np.minimum(sums, 255).astype(np.uint8)
 
 
 def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate) -> Float:
