@@ -127,7 +127,16 @@ class LookBack:
     @cached_property
     def is_unknown_day(self) -> Mask:
         """(n_entities, n_channels): a Saturday or Sunday before which there was none."""
-        return np.asarray(~self.seen[:, self.is_weekly].any(axis=1) & self.is_weekend)
+        weekly = self.ages % WEEK_H == 0
+        return np.asarray(~self.seen[:, weekly].any(axis=1) & self.is_weekend)
+
+    def at_time(self, period_h: int) -> list[Mask]:
+        """Which of `ages` are so many hours before, or a multiple; an hour later and earlier apart,
+        since what begins or ends at this time does not always do so to the minute.
+        """
+        of = _WEEKLY if period_h == WEEK_H else (*_DAILY, *_WEEKLY)
+        wanted = ((near, [age for age in of if (age - near) % period_h == 0]) for near in _AROUND)
+        return [np.isin(self.ages, ages) for _, ages in wanted]
 
     @property
     def enough(self) -> float:
@@ -151,6 +160,15 @@ def sensor_findings(look: LookBack) -> list[SensorFinding]:
     thousandfold, or back) since a moment before which it never was at this time. dead: nothing was
     read while other channels were. sampling_changed: readings come at another pace than they
     always did, or with another resolution; told once, in the second hour.
+
+    >>> from tsad_tasks.model.hour_summary import summaries
+    >>> values = np.where(np.arange(24 * 30) < 24 * 29, 5.0, 50.0) + np.arange(24 * 30) % 2 / 10
+    >>> known = summaries(values.reshape(-1, 1, 1))
+    >>> ages, ends = np.array(AGES), np.full(1, np.nan)
+    >>> age_h, no = np.full((1, 1), 719), np.zeros(1, bool)
+    >>> look = LookBack(known[None, 719], known[None, 719 - ages], 1, ends, ends, age_h, no, no)
+    >>> [(str(found.verdict), found.detail) for found in sensor_findings(look)]
+    [('unit_jump', 'median 50.1 is the former 5 × 10')]
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         found = [*_out_of_range(look), *_at_limit(look), *_unchanging(look)]
@@ -296,14 +314,23 @@ def _needed_run(look: LookBack, value: Float, within: Mask) -> tuple[Float, Floa
     by_week = n_weekly >= MIN_KNOWN
     same = np.where(by_week, equal[:, weekly].sum(axis=1), equal.sum(axis=1))
     share = (same + 1) / (np.where(by_week, n_weekly, n_all) + 2)
-    # What is so at this time of every week, or has been so of late, is usual.
-    share = np.fmax(share, np.where(n_weekly > 0, equal[:, weekly].sum(axis=1) / n_weekly, 0))
+    # What is so at this time of every week, or of every day before that is known, or has been so of
+    # late, is usual.
+    by_day = ~(usable & (look.ages % WEEK_H == 0)[:, None]).any(axis=1)
+    for period_h, counts in ((WEEK_H, ~by_day), (DAY_H, by_day)):
+        for at in look.at_time(period_h):
+            n_at_time = pairs[:, at].sum(axis=1)
+            of_time = equal[:, at].sum(axis=1) / n_at_time
+            # Of one or two pairs one is equal by chance.
+            counts_here = counts & ((n_at_time >= MIN_KNOWN) | (of_time >= STEADY_SHARE))
+            share = np.fmax(share, np.where(counts_here, of_time, 0))
     lately = np.where(n_recent >= MIN_KNOWN, equal[:, recent].sum(axis=1) / n_recent, 0)
     share = np.minimum(np.fmax(share, lately), 1 - 1e-12)
     usual = np.where(by_week, longest[:, weekly].max(axis=1), longest.max(axis=1))
     needed = np.maximum(1 + np.log(IMPROBABLE) / np.log(share), LONGER * usual)
     n_known, n_hours = (n * usable).sum(axis=1), usable.sum(axis=1)
     is_known = (n_known >= MIN_KNOWN) | (n_hours >= MIN_HOURS)
+    is_known &= (usable & look.is_same_time[:, None]).any(axis=1)
     return np.where(is_known, needed, np.inf), usual
 
 
@@ -405,8 +432,9 @@ def _dead(look: LookBack) -> Iterator[SensorFinding]:
     needed = np.log(IMPROBABLE_SILENCE) / np.log((n_none + 0.5) / (n_usable + 1))
     # Who always has many values an hour, and of whom nothing else is known, is dead at once.
     is_dense = (fewest >= MIN_VALUES) | (n_usable < 3)
-    weekly = look.is_weekly[:, None] & usable
-    is_usual = (weekly.sum(axis=1) >= 2) & ~(weekly & look.seen).any(axis=1)
+    is_usual = np.zeros(silent.shape, bool)
+    for at in look.at_time(WEEK_H):
+        is_usual |= usable[:, at].any(axis=1) & ~(usable & look.seen)[:, at].any(axis=1)
     is_dead = silent & (is_dense | (n_silent >= needed)) & ~is_usual & (n_silent > look.hold_h)
     for i, k in _cells(is_dead):
         n_steps = int(n_read[i])

@@ -34,7 +34,11 @@ _CELLS = 1 << 19
 
 
 def no_summaries(shape: tuple[int, ...]) -> Records:
-    """Summaries of hours of which nothing is known."""
+    """Summaries of hours of which nothing is known.
+
+    >>> int(no_summaries((1,))["n"][0])
+    0
+    """
     found = np.zeros(shape, SUMMARY)
     for name in ("first", "last", "least", "greatest", "run_value", "q1", "median", "q3", "n_rows"):
         found[name] = np.nan

@@ -78,7 +78,7 @@ INCOMING_READING = Incoming("storage/create_incoming_reading", "incoming_reading
 UPSERT_READING_BLOCKS = Statement("storage/upsert_reading_blocks")
 READ_READING_COUNTS = Statement("storage/read_reading_counts")
 READ_SUMMARIES = Statement("storage/read_summaries")
-REMEMBER_SUMMARIES = Statement("storage/remember_summaries")
+UPDATE_SUMMARIES = Statement("storage/update_summaries")
 INCOMING_SUMMARY = Incoming("storage/create_incoming_summary", "incoming_summary")
 
 
@@ -190,7 +190,8 @@ def read_summaries(
         rows = store.copy_out(READ_SUMMARIES, columns, **of)
         entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
         hour = np.searchsorted(hours_s, binary.unix_s(rows["hour_at"]))
-        own = np.frombuffer(rows["summary"].tobytes(), SUMMARY).reshape(len(entity), -1)
+        own = np.frombuffer(rows["summary"].tobytes(), SUMMARY)
+        own = own.reshape(len(entity), len(stored.channel_ids))
         is_known = rows["known"] == 1
         if not is_known.all():
             own = own.copy()
@@ -227,7 +228,7 @@ def _made_summaries(
         ]
         store.copy_in(INCOMING_SUMMARY, columns)
         # Blocks that somebody writes at this moment get theirs from that.
-        store.execute(REMEMBER_SUMMARIES, layout_id=layout.layout_id)
+        store.execute(UPDATE_SUMMARIES, layout_id=layout.layout_id)
     return found
 
 
