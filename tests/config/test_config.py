@@ -70,7 +70,7 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, no_value, "
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, no_value, "
         "across, valid_for, sensor_range (did you mean unit?). "
         "Received: '%'.",
     ),

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devstack.postgres import Cluster
-from tests.plants.weeks import MACHINE, Weeks, copied_weeks, filled_weeks, week
+from tests.plants.weeks import (
+    CONFIG,
+    MACHINE,
+    Weeks,
+    config_of,
+    copied_weeks,
+    filled_weeks,
+    week,
+)
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.feedback.verdicts import set_verdict
+from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.storage.store import Store
 
 # Half a day of the held-out part of the second week; the same fault a week later.
@@ -167,3 +179,40 @@ def test_extreme_values_are_counted_a_row_for_each_entity(
     made.shift(week(0, 10), week(0, 10.2), by=1e6)
     summary = made.train(week(1))
     assert made.excluded(summary.model_id) == {"extreme values": 2}
+
+
+def _read_again(weeks: Weeks, start_at: datetime, end_at: datetime) -> None:
+    with Store.connect(weeks.uri) as store:
+        span = {"start_at": start_at, "end_at": end_at}
+        ingest_interval(store, weeks.config, weeks.uri, **span, force=True)
+
+
+def _with_load(weeks: Weeks, **keys: Any) -> DatasetConfig:
+    channels = {"temperature": {"unit": "°C"}, "load": {"unit": "%", **keys}}
+    return config_of(source={**CONFIG["source"], "channels": channels})
+
+
+def test_hours_that_were_read_otherwise_are_not_learned(weeks: Weeks) -> None:
+    _unlearned_high_scores(weeks)
+    weeks.config = _with_load(weeks, no_value=-9999)
+    with pytest.raises(
+        BadInput, match=r"Received: 0.0.*read by other settings.*tsad datasets check plant"
+    ):
+        weeks.train(week(2))
+    _read_again(weeks, week(1, 12), week(2))
+    excluded = weeks.excluded(weeks.train(week(2)).model_id)
+    assert excluded["other settings: channels.load.no_value"] == 12 * 6
+
+
+@pytest.mark.parametrize("case", ["unknown settings", "a sensor's range", "a new channel"])
+def test_what_was_not_read_otherwise_is_learned(weeks: Weeks, case: str) -> None:
+    keys = {"no_value": -9999} if case == "unknown settings" else {"sensor_range": [-9e9, 9e9]}
+    weeks.config = _with_load(weeks, **keys)
+    if case == "unknown settings":
+        weeks.execute("UPDATE tsad.ingest_hour SET settings = NULL")
+    if case == "a new channel":
+        weeks.execute("ALTER TABLE plant.metrics ADD flow float8 DEFAULT 1")
+        channels = {"temperature": {"unit": "°C"}, "load": {"unit": "%"}, "flow": {}}
+        weeks.config = config_of(source={**CONFIG["source"], "channels": channels})
+    excluded = weeks.excluded(weeks.train(week(2)).model_id)
+    assert not [reason for reason in excluded if reason.startswith("other settings")]

@@ -82,6 +82,17 @@ class Verdict(StrEnum):
 
 
 @unique
+class Signal(StrEnum):
+    """What a channel's values are: how rows become a stored one, and what a model sees of it."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    ANGLE = "angle"
+    DISCRETE = "discrete"
+    EVENT_COUNT = "event_count"
+
+
+@unique
 class QualityVerdict(StrEnum):
     """Our word on a sensor in one hour."""
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent
+from tsad_tasks.base.enums import NewsEvent, Signal
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
 from tsad_tasks.base.shown import shown
@@ -186,6 +186,7 @@ class ChannelSection(FileSection):
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
         valve: {valid_for: until_changed}
         level: {no_value: [-9999, [32767, 65535]]}
+        energy: {unit: kWh, signal: counter}
 
     source:
       series: tagid
@@ -201,6 +202,9 @@ class ChannelSection(FileSection):
     """This unit is shown to people, such as °C or bar. By default none is shown."""
     aggregate: Literal["last", "mean", "min", "max", "count"] = "mean"
     """This says how readings that share a grid step become one."""
+    signal: Signal = Signal.GAUGE
+    """This says what the values are: a level (gauge), a total that counts up (counter), a direction
+    (angle), a state or mode (discrete), or rows that are events (event_count)."""
     no_value: Numbers = ()
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
@@ -442,6 +446,12 @@ class SourceSection(FileSection):
     def silence_s(self) -> int:
         """Seconds without any row after which an entity is silent."""
         return self.silent_after_s or max(_SILENCE_S, 3 * self.step_s)
+
+    @property
+    def longest_valid_s(self) -> int:
+        """Seconds for which a value may stay valid after its entity was last heard of."""
+        given = (channel.valid_for_s for channel in self.channels.values())
+        return max(self.silence_s if isinstance(one, str) else one for one in given)
 
     @property
     def has_validity(self) -> bool:

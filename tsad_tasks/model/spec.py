@@ -27,6 +27,7 @@ class FeatureSpec:
     holidays : days since 1970 that are like the weekly day of rest; without any there is no such
         input.
     rest_weekday : 0 is Monday.
+    signals : by channel, what its values are, as the dataset file says it; empty: all are gauges.
     """
 
     channels: tuple[str, ...]
@@ -43,6 +44,14 @@ class FeatureSpec:
     cyclic: tuple[str, ...]
     holidays: tuple[int, ...] = ()
     rest_weekday: int = SUNDAY
+    signals: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The features as a JSON object; without signals it is as it was before there were any."""
+        fields = dict(vars(self))
+        if not self.signals:
+            del fields["signals"]
+        return fields
 
     @property
     def zone(self) -> ZoneInfo:
@@ -132,7 +141,7 @@ class ModelSpec:
     def to_json(self) -> dict[str, Any]:
         """The spec as a JSON object."""
         return {
-            "features": vars(self.features),
+            "features": self.features.to_json(),
             "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
             "pooled_scaler": self.pooled_scaler.to_json(),
             "threshold": asdict(self.threshold),

@@ -22,6 +22,7 @@ from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.training.queries import SELECT_BAD_HOURS, Exclusion
+from tsad_tasks.training.read_otherwise import read_otherwise
 from tsad_tasks.training.reader import (
     EXTREME_REASON,
     LABEL_MARGIN_S,
@@ -38,6 +39,7 @@ LEFT_OUT_VERDICTS = (Verdict.CONFIRMED, Verdict.EXPECTED, Verdict.SENSOR_FAULT)
 LEARNED_VERDICTS = (Verdict.FALSE_ALARM, Verdict.NEW_NORMAL)
 _MARGIN = timedelta(seconds=LABEL_MARGIN_S)
 _HIGH = 3
+OTHER_SETTINGS = "other settings"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def exclusions_of(
     search = _Search(store, config, scope, span, lineage)
     said = [*search.labels(), *search.verdicts()]
     high = search.high_scores(filter(is_known, said))
-    found = [*said, *search.maintenance(), *high, *search.bad_hours()]
+    found = [*said, *search.maintenance(), *high, *search.bad_hours(), *search.other_settings()]
     # Of two that begin together for one reason, as where the training range cuts them, the longer
     # holds the other.
     found.sort(key=lambda row: row.end_at)
@@ -168,6 +170,12 @@ class _Search:
             hour = (bad.hour_at, bad.hour_at + timedelta(hours=1))
             yield from self._rows({bad.entity_id: [hour]}, f"quality: {bad.verdict}")
 
+    def other_settings(self) -> Iterator[Exclusion]:
+        """Hours whose values today's dataset file would not give: they are of another kind."""
+        found = read_otherwise(self._store, self._config, self._dataset_id, self._span.whole)
+        for keys, spans in found.items():
+            yield from self._rows(dict.fromkeys(self._ids, spans), f"{OTHER_SETTINGS}: {keys}")
+
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
         step_s, first_s = self._config.step_s, unix_s(self._span.start_at)
@@ -198,6 +206,15 @@ class LeftOut:
     @property
     def share(self) -> float:
         return self.n_excluded / self.n_running if self.n_running else 0.0
+
+    @property
+    def doubtful_share(self) -> float:
+        """The share that is left out of what was read by today's settings: what the dataset file
+        says otherwise now is no sign that something is wrong.
+        """
+        n_other = self.by_reason.get(OTHER_SETTINGS, 0)
+        n_running = self.n_running - n_other
+        return max(0, self.n_excluded - n_other) / n_running if n_running else 0.0
 
     def __add__(self, other: LeftOut) -> LeftOut:
         by_reason = Counter(self.by_reason)
@@ -265,8 +282,9 @@ def refusal(config: DatasetConfig, span: TrainingRange, scope: Scope, found: Lef
     return (
         f"Expected at most {config.training.max_excluded_share:.0%} of the running steps of "
         f"{config.dataset} ({scope.name}) in [{ends}) UTC to be left out of training. Received: "
-        f"{found.share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. What is "
-        "normal by now: tsad verdict INCIDENT new_normal. Or raise training.max_excluded_share."
+        f"{found.doubtful_share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. "
+        "What is normal by now: tsad verdict INCIDENT new_normal. Or raise "
+        "training.max_excluded_share."
     )
 
 

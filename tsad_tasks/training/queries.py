@@ -92,6 +92,15 @@ class BadHour:
     verdict: str
 
 
+@dataclass(frozen=True)
+class HourSettings:
+    """By what settings an hour was read."""
+
+    hour_at: datetime
+    digest: str
+
+
+SELECT_HOUR_SETTINGS = Query("training/select_hour_settings", HourSettings)
 SELECT_BAD_HOURS = Query("training/select_bad_hours", BadHour)
 INSERT_TRAINING_DECISION = Statement("training/insert_training_decision")
 SELECT_TRAINED_MODEL = Query("training/select_trained_model", TrainedModel)

@@ -126,6 +126,7 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         cyclic=tuple(features.cyclic),
         holidays=holidays,
         rest_weekday=rest_weekday,
+        signals=config.signals,
     )
 
 
