@@ -91,6 +91,7 @@ class LookBack:
     on_change : (n_channels,) a value that stays says nothing: it may be neither constant nor stuck.
     hold_h : (n_channels,) so many hours without a value say nothing.
     is_weekend : of the site, by the clock of its zone.
+    is_angle : (n_channels,) its level tells nothing of its unit; None: no channel is one.
     """
 
     hour: Records
@@ -102,6 +103,7 @@ class LookBack:
     on_change: Mask
     hold_h: Float
     is_weekend: bool = False
+    is_angle: Mask | None = None
     ages: NDArray[np.int64] = field(default_factory=lambda: np.array(AGES))
 
     @cached_property
@@ -357,6 +359,8 @@ def _unit(look: LookBack) -> Iterator[SensorFinding]:
     # From the newest to the oldest: only new ones, then only old ones.
     once = ~(np.logical_or.accumulate(old, axis=1) & at_time & is_new).any(axis=1)
     is_judged = (look.n >= look.enough) & old.any(axis=1) & once & ~look.is_unknown_day
+    if look.is_angle is not None:
+        is_judged &= ~look.is_angle
     if look.n_steps < MIN_VALUES:
         for at in (0, 1):
             is_judged &= is_new[:, at] & enough[:, at]

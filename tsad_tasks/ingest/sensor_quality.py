@@ -26,6 +26,7 @@ from tsad_tasks.ingest.quality import (
     sensor_findings,
 )
 from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.hour_summary import SUMMARY
 from tsad_tasks.storage.datasets import Layout
 from tsad_tasks.storage.fitted import NEVER_S, first_values
@@ -86,7 +87,10 @@ def _look_back(
 ) -> LookBack:
     """Of summaries (n_entities, 1 + n_ages, n_channels) of an hour and of those before it."""
     ranges = [channel.sensor_range for channel in config.channels.values()]
-    low, high = np.array(ranges, np.float64).T
+    circles = channel_circles(config) or (None,) * len(ranges)
+    is_angle = np.array([circle is not None for circle in circles])
+    # Of an angle one end of the range is the other; what is no angle was not taken.
+    low, high = np.where(is_angle, np.nan, np.array(ranges, np.float64).T)
     hold_s = np.array([channel.hold_s for channel in config.channels.values()], np.float64)
     return LookBack(
         seen[:, 0],
@@ -98,6 +102,7 @@ def _look_back(
         reported_on_change(config),
         hold_s / 3600,
         hour.astimezone(ZoneInfo(config.site_zone)).weekday() >= _SATURDAY,
+        is_angle,
     )
 
 
