@@ -389,6 +389,7 @@ CASES: dict[str, Case] = {
         simulated.rooms,
         _source("room", dict.fromkeys(("setpoint", "temp", "valve"), HELD), **LONG),
         of_rooms,
+        undeclared={"channels": {"setpoint": {}, "temp": {}, "valve": {}}},
     ),
     "errors_count": Case(
         simulated.errors, _source("shop", {"errors": {"sensor_range": [0, None]}}), of_errors
