@@ -55,7 +55,7 @@ VIEWS = {
         dataset text, entity text, state text, first_seen_at timestamptz, last_seen_at
         timestamptz, silent_since timestamptz, usual_silence interval, retired_at timestamptz,
         retired_by text, retired_why text, carrier text, has_habit boolean, known_until
-        timestamptz""",
+        timestamptz, is_quiet boolean, silent_from timestamptz""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz,
         end_at timestamptz, reason text, n_steps bigint""",

@@ -139,6 +139,22 @@ class NewsEvent(StrEnum):
 
 
 @unique
+class SilenceEvent(StrEnum):
+    """What is told of machines that usually report."""
+
+    SILENT = "silent"
+    BACK = "back"
+
+
+@unique
+class RetirementOrigin(StrEnum):
+    """Who may say that an entity is gone for good."""
+
+    PERSON = "person"
+    INVENTORY = "inventory"
+
+
+@unique
 class Stage(StrEnum):
     """Which rules a challenger is judged by: before it was ever used, and beside the champion."""
 

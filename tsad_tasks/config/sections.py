@@ -1003,6 +1003,7 @@ class NotificationsSection(FileSection):
     notifications:
       targets:
         - {email: [shift@example.com]}
+      silence: true
       max_age: 2d
       max_per_run: 20
     """
@@ -1010,8 +1011,11 @@ class NotificationsSection(FileSection):
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
     max_age_s: LastingS = 172800
-    """An incident whose last flag is older than this opens no alert, and older decisions are no
-    news."""
+    """An incident whose last flag is older than this opens no alert, and older decisions and
+    silences are no news."""
+    silence: bool = True
+    """Targets are told once of a machine that usually reports and has stopped, and once when it is
+    back; machines that one thing carries, in one message."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 
