@@ -44,3 +44,7 @@ COMMENT ON COLUMN tsad.notification.silence_id IS 'The silence that it tells of;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tsad.silence, tsad.silent_entity TO tsad_writer;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA tsad TO tsad_writer;
+
+-- What v_health asks: the newest row of a dataset, and the newest that is a failure.
+CREATE INDEX run_status_newest ON tsad.run_status (dataset_id, finished_at);
+CREATE INDEX run_status_failed ON tsad.run_status (dataset_id, finished_at) WHERE state NOT IN ('done', 'nothing_to_do', 'not_yet');

@@ -147,6 +147,16 @@ class NewsEvent(StrEnum):
 
 
 @unique
+class HealthState(StrEnum):
+    """Whether a dataset is scored in time."""
+
+    OK = "ok"
+    LATE = "late"
+    DEGRADED = "degraded"
+    NOT_SCORING = "not_scoring"
+
+
+@unique
 class SilenceEvent(StrEnum):
     """What is told of machines that usually report."""
 

@@ -1031,6 +1031,22 @@ class NotificationTarget(FileSection):
         return tuple(self.email or self.to or ("",))
 
 
+class HeartbeatSection(FileSection):
+    """A sign of life, sent after each interval that was scored, for a monitor that misses it.
+
+    Examples
+    --------
+    notifications:
+      heartbeat: {connection: healthchecks, method: get}
+    """
+
+    connection: ConnectionId
+    """This is the id of the connection that holds the URL, as that of a webhook."""
+    method: Literal["get", "post", "metrics"] = "get"
+    """With get the URL is asked for, which healthchecks.io and Uptime Kuma take; post sends JSON;
+    metrics posts what a Prometheus Pushgateway takes."""
+
+
 class NotificationsSection(FileSection):
     """Who is told what becomes of live incidents and models. Without targets nobody is.
 
@@ -1040,6 +1056,7 @@ class NotificationsSection(FileSection):
       targets:
         - {email: [shift@example.com]}
       silence: true
+      heartbeat: {connection: healthchecks}
       max_age: 2d
       max_per_run: 20
     """
@@ -1049,6 +1066,9 @@ class NotificationsSection(FileSection):
     max_age_s: LastingS = 172800
     """An incident whose last flag is older than this opens no alert, and older decisions and
     silences are no news."""
+    heartbeat: HeartbeatSection | None = None
+    """A sign of life is sent here after each interval that was scored, with or without targets.
+    By default there is none."""
     silence: bool = True
     """Targets are told once of a machine that usually reports and has stopped, and once when it is
     back; machines that one thing carries, in one message."""

@@ -26,6 +26,7 @@ from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertChange, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import excused, stopped_lately
+from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import News, news_payload
 from tsad_tasks.notifications.silences import (
@@ -90,7 +91,8 @@ class Address(NamedTuple):
 def notify(store: Store, config: DatasetConfig, send: Send, *, end_at: datetime) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered."""
     found = asdict(enqueue(store, config, end_at=end_at)) | asdict(enqueue_silences(store, config))
-    return found | notify_of_models(store, config, send)
+    found |= notify_of_models(store, config, send)
+    return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
 
 def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[str, int]:
