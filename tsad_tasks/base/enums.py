@@ -102,6 +102,11 @@ class QualityVerdict(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNIT_JUMP = "unit_jump"
     DEAD = "dead"
+    # Of a counter, by what its totals did.
+    COUNTER_RESET = "counter_reset"
+    METER_REPLACED = "meter_replaced"
+    SPREAD_OVER_GAP = "spread_over_gap"
+    WRAPS_UNKNOWN = "wraps_unknown"
 
 
 @unique

@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.counter import DETAILS, MARKS
+from tsad_tasks.ingest.grid import Gridded
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
-from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.ingest.queries import (
+    DELETE_MARKS,
+    DELETE_QUALITY,
+    INSERT_QUALITY,
+    SensorVerdict,
+)
 from tsad_tasks.storage.datasets import Layout
 from tsad_tasks.storage.fitted import first_values
 from tsad_tasks.storage.readings import read_raw_blocks
@@ -64,9 +71,40 @@ def judge_hours(
         for hour in hours:
             fitted = first_s <= unix_s(hour)
             verdicts += _hour_verdicts(config, layout, ids, hour, blocks, fitted)
-    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
+    kept = [str(one) for one in MARKS]
+    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours), kept=kept)
     store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
+
+
+def mark_hours(
+    store: Store,
+    config: DatasetConfig,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
+    gridded: Gridded,
+) -> int:
+    """How many marks on counters of entities and hours that were read, replacing former ones.
+
+    Needs their locks. Hours in which an entity has no row keep what was said of them.
+    """
+    n_cells = gridded.present.size // max(1, len(entity_ids) * len(hours))
+    by_hour = (len(entity_ids), len(hours), n_cells)
+    entity, hour = np.nonzero(gridded.present.reshape(by_hour).any(axis=2))
+    whose = [entity_ids[i] for i in entity.tolist()], [hours[i] for i in hour.tolist()]
+    words = [str(one) for one in MARKS]
+    store.execute(DELETE_MARKS, entity_ids=whose[0], hours=whose[1], marks=words)
+    if gridded.marks is None:
+        return 0
+    ids = [layout.channel_ids[layout.channel_names.index(name)] for name in config.channel_names]
+    found = [
+        SensorVerdict(entity_ids[i], hours[h], ids[k], MARKS[mark], n, DETAILS[MARKS[mark]])
+        for mark, i, h, k in np.argwhere(gridded.marks).tolist()
+        if (n := int(gridded.marks[mark, i, h, k]))
+    ]
+    store.execute(INSERT_QUALITY, **columns(found, SensorVerdict))
+    return len(found)
 
 
 def _hour_verdicts(
@@ -87,6 +125,10 @@ def _hour_verdicts(
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
     median, spread = usual_level(np.concatenate(reference, axis=1))
+    # What is stored of a total or of events is no level that a sensor could be stuck at.
+    is_level = np.array([not (one.is_counter or one.counts_events)
+                         for one in config.channels.values()])  # fmt: skip
+    low, high, spread = (np.where(is_level, part, np.nan) for part in (low, high, spread))
     verdicts = []
     fitted = fitted[:, columns]
     looked_at = suspects(values, previous, low, high, median, spread, fitted)
