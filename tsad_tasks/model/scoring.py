@@ -20,6 +20,7 @@ from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, he
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
+    HIGH_SCORE,
     Limits,
     collective_series,
     combined_scores,
@@ -31,6 +32,9 @@ from tsad_tasks.model.thresholds import (
 # Entities are computed together, as many as keep each temporary array in the caches and a long
 # range in memory.
 _CELLS = 1 << 18
+# A channel that never moved in training moves: nobody knows how far is far. The highest score that
+# is not HIGH, since what is HIGH for long is no part of the next training.
+MOVED_SCORE = np.float32(HIGH_SCORE)
 # The step from which a channel counts that the entity does not have.
 NEVER = np.iinfo(np.int64).max
 
@@ -51,6 +55,8 @@ class InputSet:
         is.
     fitted_from : int64 (n_entities, n_channels), the step from which on the entity has the channel;
         `NEVER` where it is not fitted.
+    moved : bool (n_entities, n_steps, n_channels), channels that never moved in training and are
+        elsewhere; or empty in the last axis: there is none.
     """
 
     inputs: Floats32
@@ -58,10 +64,16 @@ class InputSet:
     running: NDArray[np.int8]
     context_ok: Flags
     fitted_from: Ints
+    moved: Flags
 
     def fitted(self, entity: Ints, step: Ints) -> Flags:
         """Which channels (n, n_channels) entities have at steps, (n,) each."""
         return np.asarray(self.fitted_from[entity] <= step[:, None], np.bool_)
+
+    @property
+    def has_moved(self) -> Flags:
+        """Where any channel is elsewhere that never moved in training, (n_entities, n_steps)."""
+        return np.asarray(self.moved.any(axis=2), np.bool_)
 
     @property
     def n_fitted(self) -> Ints:
@@ -96,7 +108,20 @@ def entity_features(
     unknown = ~by_channel & present[..., None, :]
     context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
     fitted_from = np.array([np.where(scaler.fitted, 0, NEVER) for scaler in scalers], np.int64)
-    return InputSet(np.nan_to_num(inputs, nan=0.0), present, running, context_ok, fitted_from)
+    seen = np.nan_to_num(inputs, nan=0.0)
+    return InputSet(seen, present, running, context_ok, fitted_from, _moved(scalers, known))
+
+
+def _moved(scalers: Sequence[Scaler], known: Floats64) -> Flags:
+    """Where channels are elsewhere that never moved in training, of known values; empty: nowhere.
+
+    What they are scaled to says nothing of it: it stays 0.
+    """
+    if any(0.0 in scaler.scale for scaler in scalers):
+        moved = np.stack([one.moved(part) for one, part in zip(scalers, known, strict=True)])
+        if moved.any():
+            return moved
+    return np.zeros((*known.shape[:-1], 0), np.bool_)
 
 
 # Entities are often seen one by one on the same steps, and each quarter of an hour asks the zone.
@@ -202,13 +227,18 @@ class Scores:
 
 
 def entity_scores(
-    spec: ModelSpec, entities: Sequence[str], errors: Floats32, first_step: int = 0
+    spec: ModelSpec,
+    entities: Sequence[str],
+    errors: Floats32,
+    first_step: int = 0,
+    moved: Flags | None = None,
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
     Steps before `first_step` are only looked back at, and get neither threshold nor score. The
     first `spec.threshold.history_steps` steps have less to look back at: their scores are not to be
-    used.
+    used. Where a channel moved for the first time, bool of the errors' shape, a known score is at
+    least `MOVED_SCORE`; no error changes, so that no threshold follows it.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
@@ -225,6 +255,8 @@ def entity_scores(
         scores[judged], collective[judged] = combined_scores(
             errors[judged], thresholds[judged], moving, limits.collective_limit
         )
+    if moved is not None and moved.any():
+        scores = np.where(moved, np.maximum(scores, MOVED_SCORE), scores)
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))
 

@@ -120,8 +120,8 @@ def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
     (0.5, -5.0)
     """
     old, new = (fit_scaler(values[:, None], "robust") for values in (before, after))
-    flat = any(np.ptp(values) == 0 for values in (before, after))
-    scale = 1.0 if flat else old.scale[0] / new.scale[0]
+    is_flat = not (old.scale[0] and new.scale[0])
+    scale = 1.0 if is_flat else old.scale[0] / new.scale[0]
     scale = scale if _FLAT < scale < 1 / _FLAT else 1.0
     return scale, old.center[0] - scale * new.center[0]
 

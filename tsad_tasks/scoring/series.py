@@ -23,11 +23,13 @@ class SeriesErrors:
     ----------
     channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
     live : bool (n_steps, n_channels), channels that count; none where no window ends.
+    moved : bool (n_steps,), where a channel is elsewhere that never moved in training.
     """
 
     channel_errors: NDArray[np.float32]
     residuals: NDArray[np.float32]
     live: NDArray[np.bool_]
+    moved: NDArray[np.bool_]
 
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
@@ -55,7 +57,7 @@ def on_steps(
     live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
     sensors = features.inputs[0, :, :n_channels]
     residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
-    return SeriesErrors(channel_errors, residuals, live)
+    return SeriesErrors(channel_errors, residuals, live, features.has_moved[0])
 
 
 def series_errors(

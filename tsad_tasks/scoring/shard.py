@@ -98,6 +98,7 @@ class FeatureShard:
         "running",
         "context_ok",
         "fitted_from",
+        "moved",
     )
 
     def save(self, path: Folder) -> None:

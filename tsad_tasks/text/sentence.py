@@ -21,6 +21,7 @@ def incident_sentence(
     lower: float | None = None,
     upper: float | None = None,
     error_ratio: float | None = None,
+    moved_first: bool = False,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -29,12 +30,15 @@ def incident_sentence(
     channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
         reading in `unit`, and what was expected then; `None` or NaN is unknown.
     error_ratio : the highest error by its threshold, used where no expected range is known.
+    moved_first : the channel never moved in training, where it was at `expected` all along.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, error_ratio=4.2)
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
+    >>> incident_sentence(**cpu, actual=97.1, expected=0.0, moved_first=True)
+    'web-02: CPU rose to 97.1 %; moved for the first time, at 0 % since training'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -42,6 +46,10 @@ def incident_sentence(
     if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
+    if moved_first and formats.is_known(expected):
+        level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
+        moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
+        return f"{entity}: {channel} {moved}; moved for the first time, at {level} since training"
     spread = formats.half_width(lower, upper)
     value = formats.value_text(actual, unit, spread)
     if spread is None or lower is None or upper is None:

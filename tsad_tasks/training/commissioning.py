@@ -142,13 +142,16 @@ def _rebaselining(said: Sequence[StandingVerdict], reference: Reference) -> Stan
 def _reference(
     reader: TrainingReader, key: tuple[int, int], values: NDArray[np.float64], since: datetime
 ) -> Reference | None:
-    """What a channel is like from a moment on; None where too little is known."""
+    """What a channel is like from a moment on; None where too little is known, or it stood."""
     span, step_s = reader.span, reader.config.step_s
     first = max(0, -(-(unix_s(since) - unix_s(span.start_at)) // step_s))
     chosen = values[first:]
     if np.isfinite(chosen).sum() * step_s < enough_s(reader.config):
         return None
     scale = fit_scaler(chosen[:, None], "robust")
+    if not scale.scale[0]:
+        # It never moved: there is no spread to compare with, in whatever unit.
+        return None
     from_at = from_unix_s(unix_s(span.start_at) + first * step_s)
     return Reference(*key, scale.center[0], scale.scale[0], from_at, span.end_at)
 

@@ -259,12 +259,15 @@ class JudgedSeries:
     def _flagged_at(self, raised: NDArray[np.int64]) -> dict[str, int]:
         """Flagged steps by the channel with the largest error there."""
         errors = np.nan_to_num(self._by_channel[raised], nan=-np.inf)
+        row, channel = np.nonzero(self._features.moved[0, raised])
+        errors[row, channel] = np.inf
         return {self.place(one): n for one, n in Counter(errors.argmax(axis=1).tolist()).items()}
 
     def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
         """Flags of what is seen of readings that are the held-out ones but for a few."""
         errors = self._errors_of(features, index)
-        scores = entity_scores(self.spec, [self.part.entity], errors[None])
+        moved = features.has_moved
+        scores = entity_scores(self.spec, [self.part.entity], errors[None], moved=moved)
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:
@@ -301,7 +304,7 @@ def _add_hits(
     # most of the time, no further than days differ is none.
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
-    scale, daily = reference.scaler(part.entity).scale, 86400 // reference.features.step_s
+    scale, daily = reference.scaler(part.entity).step_of, 86400 // reference.features.step_s
 
     def scored_steps(values: NDArray[np.float64], index: Windows) -> NDArray[np.bool_]:
         """Steps that end a complete window of the reference, of which `index` are the model's."""
