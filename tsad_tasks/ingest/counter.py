@@ -166,6 +166,7 @@ def consumption(totals: Totals, meter: Meter) -> Consumption:
     kind[is_reset], kind[is_other] = _RESET, _REPLACED
     # So long without a row that it may have wrapped more than once.
     is_lost = has_before & ~is_other & ~is_reset & (usual * elapsed_us >= meter.wraps_at)
+    is_lost &= is_fall | _is_longer(elapsed_us)
     kind[is_lost] = _WRAPS
     amount[is_other | is_lost] = np.nan
     cuts = ~has_before | is_wrap | is_reset | is_other | is_lost
@@ -176,6 +177,11 @@ def consumption(totals: Totals, meter: Meter) -> Consumption:
     return Consumption(has_before, rate, kind)
 
 
+def _is_longer(elapsed_us: Float) -> Mask:
+    """Differences over a longer time than the one before: more than one wrap may be in them."""
+    return np.append(False, elapsed_us[1:] > 1.5 * elapsed_us[:-1])[: len(elapsed_us)]
+
+
 def _usual_rates(
     totals: Totals, meter: Meter, rise: Float, elapsed_us: Float, has_before: Mask, before: Float
 ) -> Float:
@@ -184,9 +190,7 @@ def _usual_rates(
     if np.isnan(meter.max_rate):
         asks = has_before & ((rise < 0) | (rise > RISE_SHARE * before))
     if not np.isnan(meter.wraps_at):
-        # Only after a longer time than usual may it have wrapped more than once.
-        is_longer = elapsed_us[1:] > 1.5 * elapsed_us[:-1]
-        asks |= has_before & ((rise < 0) | np.append(False, is_longer)[: len(rise)])
+        asks |= has_before & ((rise < 0) | _is_longer(elapsed_us))
     usual = np.full(len(rise), np.nan)
     for at in np.array_split(np.flatnonzero(asks), max(1, -(-int(asks.sum()) // _BLOCK))):
         earlier = at[:, None] - 1 - np.arange(N_USUAL)
