@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-HOUR_S = 3600
+# Rates are compared as they are there, per microsecond, so that both round alike.
+HOUR_S, US = 3600, 1_000_000
 
 
 def _usual(
@@ -21,7 +22,7 @@ def _usual(
     for j in range(max(1, at - 32), at):
         (t0, v0), (t1, v1) = pairs[j - 1], pairs[j]
         if v1 > v0 and t0 >= oldest_s and t0 >= t1 // HOUR_S * HOUR_S - 7 * 86400:
-            rates.append((v1 - v0) / (t1 - t0))
+            rates.append((v1 - v0) / float((t1 - t0) * US))
     return median(rates) if rates else None
 
 
@@ -38,14 +39,14 @@ def slow_differences(
             kinds.append("cut")
             continue
         before_s, before = pairs[at - 1]
-        elapsed, rise = now_s - before_s, now - before
+        elapsed, rise = float((now_s - before_s) * US), now - before
         usual = _usual(pairs, at, now_s, oldest_s)
         if max_rate is not None:
-            most: float | None = max_rate * (1 + 1e-9) * elapsed
+            most: float | None = max_rate / US * (1 + 1e-9) * elapsed
         else:
-            most = None if usual is None else 5 * usual * elapsed
+            most = None if usual is None else usual * 5 * elapsed
         longer = at >= 2 and elapsed > 1.5 * (
-            pairs[at - 1][0] - pairs[at - 2][0] if found[at - 1] is not None else 1e-6
+            (pairs[at - 1][0] - pairs[at - 2][0]) * US if found[at - 1] is not None else 1
         )
         amount, mark, kind = _judged(rise, now, before, most, wraps_at, max_rate)
         is_lost = wraps_at is not None and usual is not None and usual * elapsed >= wraps_at
@@ -62,7 +63,7 @@ def slow_differences(
         if kind == "small":
             amount, kind = 0.0, "small"
         kinds.append(kind)
-        found.append((amount / elapsed, mark))
+        found.append((amount / elapsed * US, mark))
     return found
 
 

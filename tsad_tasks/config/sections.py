@@ -27,6 +27,7 @@ from tsad_tasks.config.checks import (
     Named,
     Numbers,
     Params,
+    Period,
     SensorRange,
     Share,
     StepS,
@@ -192,6 +193,8 @@ class ChannelSection(FileSection):
         energy: {unit: kWh, signal: counter, per: hour, max_rate: 40}
         packets: {signal: counter, wraps_at: 2^32}
         logins: {signal: event_count, event_id: login_id}
+        wind_from: {unit: °, signal: angle}
+        yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
 
     source:
       series: tagid
@@ -221,6 +224,10 @@ class ChannelSection(FileSection):
     event_id: Named | None = None
     """This column says which event a row is of: of several rows of an hour with the same one the
     first counts. By default each row is an event."""
+    period: Period | None = None
+    """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
+    It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
+    360."""
     no_value: Numbers = ()
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
@@ -264,7 +271,7 @@ class ChannelSection(FileSection):
         return self
 
     def check_signal(self, *place: str | int) -> None:
-        """Each signal has keys of its own, and some mean nothing to it."""
+        """Raises an error about the field that does not go with what the values are."""
         keys = {"per": Signal.COUNTER, "wraps_at": Signal.COUNTER, "max_rate": Signal.COUNTER,
                 "event_id": Signal.EVENT_COUNT}  # fmt: skip
         for name, signal in keys.items():
@@ -274,6 +281,11 @@ class ChannelSection(FileSection):
         if self.signal in (Signal.COUNTER, Signal.EVENT_COUNT) and self.valid_for_s:
             expected = f"no such field, since a {self.signal} has what its rows say of each step"
             raise wrong(expected, shown(self.valid_for_s), *place, "valid_for")
+        if self.signal == Signal.ANGLE:
+            self._check_angle(*place)
+        elif self.period is not None:
+            expected = "no such field, since the channel is no angle"
+            raise wrong(expected, f"{self.period:g}", *place, "period")
 
     @property
     def is_counter(self) -> bool:
@@ -299,6 +311,26 @@ class ChannelSection(FileSection):
         if not self.is_counter or self.unit is None:
             return self.unit
         return f"{self.unit}/{_PER_UNIT[self.per]}"
+
+    def _check_angle(self, *place: str | int) -> None:
+        if self.aggregate not in ("mean", "last"):
+            expected = "mean or last, since on a circle nothing is greatest or least"
+            raise wrong(expected, self.aggregate, *place, "aggregate")
+        if self.across not in (None, "mean"):
+            expected = "mean, since directions have no sum, and none is greatest or least"
+            raise wrong(expected, self.across, *place, "across")
+        low, high = self.sensor_range
+        if low is not None and high is not None and high - low > 1.01 * (self.period or 360.0):
+            expected = f"ends at most a period of {self.period or 360.0:g} apart (say period)"
+            raise wrong(expected, f"[{low:g}, {high:g}]", *place, "sensor_range")
+
+    @property
+    def circle(self) -> tuple[float, float] | None:
+        """Of an angle the period and where it begins; None: the values are on no circle."""
+        if self.signal != Signal.ANGLE:
+            return None
+        low, _ = self.sensor_range
+        return self.period or 360.0, min(low or 0.0, 0.0)
 
 
 def _listed(names: str | list[str] | None) -> tuple[str, ...]:

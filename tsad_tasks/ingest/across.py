@@ -12,7 +12,9 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.counter import meter_of, meters_of
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
+from tsad_tasks.ingest.signals import circle_of, how_of
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
+from tsad_tasks.model.circle import means_across
 
 # Of rows not taken as they came, (n_entities, n_hours) each.
 COUNTS = ("duplicate", "resampled", "off_grid")
@@ -31,7 +33,7 @@ class ChannelSeries:
     Attributes
     ----------
     entity : (n_series,) positions in the grid.
-    values, present : (n_series, n_steps)
+    values, present, n_values : (n_series, n_steps)
     tags : those of the channel, of any entity.
     marks : (n_marks, n_series, n_hours) of a counter; None: it is none.
     """
@@ -39,6 +41,7 @@ class ChannelSeries:
     entity: NDArray[np.intp]
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
+    n_values: NDArray[np.uint8]
     tags: tuple[Tag, ...] = ()
     marks: NDArray[np.int64] | None = None
 
@@ -60,7 +63,7 @@ def gridded_series(
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
     every = Rows(rows.times_us, rows.entity, *said)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
-    aggregates, meters = [channel.aggregate for channel in channels], meters_of(config)
+    aggregates, meters = [how_of(channel) for channel in channels], meters_of(config)
     if rows.tag is None or rows.channel is None or not joined:
         gridded = to_grid(every, grid, aggregates, validity, meters)
         return gridded, {
@@ -86,9 +89,10 @@ def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
 def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
     """A channel of which each entity has one series."""
     entity = np.flatnonzero(gridded.present[:, :, position].any(axis=1))
-    parts = gridded.values[entity, :, position], gridded.present[entity, :, position]
+    at = entity, slice(None), position
     marks = None if gridded.marks is None else gridded.marks[:, entity, :, position]
-    return ChannelSeries(entity, *parts, marks=marks)
+    cells = gridded.values[at], gridded.present[at], gridded.n_values[at]
+    return ChannelSeries(entity, *cells, marks=marks)
 
 
 def _series(
@@ -115,13 +119,13 @@ def _series(
     own_validity = validity and validity.of_series(position, entity_of)
     channel = config.channels[name]
     meters = {0: meter_of(channel, config.step_s)} if channel.is_counter else None
-    found = to_grid(alone, narrow, [channel.aggregate], own_validity, meters)
+    found = to_grid(alone, narrow, [how_of(channel)], own_validity, meters)
     for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
     marks = None if found.marks is None else found.marks[..., 0]
-    cells = found.values[:, :, 0], found.present[:, :, 0]
-    return ChannelSeries(entity_of, *cells, of_channel, marks)
+    parts = found.values[:, :, 0], found.present[:, :, 0], found.n_values[:, :, 0]
+    return ChannelSeries(entity_of, *parts, of_channel, marks)
 
 
 def put_together(
@@ -148,9 +152,13 @@ def put_together(
             n_wanted = _n_held([tag for tag in series.tags if tag.entity == names[entity]], grid)
         enough = (n_known >= n_wanted) & (n_known > 0)
         together = np.full(grid.n_steps, np.nan)
-        together[enough] = _ACROSS[how](values[:, enough], axis=0)
+        circle, known = circle_of(config.channels[name]), values[:, enough]
+        together[enough] = (
+            _ACROSS[how](known, axis=0) if circle is None else means_across(circle, known)
+        )
         gridded.values[entity, :, position] = together
         gridded.present[entity, :, position] = series.present[mine].any(axis=0)
+        gridded.n_values[entity, :, position] = series.n_values[mine].max(axis=0)
         if gridded.marks is not None and series.marks is not None:
             gridded.marks[:, entity, :, position] = series.marks[:, mine].sum(axis=1)
 

@@ -117,10 +117,9 @@ class _Placed(NamedTuple):
 
 def _nothing(grid: Grid, meters: Mapping[int, Meter]) -> Gridded:
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
-    nothing = [np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS]
-    marks = no_marks(grid, meters)
-    cells = np.full(shape, np.nan), np.zeros(shape, bool)
-    return Gridded(*cells, nothing[0], nothing[1], nothing[2], marks)
+    nothing, n_values = (np.full(shape, np.nan), np.zeros(shape, bool)), np.zeros(shape, np.uint8)
+    a, b, c = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
+    return Gridded(*nothing, a, b, c, n_values, no_marks(grid, meters))
 
 
 def _add_marks(marks: NDArray[np.int64] | None, one: _Placed, config: DatasetConfig) -> None:
@@ -138,6 +137,7 @@ def _add_marks(marks: NDArray[np.int64] | None, one: _Placed, config: DatasetCon
 def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
     """Write a channel of all sources; hours (n_entities, n_hours) in which several have values."""
     values, present = gridded.values[:, :, position], gridded.present[:, :, position]
+    n_values = gridded.n_values[:, :, position]
     n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
     for one in having:
         column, entities = one.column(name), one.entities
@@ -146,6 +146,7 @@ def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridde
         known = ~np.isnan(own)
         values[entities] = np.where(known, own, values[entities])
         present[entities] |= one.read.gridded.present[:, :, column]
+        n_values[entities] = np.maximum(n_values[entities], one.read.gridded.n_values[:, :, column])
         by_hour = known.reshape(len(entities), grid.n_hours, 3600 // grid.step_s)
         n_known[entities] += by_hour.any(axis=2)
     return n_known > 1
@@ -163,6 +164,7 @@ def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
         np.concatenate(entity),
         np.concatenate([series.values for series in found]),
         np.concatenate([series.present for series in found]),
+        np.concatenate([series.n_values for series in found]),
         tuple(tags.values()),
         None
         if found[0].marks is None
