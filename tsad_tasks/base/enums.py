@@ -111,6 +111,11 @@ class QualityVerdict(StrEnum):
     UNIT_JUMP = "unit_jump"
     DEAD = "dead"
     SAMPLING_CHANGED = "sampling_changed"
+    # Of a counter, by what its totals did.
+    COUNTER_RESET = "counter_reset"
+    METER_REPLACED = "meter_replaced"
+    SPREAD_OVER_GAP = "spread_over_gap"
+    WRAPS_UNKNOWN = "wraps_unknown"
 
 
 @unique
