@@ -300,7 +300,8 @@ def of_logger(lived: Lived) -> Iterator[Said]:
     words = "SELECT DISTINCT verdict FROM tsad.v_quality WHERE verdict LIKE '%%sampling%%'"
     found = lived.rows(words)
     yield Said("the change of sampling is a finding", bool(found), str(found))
-    fault = lived.between("pump", 2, 10, 11)
+    begun = lived.moment(2, 9)
+    fault = [one for one in lived.between("pump", 2, 10, 11) if one.started_at >= begun]
     yield Said("a fault after it is found", bool(fault), _told(fault), is_kept=False)
     yield _quiet(lived, fault)
 
@@ -356,6 +357,7 @@ def of_clock_change(lived: Lived) -> Iterator[Said]:
 
 
 CPU_RANGE = {"sensor_range": [0, 100], "unit": "%"}
+COUNTER = {"unit": "kWh", "signal": "counter"}
 LONG = {"shape": "long", "channel_column": "item", "value_column": "value"}
 HELD = {"aggregate": "last", "valid_for": "until_changed"}
 
@@ -373,8 +375,9 @@ def _config(name: str, source: dict[str, Any], more: dict[str, Any]) -> DatasetC
 CASES: dict[str, Case] = {
     "meter_total": Case(
         simulated.meters,
-        _source("meter", {"energy_total": {"unit": "kWh"}, "power": {"unit": "kW"}}),
+        _source("meter", {"energy_total": COUNTER | {"per": "hour"}, "power": {"unit": "kW"}}),
         of_meters,
+        undeclared={"channels": {"energy_total": {"unit": "kWh"}, "power": {"unit": "kW"}}},
     ),
     "wind_north": Case(
         simulated.vane,
@@ -414,7 +417,9 @@ CASES: dict[str, Case] = {
 }
 CASES |= {
     "restarted_meters": Case(
-        simulated.restarted_meters, _source("meter", {"energy": {}, "power": {}}), of_restarted
+        simulated.restarted_meters,
+        _source("meter", {"energy": COUNTER | {"per": "hour"}, "power": {}}),
+        of_restarted,
     ),
     "net_meter": Case(simulated.net_meter, _source("meter", {"energy_total": {}}), of_net_meter),
     "broken_wire": Case(
