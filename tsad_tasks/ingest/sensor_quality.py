@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.dataset import OTHER
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
 from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
 from tsad_tasks.ingest.signals import channel_circles
@@ -83,17 +84,21 @@ def _hour_verdicts(
     (n_entities, n_channels) says which channels the entities have by then.
     """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
-    circles = channel_circles(config)
+    # A state that nobody knows may have no number: what is known of a discrete channel is a share.
+    shares = {one.channel: one.name for one in config.state_columns if one.state == OTHER}
+    seen = [layout.channel_names.index(shares.get(name, name)) for name in config.channel_names]
+    circles = channel_circles(config, config.channel_names)
     is_angle = np.array([circle is not None for circle in circles] or [False] * len(columns))
     ranges = [channel.sensor_range for channel in config.channels.values()]
-    # Of an angle one end of the range is the other; what is no angle was not taken.
-    low, high = np.where(is_angle, np.nan, np.array(ranges, np.float64).T)
+    # Of an angle one end of the range is the other, and what is no angle was not taken; states are
+    # no range, have no level, and may stay as they are.
+    is_other = is_angle | np.array([bool(one.state_codes) for one in config.channels.values()])
+    low, high = np.where(is_other, np.nan, np.array(ranges, np.float64).T)
     on_change = reported_on_change(config)
-    values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
-    reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
+    values, previous = (blocks[hour - n * HOUR][:, :, seen] for n in (0, PREVIOUS_H))
+    reference = [blocks[hour - n * HOUR][:, :, seen] for n in REFERENCE_H]
     median, spread = usual_level(_turned(np.concatenate(reference, axis=1), circles))
-    # Its level tells nothing of its unit.
-    median = np.where(is_angle, np.nan, median)
+    median = np.where(is_other, np.nan, median)
     verdicts = []
     fitted = fitted[:, columns]
     looked_at = suspects(values, previous, low, high, median, spread, fitted)
@@ -120,11 +125,14 @@ def _turned(reference: Float, circles: Sequence[Circle | None]) -> Float:
 def reported_on_change(config: DatasetConfig) -> Mask:
     """Channels (n_channels,) of which a value that stays for an hour says nothing.
 
-    They are valid until they change, or for so long that a sensor would be called stuck.
+    They are valid until they change, or for so long that a sensor would be called stuck; or they
+    are states.
     """
     enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
     given = [channel.valid_for_s for channel in config.channels.values()]
-    return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
+    is_discrete = [bool(channel.state_codes) for channel in config.channels.values()]
+    stays = [isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given]
+    return np.asarray(np.array(stays) | np.array(is_discrete), np.bool_)
 
 
 def suspects(

@@ -61,6 +61,7 @@ def fit_detector(
     if fitted is not None:
         # The clock goes with no channel, and everybody has it.
         fitted |= ~spec.channel_inputs.any(axis=0)
+        fitted = None if fitted.all() else fitted
     training = TrainingSet(*windows, n_channels, width, labels, fitted)
     limits = {"epochs", "patience", "batch_size", "learning_rate", "loss", "timeout_s"}
     budget = Budget(**config.training.model_dump(include=limits))

@@ -262,7 +262,7 @@ def model_card(
         "scope": scope.name,
         "detector": config.detector.name,
         "n_parameters": detector.n_parameters,
-        "channels": list(config.channel_names),
+        "channels": list(config.model_names),
         "window": detector.width,
         "train_start_at": span.start_at.isoformat(),
         "learned_from_at": learned_from_at.isoformat(),

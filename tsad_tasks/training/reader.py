@@ -113,8 +113,8 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     step_s, features = config.step_s, config.features
     holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
     return FeatureSpec(
-        channels=config.channel_names,
-        hold_steps=tuple(channel.hold_s // step_s for channel in config.channels.values()),
+        channels=config.model_names,
+        hold_steps=config.hold_steps(config.model_names),
         step_s=step_s,
         site_zone=config.site_zone,
         width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,
@@ -153,7 +153,7 @@ def stored_readings(
     """What was ingested; of the dataset's channels, unless others are named."""
     dataset = select_dataset(store, config.dataset)
     layout = select_layouts(store, dataset.dataset_id)[0]
-    columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
+    columns = [layout.channel_names.index(name) for name in channels or config.model_names]
 
     def read(
         entity_ids: Sequence[int], start_at: datetime, end_at: datetime

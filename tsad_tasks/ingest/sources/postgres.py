@@ -326,7 +326,7 @@ class PostgresSource(Source):
         unit = self._config.source.time.unit
         for plan in self.tables:
             numbers = (*plan.columns, *plan.values)
-            no_words = not self._config.source.words
+            no_words = not self._config.source.known_words
             texts = [column.name for column in numbers if no_words and column.family == "text"]
             what = "those that are no number are read as NULL and counted as not_numeric"
             for name in texts:
