@@ -93,7 +93,7 @@ def _config(**channel: Any) -> DatasetConfig:
         ({"states": ["auto"]}, "a list of numbers such as"),
         ({"states": [1, 1]}, "states of different numbers"),
         ({"states": {"on": 1, "open": 1}}, "1 to 20 states of different names"),
-        ({"states": []}, "1 to 20 states of different names"),
+        ({"states": []}, "a list of numbers such as"),
         ({"states": {"other": 1}}, "none of them other"),
         ({"states": [*range(21)]}, "1 to 20 states"),
         ({"states": {"x" * 60: 1}}, "names so short that"),

@@ -249,7 +249,7 @@ def _states(given: Any) -> Any:
     if isinstance(given, dict):
         names = (_YAML[name] if isinstance(name, bool) else str(name) for name in given)
         return dict(zip(names, given.values(), strict=True))
-    codes = given if isinstance(given, (list, tuple)) else [None]
+    codes = given if isinstance(given, (list, tuple)) and given else [None]
     if any(isinstance(code, bool) or not isinstance(code, (int, float)) for code in codes):
         raise ValueError(_STATES)
     if len({*codes}) < len(codes):
@@ -260,7 +260,7 @@ def _states(given: Any) -> Any:
 def _are_states(states: dict[str, float]) -> bool:
     """Whether they have names of their own and codes of their own, not too many."""
     names = {name.strip().lower() for name in states} - {"other", ""}
-    return 1 <= len(names) == len({*states.values()}) == len(states) <= MAX_STATES
+    return len(names) == len({*states.values()}) == len(states) <= MAX_STATES
 
 
 States = Annotated[
