@@ -303,7 +303,7 @@ class DatasetConfig(FileSection):
 
     def unit_of(self, name: str) -> str:
         """Unit of a column of readings, empty where it has none."""
-        return (self.channels[name].unit or "") if name in self.channels else ""
+        return (self.channels[name].shown_unit or "") if name in self.channels else ""
 
     @property
     def signals(self) -> tuple[str, ...]:

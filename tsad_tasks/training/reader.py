@@ -176,7 +176,7 @@ class TrainingReader:
         exclusions: Sequence[Exclusion],
         channels: Sequence[str] | None = None,
     ) -> None:
-        self.channels = tuple(channels or config.channel_names)
+        self.channels = tuple(channels or config.model_names)
         self.config, self.span, self.exclusions = config, span, exclusions
         self.of_channels = [part for part in exclusions if part.channel is not None]
         self.read = self._without_channels(read) if self.of_channels else read
