@@ -31,5 +31,7 @@ def how_of(channel: ChannelSection) -> How:
     """How readings of the channel that share a step become one."""
     if channel.state_codes:
         return States(tuple(channel.state_codes.values()))
+    if channel.counts_events:
+        return "events"
     circle = circle_of(channel)
     return circle if circle is not None and channel.aggregate == "mean" else channel.aggregate
