@@ -49,6 +49,11 @@ class FeatureSpec:
         return ZoneInfo(self.site_zone)
 
     @property
+    def calendar(self) -> tuple[tuple[int, ...], int]:
+        """Holidays, and the weekday that they are like."""
+        return self.holidays, self.rest_weekday
+
+    @property
     def n_inputs(self) -> int:
         """Columns that the detector sees."""
         n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
