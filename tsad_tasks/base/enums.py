@@ -63,6 +63,14 @@ class HourStatus(StrEnum):
     # Of hours that no model has a row for.
     NO_CHAMPION = "no_champion"
     FAILED = "failed"
+    # Of hours that no run has come to: derived, and not stored.
+    WAITING = "waiting"
+    NOT_RUN = "not_run"
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether no row says it: v_status tells it by what is missing."""
+        return self in (HourStatus.WAITING, HourStatus.NOT_RUN)
 
     @property
     def has_scores(self) -> bool:
@@ -82,6 +90,17 @@ class Verdict(StrEnum):
 
 
 @unique
+class Signal(StrEnum):
+    """What a channel's values are: how rows become a stored one, and what a model sees of it."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    ANGLE = "angle"
+    DISCRETE = "discrete"
+    EVENT_COUNT = "event_count"
+
+
+@unique
 class QualityVerdict(StrEnum):
     """Our word on a sensor in one hour."""
 
@@ -91,6 +110,7 @@ class QualityVerdict(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNIT_JUMP = "unit_jump"
     DEAD = "dead"
+    SAMPLING_CHANGED = "sampling_changed"
 
 
 @unique

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
+from tsad_tasks.ingest.signals import circle_of, how_of
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
+from tsad_tasks.model.circle import means_across
 
 # Of rows not taken as they came, (n_entities, n_hours) each.
 COUNTS = ("duplicate", "resampled", "off_grid")
@@ -30,13 +32,14 @@ class ChannelSeries:
     Attributes
     ----------
     entity : (n_series,) positions in the grid.
-    values, present : (n_series, n_steps)
+    values, present, n_values : (n_series, n_steps)
     tags : those of the channel, of any entity.
     """
 
     entity: NDArray[np.intp]
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
+    n_values: NDArray[np.uint8]
     tags: tuple[Tag, ...] = ()
 
 
@@ -57,7 +60,7 @@ def gridded_series(
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
     every = Rows(rows.times_us, rows.entity, *said)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
-    aggregates = [channel.aggregate for channel in channels]
+    aggregates = [how_of(channel) for channel in channels]
     if rows.tag is None or rows.channel is None or not joined:
         gridded = to_grid(every, grid, aggregates, validity)
         return gridded, {
@@ -83,8 +86,8 @@ def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
 def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
     """A channel of which each entity has one series."""
     entity = np.flatnonzero(gridded.present[:, :, position].any(axis=1))
-    parts = gridded.values[entity, :, position], gridded.present[entity, :, position]
-    return ChannelSeries(entity, *parts)
+    at = entity, slice(None), position
+    return ChannelSeries(entity, gridded.values[at], gridded.present[at], gridded.n_values[at])
 
 
 def _series(
@@ -109,11 +112,12 @@ def _series(
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
     alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
     own_validity = validity and validity.of_series(position, entity_of)
-    found = to_grid(alone, narrow, [config.channels[name].aggregate], own_validity)
+    found = to_grid(alone, narrow, [how_of(config.channels[name])], own_validity)
     for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
-    return ChannelSeries(entity_of, found.values[:, :, 0], found.present[:, :, 0], of_channel)
+    parts = found.values[:, :, 0], found.present[:, :, 0], found.n_values[:, :, 0]
+    return ChannelSeries(entity_of, *parts, of_channel)
 
 
 def put_together(
@@ -140,9 +144,13 @@ def put_together(
             n_wanted = _n_held([tag for tag in series.tags if tag.entity == names[entity]], grid)
         enough = (n_known >= n_wanted) & (n_known > 0)
         together = np.full(grid.n_steps, np.nan)
-        together[enough] = _ACROSS[how](values[:, enough], axis=0)
+        circle, known = circle_of(config.channels[name]), values[:, enough]
+        together[enough] = (
+            _ACROSS[how](known, axis=0) if circle is None else means_across(circle, known)
+        )
         gridded.values[entity, :, position] = together
         gridded.present[entity, :, position] = series.present[mine].any(axis=0)
+        gridded.n_values[entity, :, position] = series.n_values[mine].max(axis=0)
 
 
 def _n_held(tags: Sequence[Tag], grid: Grid) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ kept with their times (`series.py`), and so is no setting; their scales are one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -25,6 +25,8 @@ NO_VALUES = {
     "statement_timeout_s", "full_scan", "max_connections",
 }  # fmt: skip
 NO_VALUES_OF_CHANNEL = {"unit", "hold_s"}
+# Of a channel: what decides verdicts on its values, and not the values.
+_JUDGED = ("sensor_range",)
 _LISTED = ("tables", "tables_except", "series", "value_column")
 _UNTIL_CHANGED = "until_changed"
 
@@ -111,6 +113,30 @@ def differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
     A source or a channel that is there no more is none: what was read of it is not asked for.
     """
     return [*_of_sources(former["sources"], now["sources"]), *_of_scales(former, now)]
+
+
+def value_differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Which keys of the dataset file gave channels other values than they would now.
+
+    A channel that is new was not read before, and so not otherwise; a range of a sensor decides
+    what is said of values, not the values.
+    """
+    known = {name for one in former["sources"] for name in one["channels"]}
+    sources = [_of_channels(one, known) for one in now["sources"]]
+    was = [_of_channels(one, known) for one in former["sources"]]
+    return differences(
+        {**former, "sources": was}, {**now, "sources": [one for one in sources if one["channels"]]}
+    )
+
+
+def _of_channels(source: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """What a source says of these channels, but for their ranges."""
+    channels = {
+        name: {key: value for key, value in said.items() if key not in _JUDGED}
+        for name, said in source["channels"].items()
+        if name in names
+    }
+    return {**source, "channels": channels}
 
 
 def _of_sources(

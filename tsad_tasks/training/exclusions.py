@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Query, Store
 from tsad_tasks.training.queries import SELECT_BAD_HOURS, Exclusion
+from tsad_tasks.training.read_otherwise import read_otherwise
 from tsad_tasks.training.reader import (
     EXTREME_REASON,
     LABEL_MARGIN_S,
@@ -38,6 +39,7 @@ LEFT_OUT_VERDICTS = (Verdict.CONFIRMED, Verdict.EXPECTED, Verdict.SENSOR_FAULT)
 LEARNED_VERDICTS = (Verdict.FALSE_ALARM, Verdict.NEW_NORMAL)
 _MARGIN = timedelta(seconds=LABEL_MARGIN_S)
 _HIGH = 3
+OTHER_SETTINGS = "other settings"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def exclusions_of(
     search = _Search(store, config, scope, span, lineage)
     said = [*search.labels(), *search.verdicts()]
     high = search.high_scores(filter(is_known, said))
-    found = [*said, *search.maintenance(), *high, *search.bad_hours()]
+    found = [*said, *search.maintenance(), *high, *search.bad_hours(), *search.other_settings()]
     # Of two that begin together for one reason, as where the training range cuts them, the longer
     # holds the other.
     found.sort(key=lambda row: row.end_at)
@@ -163,10 +165,20 @@ class _Search:
             yield from self._rows({key: parts}, "high score")
 
     def bad_hours(self) -> Iterator[Exclusion]:
-        """Hours of sensors out of order."""
+        """Hours of sensors out of order, each for its own channel."""
+        spans = defaultdict[tuple[int, str, str], list[Span]](list)
         for bad in self._store.rows(SELECT_BAD_HOURS, entity_ids=self._ids, **self._ends):
             hour = (bad.hour_at, bad.hour_at + timedelta(hours=1))
-            yield from self._rows({bad.entity_id: [hour]}, f"quality: {bad.verdict}")
+            spans[bad.entity_id, bad.channel, bad.verdict].append(hour)
+        for (entity_id, channel, verdict), hours in spans.items():
+            for row in self._rows({entity_id: hours}, f"quality: {verdict} of {channel}"):
+                yield replace(row, channel=channel)
+
+    def other_settings(self) -> Iterator[Exclusion]:
+        """Hours whose values today's dataset file would not give: they are of another kind."""
+        found = read_otherwise(self._store, self._config, self._dataset_id, self._span.whole)
+        for keys, spans in found.items():
+            yield from self._rows(dict.fromkeys(self._ids, spans), f"{OTHER_SETTINGS}: {keys}")
 
     def _high(self, entity_id: int) -> list[Span]:
         """Runs of HIGH scores that last, merged as flags are."""
@@ -199,6 +211,15 @@ class LeftOut:
     def share(self) -> float:
         return self.n_excluded / self.n_running if self.n_running else 0.0
 
+    @property
+    def doubtful_share(self) -> float:
+        """The share that is left out of what was read by today's settings: what the dataset file
+        says otherwise now is no sign that something is wrong.
+        """
+        n_other = self.by_reason.get(OTHER_SETTINGS, 0)
+        n_running = self.n_running - n_other
+        return max(0, self.n_excluded - n_other) / n_running if n_running else 0.0
+
     def __add__(self, other: LeftOut) -> LeftOut:
         by_reason = Counter(self.by_reason)
         by_reason.update(other.by_reason)
@@ -229,6 +250,8 @@ def left_out_of(
     ends, by_reason = reader.span.whole, dict[str, int]()
     for name in sorted({_family(row.reason) for row in exclusions}):
         rows = [row for row in exclusions if _family(row.reason) == name]
+        # Of what is left out of one channel too: a step is not lost by it.
+        rows = [replace(row, channel=None) for row in rows]
         by_reason[name] = int((running & reader.excluded(entity_id, ends, rows)).sum())
     n_excluded = int((running & reader.excluded(entity_id, ends, exclusions)).sum())
     return LeftOut(int(running.sum()), n_excluded, by_reason)
@@ -265,8 +288,9 @@ def refusal(config: DatasetConfig, span: TrainingRange, scope: Scope, found: Lef
     return (
         f"Expected at most {config.training.max_excluded_share:.0%} of the running steps of "
         f"{config.dataset} ({scope.name}) in [{ends}) UTC to be left out of training. Received: "
-        f"{found.share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. What is "
-        "normal by now: tsad verdict INCIDENT new_normal. Or raise training.max_excluded_share."
+        f"{found.doubtful_share:.1%} ({shares}). Look: tsad explore {config.dataset} --training. "
+        "What is normal by now: tsad verdict INCIDENT new_normal. Or raise "
+        "training.max_excluded_share."
     )
 
 

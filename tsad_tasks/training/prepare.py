@@ -71,7 +71,7 @@ def find_exclusions(run: Retraining) -> Count:
         scopes = _untrained(run, scopes)
     for scope in scopes:
         first, left_out = surveys[scope.entity_id], surveys[scope.entity_id].left_out
-        if left_out.share > config.training.max_excluded_share:
+        if left_out.doubtful_share > config.training.max_excluded_share:
             reason = refusal(config, run.span, scope, left_out)
             ranking = {name: share for name, _, share in left_out.ranking()}
             shown: dict[str, Any] = {

@@ -74,13 +74,14 @@ class ChampionAt:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Readings of an entity that a training left out, and why."""
+    """Readings of an entity that a training left out, and why; of all its channels, or of one."""
 
     entity_id: int
     start_at: datetime
     end_at: datetime
     reason: str
     n_steps: int
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,18 @@ class BadHour:
     entity_id: int
     hour_at: datetime
     verdict: str
+    channel: str
 
 
+@dataclass(frozen=True)
+class HourSettings:
+    """By what settings an hour was read."""
+
+    hour_at: datetime
+    digest: str
+
+
+SELECT_HOUR_SETTINGS = Query("training/select_hour_settings", HourSettings)
 SELECT_BAD_HOURS = Query("training/select_bad_hours", BadHour)
 INSERT_TRAINING_DECISION = Statement("training/insert_training_decision")
 SELECT_TRAINED_MODEL = Query("training/select_trained_model", TrainedModel)

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
-from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
+from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
-from tsad_tasks.training.exclusions import NOTHING, LeftOut, counted, left_out_of
+from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
 from tsad_tasks.training.queries import Exclusion
 from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader
 
 SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
+# What a channel that never moved does for less than this, all in all, is no new place of it.
+LASTING_S = 3600
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,29 @@ def surveyed(
         left_out += left_out_of(reader, key, running, lost)
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
-            found.scalers[name] = fit_scaler(clean[:split], config.features.scaling, n_enough)
+            learned = clean[:split], config.features.scaling, n_enough
+            scaler = fit_scaler(*learned, channel_circles(config))
+            found.scalers[name] = _with_later(
+                scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
+            )
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
             look(key, clean[:split])
     return replace(found, left_out=left_out)
+
+
+def _with_later(scaler: Scaler, values: NDArray[np.float64], step_s: int) -> Scaler:
+    """The scaler, knowing where channels that never moved went after the split, and stayed.
+
+    It has no scale for that, as nothing was learned of it; but it is no news any more.
+    """
+    if 0.0 not in scaler.scale:
+        return scaler
+    moved = scaler.moved(values)
+    moved &= np.count_nonzero(moved, axis=0) * step_s >= LASTING_S
+    low, high = (np.where(moved, values, end) for end in (np.inf, -np.inf))
+    return scaler.seen_between(low.min(axis=0, initial=np.inf), high.max(axis=0, initial=-np.inf))
 
 
 @dataclass(frozen=True)
@@ -100,11 +120,15 @@ def scales_of(config: DatasetConfig, span: TrainingRange, survey: Survey) -> Sca
     """
     n_hours = sum(survey.hours.values())
     if n_hours < config.training.min_hours:
+        again = (
+            " What was read by other settings is left out; how it is read again: "
+            f"tsad datasets check {config.dataset}"
+        )
         raise BadInput(
             f"Expected at least {config.training.min_hours:g} running hours of {config.dataset} in "
             f"[{span.start_at:%Y-%m-%d %H:%M}, {span.split_at:%Y-%m-%d %H:%M}) UTC. "
             f"Received: {n_hours:.1f}. Set a training.range that readings fill, or lower "
-            "training.min_hours."
+            "training.min_hours." + again * (OTHER_SETTINGS in survey.left_out.by_reason)
         )
     needed_s, hours = enough_s(config), survey.hours
     own = {name: one for name, one in survey.scalers.items() if hours[name] * 3600 >= needed_s}
