@@ -164,7 +164,10 @@ class _Course:
         self.left = self._fallen_back()
         first = self.scales[:, 0] if len(self._gains) else now
         is_strange = np.abs(first) > self._calm
-        self.strange = np.where(known, np.where(is_strange, self.strange + 1, 0), self.strange)
+        # A new regime is followed until the longest average is usual, too.
+        lasts = np.abs(self.scales[:, -1]) > self._usual[:, -1] if len(self._gains) else is_strange
+        counts = is_strange | (lasts & (self.strange > self._pace.patience))
+        self.strange = np.where(known, np.where(counts, self.strange + 1, 0), self.strange)
         accepted = self.strange > self._pace.patience
         usual = self._pace.level * np.clip(now, -self._bend, self._bend) * ~is_strange
         self.level = self.level + np.where(accepted, self._pace.accepted * now, usual)
@@ -203,6 +206,15 @@ class Deviations(NamedTuple):
     statistics: Floats64
     usual: Floats64
     known: Flags
+
+    def of_steps(self, part: slice) -> Deviations:
+        """Those of some steps."""
+        return Deviations(
+            self.features[:, part],
+            self.statistics[:, part],
+            self.usual[:, part],
+            self.known[:, part],
+        )
 
 
 def deviations(

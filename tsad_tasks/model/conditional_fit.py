@@ -27,6 +27,7 @@ from tsad_tasks.model.conditional import (
     residuals,
     standardised,
 )
+from tsad_tasks.model.windows import batches
 
 N_PARTS = 5
 RIDGE = 1e-3
@@ -38,6 +39,7 @@ BLOCK_S, MIN_BLOCKS = 21600, 16
 # Levels of blocks' maxima that location and width are taken from, and widths at least, in spreads.
 MIDDLE, HIGH = 0.5, 0.75
 LEAST_WIDTH = 0.01
+ROWS_TOGETHER = 4096
 GROWTH_ROWS, GROWTH_QUANTILE, MOST_GROWTH = 4000, 0.95, 30.0
 
 
@@ -176,8 +178,8 @@ def _set_limits(
     step_s: int,
 ) -> None:
     """Location and width of each statistic's maxima over six hours, and how residuals grow."""
-    made = residuals(model, averages, pace, own, expected[None])
-    sizes, known = np.abs(lasting(made.statistics[0])), own.known[0]
+    statistics, terms = _judged(model, averages, pace, own, expected[None])
+    sizes, known = np.abs(lasting(statistics)), own.known[0]
     length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
     starts = np.arange(0, len(sizes), length)
     counted = np.where(known[:, None, None], sizes, -np.inf)
@@ -195,7 +197,20 @@ def _set_limits(
             location, width = np.zeros_like(location), np.ones_like(width)
         model["location"][0, ..., channel] = location
         model["width"][0, ..., channel] = width
-    _set_growth(model, made.statistics[0, :, OTHERS, 0], made.spreading[0, :, 0], known)
+    _set_growth(model, statistics[:, OTHERS, 0], terms, known)
+
+
+def _judged(
+    model: Arrays, averages: Arrays, pace: Pace, own: Deviations, expected: Floats64
+) -> tuple[Floats64, Floats64]:
+    """Statistics of one unit's rows, and averages of its residuals, part by part to save memory."""
+    found = []
+    for part in batches(own.known.shape[1], ROWS_TOGETHER):
+        of_part = own.of_steps(part)
+        made = residuals(model, averages, pace, of_part, expected[:, part])
+        found.append((made.statistics[0], made.spreading[0, :, 0].copy()))
+    statistics, terms = (np.concatenate(each) for each in zip(*found, strict=True))
+    return statistics, terms
 
 
 def _gumbel(level: float) -> float:
