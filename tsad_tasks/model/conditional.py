@@ -33,8 +33,6 @@ COUNTED = 20.0
 # calendar from this excess on.
 EXPLAINED, STRANGE = 4.0, 3.0
 HIGHEST = 1e6
-# A longer average counts at most so many times what a shorter one does.
-STILL = 1e9
 _CELLS = 1 << 19
 
 
@@ -68,7 +66,7 @@ class Pace:
         """The pace of exponential averages over times; those within a step are left out.
 
         >>> Pace.of([300, 900], [3600], 86400, 86400, 300).memories
-        (0.2834686894262107,)
+        (0.28346868942621073,)
         """
         memories, scales = (
             tuple(_share(each, step_s) for each in times if each > step_s)
@@ -89,6 +87,9 @@ def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     scale is 0 of a channel that never moved, NaN of one that the unit does not have. `weights` are
     (n_units, channel, other channel, memory), `location` and `width` (n_units, kind, scale,
     channel), `growth` (n_units, missing channel, channel).
+
+    >>> no_model(1, 2, Pace.of([300], [3600], 86400, 86400, 60))["weights"].shape
+    (1, 2, 2, 2)
     """
     n_memories, n_scales = 1 + len(pace.memories), 1 + len(pace.scales)
     found = {name: np.zeros((n_units, n_channels)) for name in ("center", "low", "high")}
@@ -111,6 +112,9 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     `own` are averages of deviations and residuals (n_units, channel, memory), `scales` of both
     (n_units, kind, scale, channel), `spreading` those of each residual's averages (n_units, scale,
     channel, memory).
+
+    >>> no_averages(3, 2, Pace.of([300], [3600], 86400, 86400, 60))["scales"].shape
+    (3, 2, 1, 2)
     """
     n_memories, n_scales = len(pace.memories), len(pace.scales)
     return {
@@ -127,6 +131,11 @@ def standardised(model: Arrays, readings: Floats64) -> Floats64:
     """Readings (n_units, n_steps, n_channels) in spreads from the middle, within their range.
 
     NaN where unknown, and in channels that the unit does not have.
+
+    >>> model = {"center": np.array([[10.0]]), "scale": np.array([[2.0]])}
+    >>> model |= {"low": np.array([[-3.0]]), "high": np.array([[3.0]])}
+    >>> standardised(model, np.array([[[14.0], [99.0], [np.nan]]]))[0, :, 0].tolist()
+    [2.0, 3.0, nan]
     """
     center, scale = model["center"][:, None], model["scale"][:, None]
     with np.errstate(all="ignore"):
@@ -220,7 +229,14 @@ class Deviations(NamedTuple):
 def deviations(
     model: Arrays, averages: Arrays, pace: Pace, units: Floats64, usual: Floats64
 ) -> Deviations:
-    """Deviations of standardised readings, which join the averages."""
+    """Deviations of standardised readings, which join the averages.
+
+    >>> pace = Pace.of([], [], 86400, 86400, 60)
+    >>> model = no_model(1, 1, pace) | {"scale": np.ones((1, 1))}
+    >>> units, usual = np.array([[[5.0], [np.nan]]]), np.full((1, 2, 1), 2.0)
+    >>> deviations(model, no_averages(1, 1, pace), pace, units, usual).features.ravel().tolist()
+    [3.0, 0.0]
+    """
     known = np.isfinite(units)
     active = np.asarray(known.any(axis=2))[..., None]
     owned = np.isfinite(model["scale"])[:, None]
@@ -293,7 +309,14 @@ class Residuals(NamedTuple):
 def residuals(
     model: Arrays, averages: Arrays, pace: Pace, found: Deviations, expected: Floats64
 ) -> Residuals:
-    """Averages of deviations and residuals, which join the state."""
+    """Averages of deviations and residuals, which join the state.
+
+    >>> pace = Pace.of([], [], 86400, 86400, 60)
+    >>> model, averages = no_model(1, 1, pace), no_averages(1, 1, pace)
+    >>> found = deviations(model, averages, pace, np.full((1, 1, 1), 5.0), np.full((1, 1, 1), 2.0))
+    >>> residuals(model, averages, pace, found, np.full((1, 1, 1), 0.5)).statistics.ravel().tolist()
+    [3.0, 2.5]
+    """
     known, now = found.known, found.features[..., 0]
     active = np.asarray(known.any(axis=2))[..., None]
     away = np.where(known, now - expected, 0.0)
@@ -320,19 +343,18 @@ def residuals(
 
 
 def lasting(statistics: Floats64) -> Floats64:
-    """Statistics (…, scale, channel) of what still is: an average over a longer time counts at most
-    twice what the next shorter one does, so that none is high for long after all is over.
+    """Statistics (…, scale, channel) of what still is: an average over a longer time counts nothing
+    where the next shorter one has the other sign.
 
     >>> lasting(np.array([[9.0], [-1.0], [1.0], [8.0]]))[:, 0].tolist()
-    [9.0, -1.0, -0.0, 0.0]
+    [9.0, -1.0, 0.0, 0.0]
     >>> lasting(np.array([[9.0], [3.0], [7.0], [8.0]]))[:, 0].tolist()
-    [9.0, 3.0, 6.0, 8.0]
+    [9.0, 3.0, 7.0, 8.0]
     """
     found = statistics.copy()
     for scale in range(2, found.shape[-2]):
         shorter, mine = found[..., scale - 1, :], found[..., scale, :]
-        bound = STILL * np.abs(shorter) * (shorter * mine > 0)
-        found[..., scale, :] = np.clip(mine, -bound, bound)
+        found[..., scale, :] = np.where(shorter * mine > 0, mine, 0.0)
     return found
 
 
@@ -341,6 +363,12 @@ def excesses(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
 
     −`HIGHEST` where the channel is unknown. A residual counts less while a channel is missing that
     it was explained by.
+
+    >>> model = no_model(1, 1, Pace.of([], [], 86400, 86400, 60))
+    >>> model |= {"location": np.ones((1, 2, 1, 1)), "width": np.full((1, 2, 1, 1), 0.5)}
+    >>> statistics = np.array([3.0, 2.5]).reshape(1, 1, 2, 1, 1)
+    >>> excesses(model, statistics, np.ones((1, 1, 1), bool)).ravel().tolist()
+    [4.0, 3.0]
     """
     missing = ~known & np.isfinite(model["scale"])[:, None]
     if missing.any():
@@ -388,6 +416,13 @@ def judged(
     """What readings (n_units, n_steps, n_channels) are, which then join the averages.
 
     `minutes` are of the week, (n_steps,) or (n_units, n_steps).
+
+    >>> from tsad_tasks.model.conditional_fit import fit_unit
+    >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
+    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> made = judged(*learned, pace, np.array([[[0.1], [np.nan], [9.0]]]), np.arange(3))
+    >>> (made.errors[0] > 5).tolist()
+    [False, False, True]
     """
     n_units, n_steps, n_channels = readings.shape
     together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))

@@ -52,7 +52,13 @@ class Learned(NamedTuple):
 
 
 def fit_unit(readings: Floats64, minutes: Ints, pace: Pace, step_s: int) -> Learned:
-    """What a unit learns from its rows (n_rows, n_channels), at least one value in each."""
+    """What a unit learns from its rows (n_rows, n_channels), at least one value in each.
+
+    >>> rows, pace = np.random.default_rng(7).normal(20, 2, (2000, 1)), Pace.of([], [], 9, 9, 60)
+    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> learned.model["scale"].round().tolist(), learned.profile["known_of_days"].tolist()
+    ([[2.0]], [[0]])
+    """
     n_rows, n_channels = readings.shape
     model, averages = no_model(1, n_channels, pace), no_averages(1, n_channels, pace)
     _set_scales(model, readings)
