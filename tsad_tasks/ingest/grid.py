@@ -6,13 +6,14 @@ order of time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.ingest.counter import MARKS, Meter, Totals, metered
 from tsad_tasks.ingest.held import UNTIL_CHANGED, Pieces, Validity, pieces, word_spans
 from tsad_tasks.model.circle import Circle, means
 
@@ -109,6 +110,7 @@ class Gridded:
     off_grid : (n_entities, n_hours) rows alone in their step, moved to its beginning.
     n_values : as `values`, from how many values each was made, at most 255; 0 where a former value
         holds.
+    marks : (n_marks, n_entities, n_hours, n_channels) of counters; None: there are none.
     """
 
     values: Float
@@ -117,10 +119,15 @@ class Gridded:
     resampled: Int64
     off_grid: Int64
     n_values: NDArray[np.uint8]
+    marks: Int64 | None = None
 
 
 def to_grid(
-    rows: Rows, grid: Grid, aggregates: Sequence[How], validity: Validity | None = None
+    rows: Rows,
+    grid: Grid,
+    aggregates: Sequence[How],
+    validity: Validity | None = None,
+    meters: Mapping[int, Meter] | None = None,
 ) -> Gridded:
     """Readings on the grid, and how many rows were not taken as they came.
 
@@ -136,6 +143,9 @@ def to_grid(
     of the step in each known state and in others, and the number of changes. A change is a row with
     another state than the row before it, of the same step or valid until then.
 
+    Of `meters`, by the position of their channel, a step holds the rate of consumption; rows before
+    the grid say from which total on.
+
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
     >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)
@@ -148,11 +158,17 @@ def to_grid(
     present = np.zeros(values.shape, bool)
     n_values = np.zeros(values.shape, np.uint8)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
-    merge = np.maximum if rows.channel is None else np.add
+    merge, marks = np.maximum if rows.channel is None else np.add, no_marks(grid, meters)
     for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
         stay = [channel for channel in channels if validity and validity.valid_us[channel]]
         if validity is not None and stay:
             _put_held(part, grid, aggregates, channels, validity, values, present)
+        if meters and marks is not None:
+            totals = [channel for channel in channels if channel in meters]
+            for channel in totals:
+                column = part.values[:, channels.index(channel)]
+                _put_metered(part, column, grid, meters[channel], channel, values, present, marks)
+            stay = [*stay, *totals]
         inside = part.times_us >= grid.start_us
         said = part if inside.all() else _chosen(part, inside)
         if len(said.times_us):
@@ -161,7 +177,13 @@ def to_grid(
     shape = (grid.n_entities, grid.n_steps, values.shape[1])
     duplicate, resampled, off_grid = counts
     whole = values.reshape(shape), present.reshape(shape)
-    return Gridded(*whole, duplicate, resampled, off_grid, n_values.reshape(shape))
+    return Gridded(*whole, duplicate, resampled, off_grid, n_values.reshape(shape), marks)
+
+
+def no_marks(grid: Grid, meters: Mapping[int, Meter] | None) -> Int64 | None:
+    """Marks of counters of which there are none yet; None where there are no counters."""
+    shape = len(MARKS), grid.n_entities, grid.n_hours, grid.n_channels
+    return np.zeros(shape, np.int64) if meters else None
 
 
 def first_columns(aggregates: Sequence[How]) -> list[int]:
@@ -325,6 +347,36 @@ def _changes_of_words(
     cells = entity[row] * grid.n_steps + (times_us[row] - grid.start_us) // grid.step_us
     at = np.searchsorted(targets, cells[np.isin(cells, targets)])
     return np.bincount(at, minlength=len(targets)).astype(np.float64)
+
+
+def _put_metered(
+    rows: Rows,
+    column: Float,
+    grid: Grid,
+    meter: Meter,
+    channel: int,
+    values: Float,
+    present: Mask,
+    marks: Int64,
+) -> None:
+    """Writes `values`, `present` and `marks` of one counter."""
+    inside = rows.times_us >= grid.start_us
+    at = (rows.times_us[inside] - grid.start_us) // grid.step_us
+    present[rows.entity[inside] * grid.n_steps + at, channel] = True
+    first_us = int(rows.times_us.min())
+    width = grid.end_us - first_us
+    of_it = Rows(rows.times_us, rows.entity, rows.updated_us, column[:, None])
+    keys = rows.entity.astype(np.int64) * width + (rows.times_us - first_us)
+    keys, content, _ = _distinct(of_it, keys)
+    # A row without a total says nothing of it: the total before it is still that.
+    is_known = ~np.isnan(content[:, 0])
+    keys = keys[is_known]
+    totals = Totals(keys // width, keys % width + first_us, content[is_known, 0])
+    span = grid.start_us, grid.end_us, grid.step_us, grid.n_entities
+    found = metered(totals, meter, *span)
+    present[found.cells, channel] = True
+    values[found.cells, channel] = found.values
+    marks[..., channel] = found.marks
 
 
 def _moments(rows: Rows, grid: Grid) -> tuple[Index, Int64, Float]:

@@ -36,7 +36,7 @@ from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
 from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
-from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
+from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours, mark_hours
 from tsad_tasks.ingest.series import series_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
@@ -426,6 +426,9 @@ class _Chunk:
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
             n_verdicts += self._judge_since(layout, written.earlier, judged)
+        if read.gridded.marks is not None or anew:
+            grid = entity_ids, self.hours, read.gridded
+            n_verdicts += mark_hours(store, self.ingest.config, layout, *grid)
         told = columns(queries.issues_of(self.tally), queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)

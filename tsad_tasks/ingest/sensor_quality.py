@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.counter import DETAILS, MARKS
+from tsad_tasks.ingest.grid import Gridded
 from tsad_tasks.ingest.quality import (
     AGES,
     STUCK_STEPS,
@@ -25,7 +27,12 @@ from tsad_tasks.ingest.quality import (
     SensorFinding,
     sensor_findings,
 )
-from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.ingest.queries import (
+    DELETE_MARKS,
+    DELETE_QUALITY,
+    INSERT_QUALITY,
+    SensorVerdict,
+)
 from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.hour_summary import SUMMARY
 from tsad_tasks.storage.datasets import Layout
@@ -73,9 +80,40 @@ def judge_hours(
                 channel_id = layout.channel_ids[own[one.channel_index]]
                 said = one.verdict, one.n_steps, one.detail
                 verdicts.append(SensorVerdict(ids[one.entity_index], hour, channel_id, *said))
-    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
+    kept = [str(one) for one in MARKS]
+    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours), kept=kept)
     store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
+
+
+def mark_hours(
+    store: Store,
+    config: DatasetConfig,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
+    gridded: Gridded,
+) -> int:
+    """How many marks on counters of entities and hours that were read, replacing former ones.
+
+    Needs their locks. Hours in which an entity has no row keep what was said of them.
+    """
+    n_cells = gridded.present.size // max(1, len(entity_ids) * len(hours))
+    by_hour = (len(entity_ids), len(hours), n_cells)
+    entity, hour = np.nonzero(gridded.present.reshape(by_hour).any(axis=2))
+    whose = [entity_ids[i] for i in entity.tolist()], [hours[i] for i in hour.tolist()]
+    words = [str(one) for one in MARKS]
+    store.execute(DELETE_MARKS, entity_ids=whose[0], hours=whose[1], marks=words)
+    if gridded.marks is None:
+        return 0
+    ids = [layout.channel_ids[layout.channel_names.index(name)] for name in config.channel_names]
+    found = [
+        SensorVerdict(entity_ids[i], hours[h], ids[k], MARKS[mark], n, DETAILS[MARKS[mark]])
+        for mark, i, h, k in np.argwhere(gridded.marks).tolist()
+        if (n := int(gridded.marks[mark, i, h, k]))
+    ]
+    store.execute(INSERT_QUALITY, **columns(found, SensorVerdict))
+    return len(found)
 
 
 def _look_back(
@@ -89,8 +127,10 @@ def _look_back(
     ranges = [channel.sensor_range for channel in config.channels.values()]
     circles = channel_circles(config) or (None,) * len(ranges)
     is_angle = np.array([circle is not None for circle in circles])
+    # What is stored of a total or of events is no level that a sensor could be stuck at.
+    is_amount = np.array([one.is_counter or one.counts_events for one in config.channels.values()])
     # Of an angle one end of the range is the other; what is no angle was not taken.
-    low, high = np.where(is_angle, np.nan, np.array(ranges, np.float64).T)
+    low, high = np.where(is_angle | is_amount, np.nan, np.array(ranges, np.float64).T)
     hold_s = np.array([channel.hold_s for channel in config.channels.values()], np.float64)
     return LookBack(
         seen[:, 0],
@@ -99,10 +139,10 @@ def _look_back(
         low,
         high,
         np.where(first_s < NEVER_S, (unix_s(hour) - first_s) // 3600, -1),
-        reported_on_change(config),
+        reported_on_change(config) | is_amount,
         hold_s / 3600,
         hour.astimezone(ZoneInfo(config.site_zone)).weekday() >= _SATURDAY,
-        is_angle,
+        is_angle | is_amount,
     )
 
 

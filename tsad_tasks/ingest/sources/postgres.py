@@ -139,6 +139,11 @@ class PostgresSource(Source):
                     before = found.part, start_us, heard, self._tags
                     part = carried.with_carried(cursor, self._config, plan, *before)
                     found = replace(found, part=part)
+                if source.has_counters:
+                    part = carried.with_totals(
+                        cursor, self._config, plan, found.part, span, self._tags
+                    )
+                    found = replace(found, part=part)
                 copies.append((plan, found))
             if not copies:
                 raise SourceError(*(f"{one.table}: {one.detail}" for one in faults[:5]))

@@ -271,7 +271,7 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
     if plan.nanoseconds is not None:
         part["time"] = part["time"] + part.pop("nanoseconds") // 1000
     kept = part["time"] < span_us[1]
-    if not config.source.has_validity:
+    if not config.source.needs_before:
         kept &= part["time"] >= span_us[0]
     return part if kept.all() else {name: column[kept] for name, column in part.items()}
 

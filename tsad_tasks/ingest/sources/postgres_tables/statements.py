@@ -161,7 +161,7 @@ def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composa
     return sql.SQL(text).format(c=c, words=sql.SQL(" ").join(words), value=value)
 
 
-def _first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.Composable:
+def first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.Composable:
     """The value of the first of these columns that is not NULL."""
     if len(columns) == 1:
         return value_expression(config, columns[0])
@@ -174,7 +174,7 @@ def _first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.
     return sql.SQL("CASE {} ELSE 'NaN'::float8 END").format(sql.SQL(" ").join(cases))
 
 
-def _is_bad(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
+def is_bad(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
     """1 where the quality column holds none of the good codes, else 0."""
     quality = cast("QualityColumn", config.source.quality)
     c, is_number = expression("{c}", column.name), column.family in NUMBERS
@@ -269,7 +269,7 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
     fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
     if plan.quality is not None:
-        fields.append(CopyField("bad", [_is_bad(config, plan.quality)], ">i2"))
+        fields.append(CopyField("bad", [is_bad(config, plan.quality)], ">i2"))
     if (updated := plan.updated_at) is not None:
         cast = "{c}::int8" if updated.family == "integer" else "{c}"
         known = sql.SQL("coalesce({known}, {none})").format(
@@ -280,7 +280,7 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
         label = expression(_LABELS[plan.label.family], plan.label.name)
         fields.append(CopyField("label", [label], ">i2"))
     if plan.values:
-        values = [_first_value(config, plan.values)]
+        values = [first_value(config, plan.values)]
     else:
         values = [value_expression(config, column) for column in plan.columns]
     return [*fields, CopyField("value", values, ">f8")]
