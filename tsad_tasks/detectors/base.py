@@ -194,6 +194,11 @@ class Detector(Protocol):
         """Sentences on what was learned, and what not, for the card of a model."""
         return []
 
+    @property
+    def noise_power(self) -> int:
+        """Errors grow with this power of the readings' noise; 0: not in proportion to it."""
+        return 0
+
     def fit(
         self,
         training: TrainingSet,
