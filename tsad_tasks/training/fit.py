@@ -80,7 +80,7 @@ def scope_series(
     values[0] = first.values[0]
     for number, (name, key) in enumerate(others, 1):
         values[number] = reader.series(key, scales.of(name), ends).values[0]
-    return [name for name, _ in entities], Series(values, first.local_s, first.step_s)
+    return [name for name, _ in entities], replace(first, values=values)
 
 
 @dataclass(frozen=True)

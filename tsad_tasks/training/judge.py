@@ -283,4 +283,4 @@ def model_card(
         "training": {name: value for name, value in asdict(history).items() if name != "seconds"},
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
-    }
+    } | ({"notes": detector.notes} if detector.notes else {})

@@ -14,7 +14,7 @@ from tsad_tasks.base.interval import Interval, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.model.features import SUNDAY, Scaler, held, running_state, site_seconds
+from tsad_tasks.model.features import SUNDAY, Scaler, held, rest_days, running_state, site_seconds
 from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
@@ -296,7 +296,9 @@ class TrainingReader:
         seen = np.where(is_seen[:, None], columns, np.float32(np.nan))
         step_s = self.spec.step_s
         times_s = unix_s(ends.start_at) + np.arange(len(seen), dtype=np.int64) * step_s
-        return Series(seen[None].astype(np.float64), site_seconds(times_s, self.spec.zone), step_s)
+        local_s = site_seconds(times_s, self.spec.zone)
+        weekdays = rest_days(local_s, *self.spec.calendar)
+        return Series(seen[None].astype(np.float64), local_s, step_s, weekdays)
 
     @property
     def calibrates_on_learned(self) -> bool:
