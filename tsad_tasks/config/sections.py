@@ -497,6 +497,11 @@ class SourceSection(FileSection):
                 expected = f"a column of its own, since {of_column[column]} is {shown(column)}"
                 raise wrong(expected, shown(column), "channels", name)
         self._check_names()
+        ids = {name: one.event_id for name, one in self.channels.items() if one.counts_events}
+        for name, event_id in ids.items():
+            if event_id != self.event_id:
+                expected = f"{shown(self.event_id)}, as its other channels say"
+                raise wrong(expected, shown(event_id), "channels", name, "event_id")
         if self.shape == "long" and self.value_column is None:
             raise wrong("this field, since the table is long", "nothing", "value_column")
         if self.shape == "wide":
