@@ -1173,12 +1173,17 @@ class NotificationsSection(FileSection):
         - {email: [shift@example.com]}
       silence: true
       heartbeat: {connection: healthchecks}
+      owner: ada@example.com
       max_age: 2d
       max_per_run: 20
     """
 
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
+    owner: MailAddress | None = None
+    """This one person is asked by e-mail when a training stops, and reminded each week until one
+    goes on. By default nobody is asked by name, and those who are told of training_stopped are
+    reminded."""
     max_age_s: LastingS = 172800
     """An incident whose last flag is older than this opens no alert, and older decisions and
     silences are no news."""
@@ -1190,6 +1195,12 @@ class NotificationsSection(FileSection):
     back; machines that one thing carries, in one message."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
+
+    @property
+    def owner_connection(self) -> str:
+        """Id of the connection to the owner's mail server: that of the first e-mail target."""
+        mails = [one.connection_id for one in self.targets if one.medium == "email"]
+        return mails[0] if mails else "smtp_default"
 
 
 class RetentionSection(FileSection):
