@@ -399,7 +399,7 @@ CASES: dict[str, Case] = {
     ),
     "event_count": Case(
         simulated.logins,
-        _source("shop", {"logins": {"column": "login_ms", "aggregate": "count"}}),
+        _source("shop", {"logins": {"column": "login_ms", "signal": "event_count"}}),
         of_logins,
     ),
     "weekends_b": Case(simulated.office, _source("site", {"load_kw": {}, "co2": {}}), of_office),
