@@ -237,6 +237,11 @@ class DatasetConfig(FileSection):
         return tuple(name for name, one in self.channels.items() if one.counts_events)
 
     @property
+    def event_positions(self) -> tuple[int, ...]:
+        """Where these are among the channels."""
+        return tuple(self.channel_names.index(name) for name in self.event_channels)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 

@@ -181,7 +181,9 @@ class _Learner:
             since = scaling, found.start_at, None
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
-        scaler = fit_scaler(values, scaling, n_needed, channel_circles(self._config))
+        scaler = fit_scaler(
+            values, scaling, n_needed, channel_circles(self._config), self._config.event_positions
+        )
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)

@@ -66,7 +66,7 @@ def surveyed(
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
-            scaler = fit_scaler(*learned, channel_circles(config))
+            scaler = fit_scaler(*learned, channel_circles(config), config.event_positions)
             found.scalers[name] = _with_later(
                 scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
             )
