@@ -674,7 +674,7 @@ class _Chunk:
             return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
-        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.stored_names]
         before, present = blocks.values[:, :, positions], read.gridded.present
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish, and what was not read is not gone.
@@ -720,9 +720,9 @@ class _Chunk:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
         (n_entities, n_steps, n_channels) that are kept and that the sources say.
         """
-        names, is_cut = self.ingest.config.channel_names, np.zeros(len(self.hours), bool)
+        names, is_cut = self.ingest.config.stored_names, np.zeros(len(self.hours), bool)
         for part in self.parts:
-            own = [names.index(name) for name in part.config.channel_names]
+            own = [names.index(name) for name in part.config.stored_names]
             is_kept, is_said = (
                 np.any(cells[:, :, own], axis=(0, 2)).reshape(len(self.hours), -1)
                 for cells in (kept, present)
@@ -747,13 +747,11 @@ class _Chunk:
                 then = joined(former.config, chunk._read(known), self.span_us, chunk.tally)
                 whose = [name for name in then.entity_names if name in place]
                 of_entity = [then.entity_names.index(name) for name in whose]
-                names = self.ingest.config.channel_names
+                names, former_names = self.ingest.config.stored_names, former.config.stored_names
                 for at, name in enumerate(names):
-                    if name not in former.config.channel_names:
+                    if name not in former_names:
                         continue
-                    said = then.gridded.present[
-                        of_entity, :, former.config.channel_names.index(name)
-                    ]
+                    said = then.gridded.present[of_entity, :, former_names.index(name)]
                     ended[[place[one] for one in whose], :, at] |= said & np.repeat(is_so, n_steps)
         return ended & ~read.gridded.present
 
@@ -765,7 +763,8 @@ class _Chunk:
                 names.update(part.config.channel_names)
             for table in part.source.tables:
                 names.update(part.config.channel_names[at] for at in table.channels)
-        return np.array([name in names for name in self.ingest.config.channel_names])
+        names |= {one.name for one in self.ingest.config.state_columns if one.channel in names}
+        return np.array([name in names for name in self.ingest.config.stored_names])
 
     def _judge_since(
         self,

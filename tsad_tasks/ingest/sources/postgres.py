@@ -331,7 +331,7 @@ class PostgresSource(Source):
         unit = self._config.source.time.unit
         for plan in self.tables:
             numbers = (*plan.columns, *plan.values)
-            no_words = not self._config.source.words
+            no_words = not self._config.source.known_words
             names = self._config.source.channel_columns()
             events = {
                 names[name] for name, one in self._config.channels.items() if one.counts_events

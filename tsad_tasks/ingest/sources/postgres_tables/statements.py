@@ -150,7 +150,7 @@ def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composa
     if column.family not in {"json", "text"}:
         return expression(_VALUES[column.family], c)
     value = expression(_VALUES["text"], c)
-    if not (known := known | config.source.words):
+    if not (known := known | config.source.known_words):
         return value
     words = [
         sql.SQL("WHEN {} THEN {}::float8").format(
