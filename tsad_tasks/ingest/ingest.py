@@ -31,6 +31,7 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
@@ -180,6 +181,7 @@ def ingest_interval(
             reading = replace(ingest, settings=settings, former_parts=former)
             done, due = reading.read_hours(parts, due, held.version)
         summary += done
+    note_inventory(store, config, dataset.dataset_id, uris)
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
