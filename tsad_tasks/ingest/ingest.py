@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
+    Interval,
     from_unix_s,
     hours_between,
     unix_s,
@@ -162,6 +163,9 @@ def ingest_interval(
         due = ingest.due_hours(wanted, ledger)
         known = [ledger[hour].settings for hour in due if hour in ledger]
         digests = {digest for digest in known if digest is not None}
+    # With what a run that was killed after it had read may have left to learn.
+    late_at = start_at - timedelta(seconds=config.late_rows_within_s)
+    read = Interval(min([late_at, *due]), end_at)
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
         with ExitStack() as stack:
@@ -182,7 +186,7 @@ def ingest_interval(
             done, due = reading.read_hours(parts, due, held.version)
         summary += done
     note_inventory(store, config, dataset.dataset_id, uris)
-    return replace(summary, n_levels_learned=learn_sensors(store, config))
+    return replace(summary, n_levels_learned=learn_sensors(store, config, read))
 
 
 def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:
