@@ -166,3 +166,95 @@ def test_an_idle_meter_is_no_sensor_that_is_stuck_or_at_its_limit(plant: Plant) 
     config = plant.config(channels=channels, step="1min", late_rows_within="0s")
     plant.ingest("2024-04-28 00:00", "2024-05-01 09:00", config)
     assert {verdict for _, _, verdict, _ in plant.rows(VERDICTS)} <= {"meter_replaced"}
+
+
+EVENT = {"column": "user_name", "signal": "event_count"}
+EVENTS: dict[str, Any] = {"tables": "login", "entity": {"column": "shop"},
+                          "channels": {"logins": EVENT}}  # fmt: skip
+LOGINS = [
+    ("08:32:10", "a"), ("08:32:10", "b"), ("08:32:10", "b"), ("08:51:00", None), ("09:20:00", "c"),
+    ("09:20:01", "c"), ("10:40:00", "c"),
+]  # fmt: skip
+
+
+def _log_in(plant: Plant) -> None:
+    plant.run("CREATE TABLE login (at timestamptz, shop text, user_name text, id text)")
+    for time, name in LOGINS:
+        run(plant.source_uri, "INSERT INTO login VALUES (%s, 'de', %s, %s)", (at(time), name, name))
+
+
+def _counts(plant: Plant, shop: str = "de") -> dict[str, float]:
+    found = plant.readings().items()
+    return {time: value for (name, time, _), value in found if name == shop}
+
+
+COUNTED = {
+    "08:30": 3.0, "08:40": 0, "08:50": 1, "09:00": 0, "09:10": 0, "09:20": 2, "09:30": 0,
+    "09:40": 0, "09:50": 0, "10:00": 0, "10:10": 0, "10:20": 0, "10:30": 0, "10:40": 1, "10:50": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("hours", ["8", "8 9 10", "10 9 8", "9 10 8", "10 8 9"])
+def test_each_row_is_an_event_and_no_row_is_none_in_any_order(plant: Plant, hours: str) -> None:
+    _log_in(plant)
+    config = plant.config(**EVENTS)
+    if hours == "8":
+        plant.ingest("08:00", "11:00", config)
+    for hour in hours.split() if hours != "8" else ():
+        plant.ingest(f"{int(hour):02}:00", f"{int(hour) + 1:02}:00", config)
+    assert _counts(plant) == COUNTED
+    assert plant.issues() == {("new_entity", "de", ""): 1} or hours != "8"
+
+
+def test_an_event_that_is_delivered_again_counts_once(plant: Plant) -> None:
+    _log_in(plant)
+    channels = {"logins": EVENT | {"event_id": "id"}}
+    plant.ingest("08:00", "11:00", plant.config(**EVENTS | {"channels": channels}))
+    assert _counts(plant) == COUNTED | {"08:30": 2, "09:20": 1}
+    assert plant.issues()["duplicate", "de", ""] == 2
+
+
+def test_a_long_table_of_events_counts_by_channel(plant: Plant) -> None:
+    plant.run("CREATE TABLE event (at timestamptz, shop text, kind text, value text)")
+    for time, kind in (("08:00:10", "login"), ("08:00:10", "login"), ("08:10:00", "error")):
+        run(plant.source_uri, "INSERT INTO event VALUES (%s, 'de', %s, NULL)", (at(time), kind))
+    source = EVENTS | {"tables": "event", "shape": "long", "channel_column": "kind"}
+    counted = {"signal": "event_count"}
+    source |= {"value_column": "value", "channels": {"login": counted, "error": counted}}
+    plant.ingest("08:00", "09:00", plant.config(**source))
+    found = {key[1:]: value for key, value in plant.readings().items()}
+    assert [found["08:00", name] for name in ("login", "error")] == [2, 0]
+    assert [found["08:10", name] for name in ("login", "error")] == [0, 1]
+    assert len(found) == 12
+
+
+def test_steps_that_have_not_settled_are_not_zero(plant: Plant) -> None:
+    _log_in(plant)
+    plant.now_at = at("09:25")
+    plant.ingest("08:00", "09:00", plant.config(**EVENTS))
+    plant.ingest("09:00", "09:20", plant.config(**EVENTS))
+    assert max(_counts(plant)) == "09:10"
+
+
+def test_hours_that_the_source_has_lost_are_not_zero(plant: Plant) -> None:
+    _log_in(plant)
+    config = plant.config(**EVENTS)
+    plant.ingest("08:00", "09:00", config)
+    plant.run("DELETE FROM login WHERE at < '2024-05-01 10:00Z'")
+    plant.ingest("08:00", "11:00", config, force=True)
+    assert _counts(plant) == {
+        "08:30": 3, "08:40": 0, "08:50": 1, "10:40": 1, "10:50": 0,
+    }  # fmt: skip
+
+
+def test_an_entity_that_is_retired_has_no_zeros_any_more(plant: Plant) -> None:
+    _log_in(plant)
+    config = plant.config(**EVENTS)
+    plant.ingest("08:00", "10:00", config)
+    run(
+        plant.warehouse_uri,
+        "SELECT tsad.retire_entity('plant', 'de', 'closed', '2024-05-01 10:00Z')",
+    )
+    plant.run("DELETE FROM login WHERE at > '2024-05-01 10:00Z'")
+    plant.ingest("10:00", "11:00", config)
+    assert max(_counts(plant)) == "09:50"

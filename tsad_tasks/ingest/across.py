@@ -61,7 +61,7 @@ def gridded_series(
     """
     channels = config.channels.values()
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
-    every = Rows(rows.times_us, rows.entity, *said)
+    every = Rows(rows.times_us, rows.entity, *said, rows.event)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
     aggregates, meters = [how_of(channel) for channel in channels], meters_of(config)
     if rows.tag is None or rows.channel is None or not joined:
@@ -83,7 +83,9 @@ def gridded_series(
 def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
     assert rows.channel is not None
     at = {name: getattr(rows, name)[chosen] for name in ("times_us", "entity", "updated_us")}
-    return replace(rows, **at, values=rows.values[chosen], channel=rows.channel[chosen])
+    event = None if rows.event is None else rows.event[chosen]
+    channel = rows.channel[chosen]
+    return replace(rows, **at, values=rows.values[chosen], channel=channel, event=event)
 
 
 def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
@@ -115,7 +117,8 @@ def _series(
     entity_of[own] = rows.entity[chosen]
     said = rows.times_us[chosen], own, rows.updated_us[chosen], rows.values[chosen]
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
-    alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
+    event = None if rows.event is None else rows.event[chosen]
+    alone = Rows(*said, channel=np.zeros(len(chosen), np.intp), event=event)
     own_validity = validity and validity.of_series(position, entity_of)
     channel = config.channels[name]
     meters = {0: meter_of(channel, config.step_s)} if channel.is_counter else None

@@ -139,6 +139,7 @@ class SourceRows:
     tag : (n_rows,) of series: position in `tags`, -1 for times at which no tag holds; None: entity
         and channel have names of their own, and values are as they are to be.
     tags : what series are, by which `values` are to be scaled.
+    event : (n_rows,) what stands for the event's id, 0 where a row has none; None: no row has.
     """
 
     times_us: NDArray[np.int64]
@@ -160,6 +161,7 @@ class SourceRows:
     bad: NDArray[np.bool_] | None = None
     tag: NDArray[np.intp] | None = None
     tags: tuple[Tag, ...] = ()
+    event: NDArray[np.int64] | None = None
 
 
 def plain_rows(

@@ -106,7 +106,7 @@ def _copied(
     columns = decoder.columns()
     content = columns.pop("value")
     zeros = np.zeros(len(content), np.int64)
-    part: Part = {"updated": zeros, "label": zeros, "bad": zeros}
+    part: Part = {"updated": zeros, "label": zeros, "bad": zeros, "event": zeros}
     part |= {name: column[:, 0] for name, column in columns.items()}
     return part | {"value": content[:, 0] if plan.values else content}
 
@@ -151,6 +151,7 @@ def source_rows(
         faults=tuple(faults),
         bad=_joined(parts, "bad") == 1 if config.source.quality is not None else None,
         tags=tuple(tags),
+        event=_joined(parts, "event") if config.source.event_id is not None else None,
         **_whose(config, plans, parts, names, tags),
     )
 
