@@ -28,16 +28,17 @@ def readings_per_step(
     """By entity, how many readings each channel's steps have in what calibrates limits; 0: not
     known, or none is less noisy for that. Empty where no step of any has several.
     """
+    seen_by_model = [config.channels.get(name) for name in config.model_names]
     are_means = [
-        channel.aggregate == "mean" and channel.signal == Signal.GAUGE
-        for channel in config.channels.values()
+        channel is not None and channel.aggregate == "mean" and channel.signal == Signal.GAUGE
+        for channel in seen_by_model
     ]
     every = hours_between(*span.held_out)
     hours = [every[i] for i in evenly(np.arange(len(every)), _MAX_HOURS).tolist()]
     if not any(are_means):
         return {}
     layout = select_layouts(store, select_dataset(store, config.dataset).dataset_id)[0]
-    own = [layout.channel_names.index(name) for name in config.channel_names]
+    own = [layout.channel_names.index(name) for name in config.model_names]
     found = {}
     for first in range(0, len(entities), 64):
         chosen = entities[first : first + 64]
