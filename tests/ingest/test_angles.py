@@ -168,9 +168,8 @@ def test_wind_from_north_is_neither_at_a_limit_nor_a_unit_jump(empty_plant: Plan
     empty_plant.run(
         "CREATE TABLE reading (at timestamptz, machine text, wind float8, speed float8);"
         "INSERT INTO reading SELECT t, 'm1', CASE WHEN t > '2024-05-01 19:00Z' THEN 180 "
-        "WHEN extract(minute FROM t)::int % 2 = 0 THEN 0 "
-        "ELSE 350 + extract(minute FROM t) / 10 END, random() FROM generate_series('2024-04-23 00:00Z'::timestamptz, '2024-05-01 20:00Z', "
-        "'1 min') t"
+        "WHEN extract(minute FROM t)::int % 2 = 0 THEN 0 ELSE 350 END, random() "
+        "FROM generate_series('2024-04-23 00:00Z'::timestamptz, '2024-05-01 20:00Z', '1 min') t"
     )
     wind = {"signal": "angle", "sensor_range": [0, 360]}
     config = empty_plant.config(channels={"wind": wind, "speed": {}}, step="1min")
