@@ -31,8 +31,13 @@ class Headless:
         end_at: datetime,
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
+        run_type: str = "manual",
     ) -> Iterator[Outcome]:
         """What became of each run, of each DAG over each step of the range, as Airflow says it.
+
+        Parameters
+        ----------
+        run_type : of Airflow: manual, scheduled or backfill.
 
         Raises
         ------
@@ -42,6 +47,7 @@ class Headless:
             "dag": [*dag_ids],
             "conf": conf or {},
             "step": f"{step // MINUTE}min",
+            "run_type": run_type,
         }
         job |= {"start": start_at.isoformat(), "end": end_at.isoformat()}
         assert self.child.stdin is not None

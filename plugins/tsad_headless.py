@@ -54,6 +54,7 @@ class HeadlessJob(NamedTuple):
     dag_ids: list[str]
     intervals: list[Span]
     conf: dict[str, Any]
+    run_type: str
 
 
 def step_of(text: str) -> timedelta:
@@ -89,10 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         jobs: Iterable[HeadlessJob]
         if chosen.jobs:
-            defaults = {"step": "1h", "reverse": False, "conf": {}}
+            defaults = {"step": "1h", "reverse": False, "conf": {}, "run_type": "manual"}
             jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
         else:
-            jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
+            jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf), "run_type": "manual"})]
         with _airflow_speaks_to(log) as answers:
             return _run_all(jobs, answers)
     except BadInput as error:
@@ -110,7 +111,7 @@ def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     start_at, end_at = moment(wanted["start"]), moment(wanted["end"])
     intervals = intervals_between(start_at, end_at, step_of(wanted["step"]))
     order = -1 if wanted["reverse"] else 1
-    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"])
+    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"], wanted["run_type"])
 
 
 def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
@@ -122,7 +123,7 @@ def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     try:
         for job in jobs:
             for dag, interval in product(_chosen_dags(bag, job.dag_ids), job.intervals):
-                outcome = _timed_run(dag, interval, job.conf)
+                outcome = _timed_run(dag, interval, job.conf, job.run_type)
                 print(json.dumps(outcome), file=answers, flush=True)
                 n_failed += outcome["state"] != "success"
     finally:
@@ -130,13 +131,16 @@ def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     return 1 if n_failed else 0
 
 
-def _timed_run(dag: DAG, interval: Span, conf: dict[str, Any]) -> dict[str, Any]:
+def _timed_run(dag: DAG, interval: Span, conf: dict[str, Any], run_type: str) -> dict[str, Any]:
     from airflow.sdk.definitions.dag import _run_task
     from airflow.utils.session import create_session
 
     started_s = time.perf_counter()
     with create_session() as session:
         run = _created_run(dag, interval, conf, session)
+        # Airflow's helper makes manual ones only.
+        run.run_type = run_type
+        session.commit()
         while run.state == "running":
             session.expire_all()
             ready = _scheduled_instances(run, session)

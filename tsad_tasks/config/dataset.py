@@ -45,6 +45,8 @@ from tsad_tasks.detectors.registry import DETECTORS
 # These say whether a model is trained, not how.
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
+# What is young has a detector and a range of its own by then.
+_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector"}
 
 
 class DatasetConfig(FileSection):

@@ -40,6 +40,7 @@ class TaskRun:
     started_by : name of the person who started the run.
     uri_of : URI of a connection by its id, asked anew in each run.
     send : sends a message of the outbox.
+    by_schedule : nobody asked for this very run: a schedule or a backfill made it.
     """
 
     config: DatasetConfig
@@ -54,6 +55,7 @@ class TaskRun:
     started_by: str
     uri_of: Callable[[str], str]
     send: Callable[[Message], None]
+    by_schedule: bool = False
 
     @property
     def span(self) -> dict[str, Any]:
