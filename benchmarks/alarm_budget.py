@@ -351,7 +351,7 @@ def _measure(
     )
     clean = clean_incidents(model, fleet, sizes)
     table.rate("incidents of the clean fleet", clean, sizes, allowed)
-    spreads = np.array([model.spec.scaler(name).scale for name in fleet.entities])
+    spreads = np.array([model.spec.scaler(name).step_of for name in fleet.entities])
     for size in sizes.fault_sizes:
         faulty = with_faults(
             fleet, size=size, from_step=sizes.split, spreads=spreads, seed=arguments.seed

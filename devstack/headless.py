@@ -31,13 +31,15 @@ class Headless:
         end_at: datetime,
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
-        run_type: str = "manual",
+        *,
+        scheduled: bool = False,
+        backfill: bool = False,
     ) -> Iterator[Outcome]:
         """What became of each run, of each DAG over each step of the range, as Airflow says it.
 
         Parameters
         ----------
-        run_type : of Airflow: manual, scheduled or backfill.
+        scheduled, backfill : runs are as the scheduler or a backfill starts them, not as people do.
 
         Raises
         ------
@@ -47,7 +49,8 @@ class Headless:
             "dag": [*dag_ids],
             "conf": conf or {},
             "step": f"{step // MINUTE}min",
-            "run_type": run_type,
+            "scheduled": scheduled,
+            "backfill": backfill,
         }
         job |= {"start": start_at.isoformat(), "end": end_at.isoformat()}
         assert self.child.stdin is not None

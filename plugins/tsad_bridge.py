@@ -83,7 +83,7 @@ def run_in_airflow(
 def task_run(config: DatasetConfig, inputs: Mapping[str, Any], context: Any) -> TaskRun:
     """What the task of a context works on."""
     run = context["dag_run"]
-    run_type = str(getattr(run.run_type, "value", run.run_type))
+    kind = str(getattr(run.run_type, "value", run.run_type))
     start_at, end_at = context.get("data_interval_start"), context.get("data_interval_end")
     return TaskRun(
         config,
@@ -93,12 +93,12 @@ def task_run(config: DatasetConfig, inputs: Mapping[str, Any], context: Any) -> 
         end_at and _plain_utc(end_at),
         params=dict(context["params"]),
         inputs=inputs,
-        is_backfill=run_type == "backfill",
+        is_backfill=kind == "backfill",
+        is_scheduled=kind == "scheduled",
         shard=context["ti"].map_index,
         started_by=run.triggering_user_name or "airflow",
         uri_of=connection_uri,
         send=_send,
-        by_schedule=run_type in ("scheduled", "backfill"),
     )
 
 

@@ -24,7 +24,7 @@ COMMENT ON COLUMN tsad.v_anomaly.at IS 'Time of the reading, UTC.';
 COMMENT ON COLUMN tsad.v_anomaly.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
 COMMENT ON COLUMN tsad.v_anomaly.kind IS 'point: one reading; collective: the moving average of errors.';
 COMMENT ON COLUMN tsad.v_anomaly.severity IS 'LOW, MEDIUM or HIGH: score above 0, 0.5 or 1.';
-COMMENT ON COLUMN tsad.v_anomaly.score IS '(error - threshold) / threshold: above 0 is a flag.';
+COMMENT ON COLUMN tsad.v_anomaly.score IS '(error - threshold) / threshold, or 1 where a channel that never moved in training does and that is more: above 0 is a flag.';
 COMMENT ON COLUMN tsad.v_anomaly.error IS 'What the detector could not explain.';
 COMMENT ON COLUMN tsad.v_anomaly.threshold IS 'What the error had to exceed.';
 COMMENT ON COLUMN tsad.v_anomaly.channel IS 'The sensor; in anomalies and incidents the one that carries most of the error.';

@@ -20,7 +20,7 @@ COMMENT ON COLUMN tsad.v_attribution.unit IS 'Unit of actual, expected and sprea
 COMMENT ON COLUMN tsad.v_attribution.share IS 'Part of the error that this channel carries, 0 to 1.';
 COMMENT ON COLUMN tsad.v_attribution.actual IS 'What was read.';
 COMMENT ON COLUMN tsad.v_attribution.expected IS 'What the detector expected.';
-COMMENT ON COLUMN tsad.v_attribution.spread IS 'What is usual as a difference between actual and expected.';
+COMMENT ON COLUMN tsad.v_attribution.spread IS 'What is usual as a difference between actual and expected; NULL: the channel never moved in training, where it was at expected.';
 COMMENT ON COLUMN tsad.v_attribution.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_attribution.step IS 'The step of the window that carries most of the channel''s error: 1 is the oldest, the last one is the flagged reading itself.';
 COMMENT ON COLUMN tsad.v_attribution.step_share IS 'Share of that step and channel in the whole error.';

@@ -17,7 +17,7 @@ CREATE OR REPLACE VIEW tsad.v_status AS
                 WHERE y.entity_id = x.entity_id AND y.channel_id = x.channel_id AND y.withdrawn_at IS NULL
                   AND (y.from_at, y.epoch_id) > (x.from_at, x.epoch_id) AND y.from_at <= b.hour_at))) AS detail,
          b.scored_at,
-         CASE WHEN y.weekdays_seen[extract(isodow FROM b.hour_at AT TIME ZONE d.site_zone)::int] < 3
+         CASE WHEN k.weekdays_seen[extract(isodow FROM b.hour_at AT TIME ZONE d.site_zone)::int] < 3
               THEN to_char(b.hour_at AT TIME ZONE d.site_zone, 'FMDay') END AS unknown_weekday
   FROM tsad.score_block b
   JOIN tsad.entity e USING (entity_id)
@@ -25,29 +25,34 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   JOIN tsad.champion_period p ON p.model_id = b.model_id AND b.hour_at >= p.valid_from AND b.hour_at < p.valid_to
     AND p.lineage IN ('live', 'replay')
   LEFT JOIN tsad.entity_scale s ON s.entity_id = b.entity_id
-  LEFT JOIN tsad.model y ON y.model_id = b.model_id AND y.is_young
+  LEFT JOIN tsad.model k ON k.model_id = b.model_id AND k.is_young
   WHERE b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
   UNION ALL
   SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at, NULL
   FROM tsad.unscored_hour u
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
-  WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay');
+  WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay')
+  UNION ALL
+  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL, NULL
+  FROM tsad.hour_not_run n
+  JOIN tsad.entity e USING (entity_id)
+  JOIN tsad.dataset d ON d.dataset_id = n.dataset_id;
 
 COMMENT ON VIEW tsad.v_status IS 'One row per entity and hour: was it scored, by which model, on how much; and if not, why not.';
 COMMENT ON COLUMN tsad.v_status.dataset IS 'Name of the dataset file.';
 COMMENT ON COLUMN tsad.v_status.entity IS 'The machine or host.';
 COMMENT ON COLUMN tsad.v_status.hour_at IS 'Beginning of the hour, UTC.';
 COMMENT ON COLUMN tsad.v_status.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
-COMMENT ON COLUMN tsad.v_status.status IS 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion or failed.';
+COMMENT ON COLUMN tsad.v_status.status IS 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion, failed, waiting (its rows have not settled) or not_run (no scheduled run has come to it; the next one does).';
 COMMENT ON COLUMN tsad.v_status.coverage IS 'Share of the needed steps that have a score, each weighed by the share of the entity''s channels that were live.';
 COMMENT ON COLUMN tsad.v_status.n_needed IS 'Steps of the hour that should have a score: running, past the start-up, read by then.';
 COMMENT ON COLUMN tsad.v_status.n_seen IS 'Steps of these that have a score.';
 COMMENT ON COLUMN tsad.v_status.provisional IS 'The entity had no scale of its own yet.';
 COMMENT ON COLUMN tsad.v_status.model_id IS 'The model; see v_model.';
-COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first.';
+COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first; NULL: nothing was written yet.';
 COMMENT ON COLUMN tsad.v_status.detail IS 'More in words: how long until a new machine has a scale of its own, or a replaced sensor is known.';
-COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read.';
+COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read; NULL: nothing was.';
 COMMENT ON COLUMN tsad.v_status.unknown_weekday IS 'The weekday, where the young model that scored the hour has seen it fewer than three times; NULL: it knows it.';
 
 GRANT SELECT ON tsad.v_status TO tsad_writer, tsad_reader;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -312,6 +313,44 @@ def test_a_check_warns_of_what_counts_no_more_and_names_file_and_line(
     assert "warning" in flat
     assert f"room.yaml:{line}: training.max_minutes: Expected training.max_windows" in flat
     assert "Received: 3, which is deprecated and ignored." in flat
+
+
+def test_a_check_says_what_is_left_to_decide_and_what_comes_next(
+    tsad: Tsad, migrated: str, warehouse_uri: str, tmp_path: Path
+) -> None:
+    run(
+        warehouse_uri,
+        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
+        "temperature float8); "
+        "INSERT INTO plant.metrics VALUES (now() - interval '2 hours', 'a', 1, 2); "
+        "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
+    )
+    path = tmp_path / "datasets" / "room.yaml"
+    text = path.read_text(encoding="utf-8").replace("training:\n", "training: # CHECK: enough?\n")
+    path.write_text(text, encoding="utf-8")
+    line = text[: text.index("CHECK")].count("\n") + 1
+    flat = " ".join(tsad("datasets", "check", "room").out.split())
+    assert f"room.yaml: 1 line still says CHECK, for you to decide: {line}" in flat
+    begun = flat.index("Next: ")
+    command = shlex.split(flat[begun + len("Next: ") :].partition(" && ")[0])
+    assert command[:3] == ["tsad", "ingest", "room"]
+    tsad(*command[1:])
+    # What was read is no new dataset.
+    assert "Next: " not in tsad("datasets", "check", "room").out
+
+
+def test_of_a_dataset_that_is_not_live_a_check_knows_no_range(
+    tsad: Tsad, migrated: str, warehouse_uri: str
+) -> None:
+    run(
+        warehouse_uri,
+        "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
+        "temperature float8); "
+        "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
+        "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
+    )
+    flat = " ".join(tsad("datasets", "check", "room").out.split())
+    assert "Next: tsad ingest room --from START --to END && tsad retrain room --end END" in flat
 
 
 TWO_SOURCES = """dataset: hall

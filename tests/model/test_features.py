@@ -140,11 +140,55 @@ def test_a_hundredfold_spike_does_not_blind_the_robust_scaler() -> None:
 
 
 @pytest.mark.parametrize("kind", ["robust", "minmax", "standard"])
-@pytest.mark.parametrize("level", [0.0, 0.1, -273.15, 1e12])
-def test_a_constant_channel_has_scale_1(kind: str, level: float) -> None:
+@pytest.mark.parametrize("level", [0.0, 1e-9, 0.1, -273.15, 1e7, 1e12])
+def test_a_constant_channel_has_no_scale_and_any_move_of_it_is_seen(
+    kind: str, level: float
+) -> None:
     scaler = fit_scaler(np.full((1000, 1), level), kind)
-    assert scaler.scale == (1.0,)
-    assert scaler.transform(np.full((1, 1), level))[0, 0] == pytest.approx(0.0, abs=1e-3)
+    assert scaler.scale == (0.0,)
+    seen = np.array([[level], [level + 1e-9 * (abs(level) or 1.0)], [np.nan]])
+    assert scaler.transform(seen)[:2, 0].tolist() == [0.0, 0.0]
+    assert scaler.moved(seen)[:, 0].tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", ["robust", "minmax", "standard"])
+@pytest.mark.parametrize("unit", [(1000.0, 0.0), (0.001, 0.0), (1.0, 273.15), (1.8, 32.0)])
+def test_another_unit_scales_to_the_same(kind: str, unit: tuple[float, float]) -> None:
+    values = readings(5)
+    values[:, 0], values[:, 1] = 20.5, 0.0
+    values[7:9, 1] = 1e-3
+    factor, offset = unit
+    here, there = values, values * factor + offset
+    scaled = [fit_scaler(one, kind).transform(one) for one in (here, there)]
+    np.testing.assert_allclose(*scaled, atol=1e-6)
+    assert (
+        fit_scaler(there, kind).never_moved.tolist() == fit_scaler(here, kind).never_moved.tolist()
+    )
+
+
+def test_means_of_equal_readings_are_one_value() -> None:
+    parts = [np.full(n, 0.1).cumsum()[-1] / n for n in range(1, 3600, 7)]
+    assert len(set(parts)) > 100
+    assert fit_scaler(np.array(parts)[:, None], "robust").scale == (0.0,)
+
+
+def test_where_a_still_channel_went_later_is_known() -> None:
+    scaler = Scaler((1.0, 0.0), (0.0, 2.0), 9).seen_between(
+        np.array([0.5, 9.0]), np.array([2, 9.0])
+    )
+    assert scaler.moved(np.array([[0.4, 99.0], [0.5, 99.0], [2.0, 0.0], [2.1, 0.0]])).tolist() == [
+        [True, False],
+        [False, False],
+        [False, False],
+        [True, False],
+    ]
+    assert Scaler.from_json(json.loads(json.dumps(scaler.to_json()))) == scaler
+
+
+def test_a_bundle_that_gave_a_constant_the_scale_1_scales_as_it_did() -> None:
+    former = Scaler.from_json({"center": [0.002], "scale": [1.0], "n_readings": 9})
+    assert former.transform(np.array([[0.35]]))[0, 0] == np.float32(0.348)
+    assert not former.moved(np.array([[0.35]])).any()
 
 
 def test_a_channel_that_rarely_moves_keeps_a_scale_of_its_own() -> None:
@@ -200,10 +244,8 @@ def test_a_pooled_scaler_finds_every_known_entity_plausible() -> None:
 
 
 def test_a_channel_that_an_entity_never_showed_has_no_say_in_the_pool() -> None:
-    pooled = pooled_scaler(
-        [Scaler((100.0,), (5.0,), 9), Scaler((0.0,), (1.0,), 9), Scaler((100.0,), (5.0,), 9)],
-        "robust",
-    )
+    shown = Scaler((100.0,), (5.0,), 9)
+    pooled = pooled_scaler([shown, Scaler((0.0,), (1.0,), 9, not_fitted=(0,)), shown], "robust")
     assert pooled.center == (100.0,)
     assert pooled.scale == (5.0,)
 
@@ -211,6 +253,14 @@ def test_a_channel_that_an_entity_never_showed_has_no_say_in_the_pool() -> None:
 def test_a_channel_that_no_entity_has_is_not_fitted_in_the_pool() -> None:
     own = [fit_scaler(np.array([[1.0, a, np.nan]]), "standard") for a in (2.0, np.nan)]
     assert pooled_scaler(own, "standard").fitted.tolist() == [True, True, False]
+
+
+def test_a_pool_moves_as_those_do_that_move_and_knows_all_places_of_those_that_do_not() -> None:
+    still, moves = Scaler((100.0,), (0.0,), 9), Scaler((10.0,), (5.0,), 9)
+    assert pooled_scaler([still, moves], "robust").scale == (5.0,)
+    both = pooled_scaler([still, Scaler((70.0,), (0.0,), 9)], "robust")
+    assert both.scale == (0.0,)
+    assert both.moved(np.array([[69.0], [80.0], [101.0]]))[:, 0].tolist() == [True, False, True]
 
 
 def test_a_pool_of_nothing_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from difflib import unified_diff
 from pathlib import Path
 from shlex import quote
@@ -16,6 +17,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
+from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
 )
-_SHOWN_TAGS = 10
+_SHOWN_TAGS, _SHOWN_LINES = 10, 8
 COLUMNS = ("dataset", "channels", "connection", "description")
 
 
@@ -71,7 +73,7 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import Checked, Finding, check_sources
+    from tsad_tasks.ingest.check import NOT_LIVE, Checked, Finding, check_sources
     from tsad_tasks.stores.named import named_otherwise
 
     n_errors = 0
@@ -90,9 +92,41 @@ def check(
         for heading, findings in found:
             n_errors += sum(level == "error" for level, _ in findings)
             table(f"{name}, {heading}" if heading else name, ("", ""), findings)
+        if not any(level == "error" for _, findings in found for level, _ in findings):
+            is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
+            _say_next(config, is_live=is_live)
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
+
+
+def _say_next(config: DatasetConfig, *, is_live: bool) -> None:
+    """What a person has still to look at in the file, and what to do with a dataset that is new."""
+    name = config.dataset
+    path = next(path for path in dataset_paths() if path.stem == name)
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    if unseen := [str(number) for number, line in lines if "CHECK" in line]:
+        few = ", ".join(unseen[:_SHOWN_LINES]) + (", …" if unseen[_SHOWN_LINES:] else "")
+        which, are = ("line", "says") if len(unseen) == 1 else ("lines", "say")
+        say(f"{path}: {len(unseen)} {which} still {are} CHECK, for you to decide: {few}")
+    if not _was_read(name):
+        end_at = hour_floor(local.now())
+        start_at = end_at - timedelta(seconds=config.training.range_s)
+        start, end = f"{start_at:%Y-%m-%d}", f"{end_at:%Y-%m-%dT%H:%M}"
+        start, end = (start, end) if is_live else ("START", "END")
+        command = f"tsad ingest {name} --from {start} --to {end} && tsad retrain {name} --end {end}"
+        say(f"Next: {command}")
+
+
+def _was_read(dataset: str) -> bool:
+    """Whether any hour of the dataset was read; a warehouse that cannot be asked has none."""
+    from tsad_tasks.ingest.queries import SELECT_NEWEST_LEDGER_HOUR
+
+    with suppress(TsadError):
+        if local.has_warehouse():
+            with Store.connect(local.warehouse().uri) as store, store.transaction():
+                return store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset) is not None
+    return False
 
 
 def _read_before(config: DatasetConfig) -> list[Finding]:

@@ -43,6 +43,7 @@ from tsad_tasks.config.several import OneOrSeveral, agreed, in_list, names_of
 from tsad_tasks.detectors.registry import DETECTORS
 
 # These say whether a model is trained, not how.
+_LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
 # What is young has a detector and a range of its own by then.
@@ -207,6 +208,12 @@ class DatasetConfig(FileSection):
         return self.sources[0].wait_for_rows_s
 
     @property
+    def least_silence_s(self) -> int:
+        """Seconds without rows before which no entity is silent, whatever its habit."""
+        said = [one.silent_after_s for one in self.sources if one.silent_after_s is not None]
+        return max(said, default=max(_LEAST_SILENCE_S, 3 * self.interval_s, 3 * self.step_s))
+
+    @property
     def late_rows_within_s(self) -> int:
         return self.sources[0].late_rows_within_s
 
@@ -253,6 +260,8 @@ class DatasetConfig(FileSection):
         }
         if self.signals:
             parts["signals"] = self.signals
+        if any(circles := [channel.circle for channel in self.channels.values()]):
+            parts["circles"] = circles
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)

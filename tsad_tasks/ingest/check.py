@@ -45,6 +45,9 @@ _TOLD_ISSUES = {
 }  # fmt: skip
 
 
+# How the finding begins that nothing has come for days.
+NOT_LIVE = "The newest reading is"
+
 _Bounds = tuple[datetime | None, datetime | None]
 
 
@@ -222,7 +225,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield Finding("warning", text)
     if newest_at < now_at - timedelta(days=_OLD_DAYS):
         age = f"{(now_at - newest_at).days} days old"
-        yield Finding("warning", f"The newest reading is {age}: live runs will find a gap.")
+        yield Finding("warning", f"{NOT_LIVE} {age}: live runs will find a gap.")
     if n_null := source.count_null_times():
         what = f"{n_null} rows without a time; they are not taken."
         yield Finding("warning", f"{config.source.time.column}: {what}")

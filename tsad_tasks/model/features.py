@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,11 +21,17 @@ from numpy.typing import ArrayLike, NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.expression import channels_of, compile_expression
+from tsad_tasks.model.circle import MIN_RESULTANT, Circle, signed_turn, sine_cosine, turns_of
 from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
 
 _FLOAT32 = np.finfo(np.float32)
+# Values that differ by less than this share of themselves are one value: so much, about 4,000 times
+# the resolution of a float64, is lost where thousands of equal readings become their mean.
+RESOLUTION = 2.0**-40
 _DAY_MINUTES = 1440
 SCALINGS = ("robust", "minmax", "standard", "none")
+# In radians: directions from all sides have sines and cosines of this standard deviation.
+WIDEST_ANGLE = math.sqrt(0.5)
 SUNDAY = 6
 
 
@@ -52,13 +58,24 @@ def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
 class Scaler:
     """Centre and scale of each channel of an entity, and from how many readings they were taken.
 
-    `not_fitted` are positions of channels that the entity does not have; their terms mean nothing.
+    A channel that never moved has the scale 0: nothing says how far it moves when it does.
+
+    Attributes
+    ----------
+    not_fitted : positions of channels that the entity does not have; their terms mean nothing.
+    known_from, known_to : by channel, between which values a channel without a scale has been seen;
+        empty: at its centre only.
+    circles : of channels whose values are on one, by position, None for others; empty: no channel
+        is. Their scaled values go no further than half a turn from the centre.
     """
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
     n_readings: int
     not_fitted: tuple[int, ...] = ()
+    known_from: tuple[float, ...] = ()
+    known_to: tuple[float, ...] = ()
+    circles: tuple[Circle | None, ...] = ()
 
     @property
     def fitted(self) -> Flags:
@@ -68,7 +85,7 @@ class Scaler:
         return fitted
 
     def transform(self, values: Floats64) -> Floats32:
-        """(values − centre) / scale as float32, within what it can hold.
+        """(values − centre) / scale as float32, within what it can hold; 0 without a scale.
 
         NaN where a value is not finite, and in channels that are not fitted.
 
@@ -76,10 +93,63 @@ class Scaler:
         [2.0, nan]
         """
         with np.errstate(all="ignore"):
-            scaled = (values - np.array(self.center)) / np.array(self.scale)
+            scaled = self._nearest(values - np.array(self.center)) / np.array(self.scale)
+            if 0.0 in self.scale:
+                scaled = np.where(self.never_moved, 0.0, scaled)
             scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
         known = np.isfinite(values) & self.fitted if self.not_fitted else np.isfinite(values)
         return np.where(known, scaled, np.nan).astype(np.float32)
+
+    @property
+    def never_moved(self) -> Flags:
+        """Which channels (n_channels,) the entity has and has seen at one value only."""
+        return np.asarray(self.fitted & (np.array(self.scale) == 0.0), np.bool_)
+
+    def moved(self, values: Floats64) -> Flags:
+        """Where channels that never moved are elsewhere, of the values' shape (..., n_channels).
+
+        Equal is what rounding alone explains, whatever the unit: `RESOLUTION`.
+
+        >>> Scaler((2e-3,), (0.0,), 5).moved(np.array([[2e-3], [2.001e-3], [np.nan]]))[:, 0]
+        array([False,  True, False])
+        """
+        low = np.array(self.known_from or self.center)
+        high = np.array(self.known_to or self.center)
+        with np.errstate(invalid="ignore"):
+            slack = 2 * RESOLUTION * np.maximum(np.abs(values), np.maximum(abs(low), abs(high)))
+            away = np.maximum(low - values, values - high)
+            found = np.isfinite(values) & (away > slack)
+        return np.asarray(found & self.never_moved, np.bool_)
+
+    def seen_between(self, low: Floats64, high: Floats64) -> Scaler:
+        """The same, for which channels that never moved are known from low to high, (n_channels,).
+
+        >>> Scaler((2.0,), (0.0,), 5).seen_between(np.array([1.0]), np.array([1.5])).known_from
+        (1.0,)
+        """
+        center, still = np.array(self.center), self.never_moved
+        known_from = np.where(still, np.fmin(self.known_from or center, low), center)
+        known_to = np.where(still, np.fmax(self.known_to or center, high), center)
+        if (known_from == center).all() and (known_to == center).all():
+            return self
+        ends = tuple(known_from.tolist()), tuple(known_to.tolist())
+        return replace(self, known_from=ends[0], known_to=ends[1])
+
+    @property
+    def step_of(self) -> tuple[float, ...]:
+        """How far each channel moves: its scale; one that never did, by its own size, or by 1.
+
+        An angle moves by a twentieth of a turn at most: ten of them are no more than half a turn,
+        from where on it is nearer again.
+
+        >>> Scaler((10.0, 5.0, 0.0), (2.0, 0.0, 0.0), 5).step_of
+        (2.0, 5.0, 1.0)
+        """
+        circles = self.circles or [None] * len(self.scale)
+        return tuple(
+            scale or abs(center) or 1.0 if circle is None else min(scale, circle.period / 20)
+            for center, scale, circle in zip(self.center, self.scale, circles, strict=True)
+        )
 
     def inverse(self, scaled: Floats32) -> Floats64:
         """Values in the channels' units.
@@ -88,34 +158,79 @@ class Scaler:
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        return np.asarray(wide * np.array(self.scale) + np.array(self.center))
+        return self.on_circles(wide * np.array(self.scale) + np.array(self.center))
+
+    def residuals(self, scaled: Floats32, expected: Floats32) -> Floats32:
+        """Scaled values less expected ones, (..., n_channels), on circles the shorter way."""
+        with np.errstate(invalid="ignore"):
+            differences = scaled - expected
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                period = circle.period / self.scale[position]
+                turned = signed_turn(differences[..., position].astype(np.float64), period)
+                differences[..., position] = turned
+        return differences
+
+    def distances(self, values: Floats64, others: Floats64) -> Floats64:
+        """How far values (..., n_channels) are from others, on circles the shorter way."""
+        return np.abs(self._nearest(np.asarray(values - others, np.float64)))
+
+    def on_circles(self, values: Floats64) -> Floats64:
+        """Values (..., n_channels) in their units, those on circles between the circle's ends."""
+        found = np.asarray(values, np.float64)
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                found[..., position] = circle.within(found[..., position])
+        return found
+
+    def _nearest(self, differences: Floats64) -> Floats64:
+        """Differences (..., n_channels) in their units, on circles the shorter way."""
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                turned = signed_turn(differences[..., position], circle.period)
+                differences[..., position] = turned
+        return differences
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        terms = {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
-        return terms | ({"not_fitted": [*self.not_fitted]} if self.not_fitted else {})
+        terms: dict[str, Any] = {"center": [*self.center], "scale": [*self.scale]}
+        terms["n_readings"] = self.n_readings
+        more = ("not_fitted", "known_from", "known_to")
+        terms |= {name: [*found] for name in more if (found := getattr(self, name))}
+        if any(self.circles):
+            terms["circles"] = [one and [one.period, one.start] for one in self.circles]
+        return terms
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        return cls(center, scale, int(fields["n_readings"]), tuple(fields.get("not_fitted", ())))
+        names = ("not_fitted", "known_from", "known_to")
+        more: dict[str, Any] = {name: tuple(fields.get(name, ())) for name in names}
+        more["circles"] = tuple(one and Circle(*one) for one in fields.get("circles", ()))
+        return cls(center, scale, int(fields["n_readings"]), **more)
 
 
-def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
+def fit_scaler(
+    values: Floats64, kind: str, n_enough: int = 1, circles: Sequence[Circle | None] = ()
+) -> Scaler:
     """Centre and scale of each channel.
 
     robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
     % / 4.65 (both the standard deviation of a normal distribution), which a spike cannot move;
-    where these meet, the standard deviation; of a constant, 1. The quartiles alone would put a
-    state that a machine is in for a tenth of its time, such as a break, fifty spreads off. minmax
-    is lowest and range, standard is mean and standard deviation, none changes nothing. A channel
-    without any value is not fitted, nor is one that began too late.
+    where these meet, the standard deviation. The quartiles alone would put a state that a machine
+    is in for a tenth of its time, such as a break, fifty spreads off. minmax is lowest and range,
+    standard is mean and standard deviation, none changes nothing. A channel that never moved has no
+    scale (0), but with none. A channel without any value is not fitted, nor is one that began too
+    late. Another unit gives the same, × 1000 as well as °C in K. On a circle the centre is the
+    circular mean, and the scale that of the differences from it: at most `WIDEST_ANGLE`, and of a
+    constant 1/360 of a turn.
 
     Parameters
     ----------
     values : (n_readings, n_channels), NaN where nothing was read.
     n_enough : of so many readings, or half of all, a channel has the first one at the latest.
+    circles : by channel; None for one whose values are not on a circle; empty: none are.
 
     Raises
     ------
@@ -127,6 +242,8 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     >>> late = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 9.0]])
     >>> fit_scaler(late, "standard", n_enough=2).not_fitted
     (1,)
+    >>> fit_scaler(np.full((3, 1), 0.002), "robust").scale
+    (0.0,)
     """
     if kind not in SCALINGS:
         raise BadInput(f"Expected a scaling of {', '.join(SCALINGS)}. Received: {kind}.")
@@ -138,28 +255,93 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     is_fitted = n_since >= max(1.0, min(n_enough, n_readings / 2))
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
     pairs = zip(columns, is_fitted.tolist(), strict=True)
-    fitted = [_fit(column, kind) if its else (0.0, 1.0) for column, its in pairs]
-    centers, scales = [center for center, _ in fitted], []
-    for center, scale in fitted:
-        # What is nothing but rounding noise around the centre is no scale.
-        is_scale = math.isfinite(scale) and scale > 1e-9 * abs(center)
-        scales.append(float(scale) if is_scale else 1.0)
-    return Scaler(
-        tuple(centers), tuple(scales), n_readings, tuple(np.flatnonzero(~is_fitted).tolist())
-    )
+    of_channels = circles or [None] * values.shape[1]
+    fitted = [
+        ((0.0, 1.0) if not its else _fit(column, kind) if circle is None
+         else _fit_circle(column, kind, circle))
+        for (column, its), circle in zip(pairs, of_channels, strict=True)
+    ]  # fmt: skip
+    centers, scales = (tuple(float(terms[part]) for terms in fitted) for part in (0, 1))
+    not_fitted = tuple(np.flatnonzero(~is_fitted).tolist())
+    return Scaler(centers, scales, n_readings, not_fitted, circles=tuple(circles))
+
+
+def _fit_circle(column: Floats64, kind: str, circle: Circle) -> tuple[float, float]:
+    """Centre and scale of known values (n,) on a circle."""
+    up, along = (float(part.mean()) for part in sine_cosine(column / circle.period))
+    turn = float(turns_of(np.array([up]), np.array([along]))[0])
+    center = float(circle.within(np.array([turn * circle.period]))[0])
+    radian = circle.period / (2 * math.pi)
+    if kind == "none":
+        return center, radian
+    differences = circle.difference(column, center)
+    scale = _fit(differences, kind)[1] if np.ptp(differences) > 1e-9 * circle.period else 0.0
+    constant = circle.period / 360
+    return center, min(scale, WIDEST_ANGLE * radian) if scale > 0 else constant
+
+
+def circle_columns(
+    values: Floats64, centers: Floats64, scales: Floats64, periods: Floats64
+) -> tuple[Floats64, Floats64]:
+    """Sine, and cosine less 1, of angles from their centres, both over the scale in radians.
+
+    Near the centre the first is nearly the difference in scales, and the second nearly 0; their
+    squared differences add up to that of two points on the circle. All broadcast together.
+
+    >>> first, second = circle_columns(*map(np.array, ([10.0, 190.0], 10.0, 36.0, 360.0)))
+    >>> first.tolist(), second.round(3).tolist()
+    ([0.0, 0.0], [0.0, -3.183])
+    """
+    with np.errstate(invalid="ignore"):
+        sine, cosine = sine_cosine((values - centers) / periods)
+    radians = scales * (2 * math.pi / periods)
+    return sine / radians, (cosine - 1) / radians
+
+
+def circle_values(first: Floats64, second: Floats64, radians: Floats64) -> Floats64:
+    """Differences from the centre in scales, of the columns that `circle_columns` made.
+
+    `radians` are the scales. NaN where the columns are so near the middle of the circle that they
+    point nowhere.
+
+    >>> circle_values(*map(np.array, ([0.5, 0.0], [-0.5, -1.0], 1.0))).round(3).tolist()
+    [0.785, nan]
+    """
+    sine, cosine = first * radians, 1 + second * radians
+    with np.errstate(invalid="ignore"):
+        points = sine * sine + cosine * cosine >= MIN_RESULTANT * MIN_RESULTANT
+        return np.where(points, turns_of(sine, cosine) * (2 * math.pi) / radians, np.nan)
+
+
+def stands_still(column: Floats64) -> bool:
+    """Whether known values (n,) are one value, but for rounding.
+
+    >>> stands_still(np.array([0.1 + 0.2, 0.3])), stands_still(np.array([1e7, 1e7 + 0.001]))
+    (True, False)
+    """
+    return bool(np.ptp(column) <= RESOLUTION * np.abs(column).max())
 
 
 def _fit(column: Floats64, kind: str) -> tuple[float, float]:
     """Centre and scale of known values (n,)."""
-    if kind == "minmax":
-        return float(column.min()), float(np.ptp(column))
-    if kind == "standard":
-        return float(column.mean()), float(column.std())
     if kind == "none":
         return 0.0, 1.0
+    if stands_still(column):
+        return float(np.median(column)), 0.0
+    if kind == "minmax":
+        return float(column.min()), _finite(np.ptp(column))
+    if kind == "standard":
+        return float(column.mean()), _finite(column.std())
     p1, q1, median, q3, p99 = np.percentile(column, [1, 25, 50, 75, 99]).tolist()
     spreads = (max((q3 - q1) / 1.349, (p99 - p1) / 4.65), float(column.std()))
-    return median, next((spread for spread in spreads if spread > 1e-9 * abs(median)), 1.0)
+    # What is nothing but rounding noise is no spread.
+    noise = RESOLUTION * float(np.abs(column).max())
+    return median, _finite(next((one for one in spreads if one > noise), float(np.ptp(column))))
+
+
+def _finite(scale: float | np.floating[Any]) -> float:
+    """The scale, or 1 where values lie so far apart that there is none."""
+    return float(scale) if math.isfinite(scale) else 1.0
 
 
 def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
@@ -167,8 +349,9 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
 
     minmax covers the ranges of all. The others take the median centre; the scale holds the median
     scale and the spread between the centres, so that a new entity at an unusual but plausible level
-    does not look strange. A channel that an entity does not have (centre 0, scale 1) has no say;
-    one that none of them has is not fitted.
+    does not look strange. An entity that does not have a channel has no say, nor, where it moves
+    elsewhere, has one in which it never moved; where it never moved anywhere, all that was seen is
+    known. A channel that none of them has is not fitted.
 
     Raises
     ------
@@ -177,26 +360,50 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
 
     >>> pooled_scaler([Scaler((0.0,), (2.0,), 9), Scaler((3.0,), (4.0,), 9)], "minmax").scale
     (7.0,)
+    >>> pooled_scaler([Scaler((5.0,), (0.0,), 9), Scaler((7.0,), (0.0,), 9)], "robust").known_to
+    (7.0,)
     """
     if not scalers:
         expected = "Expected the scaler of at least one entity."
         raise BadInput(f"{expected} Received: none. Train on more readings.")
-    centers, scales = (
-        np.array([getattr(one, name) for one in scalers]).T for name in ("center", "scale")
+    centers, scales, lows, highs = (
+        np.array([getattr(one, name) or one.center for one in scalers]).T
+        for name in ("center", "scale", "known_from", "known_to")
     )
-    pooled = [_pool(*channel, kind) for channel in zip(centers, scales, strict=True)]
+    fitted = np.array([one.fitted for one in scalers]).T
+    circles, moves = scalers[0].circles, fitted & (scales != 0.0)
+    pooled = []
+    for channel, has_it in enumerate(fitted):
+        said = moves[channel] if moves[channel].any() else has_it
+        its, circle = (centers[channel][said], scales[channel][said]), circles and circles[channel]
+        pooled.append(_pool_circle(*its, circle) if circle else _pool(*its, kind))
     n_readings = sum(one.n_readings for one in scalers)
-    nobody = set.intersection(*(set(one.not_fitted) for one in scalers))
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
-    return Scaler(*terms, n_readings, tuple(sorted(nobody)))
+    nobody = tuple(np.flatnonzero(~fitted.any(axis=1)).tolist())
+    made = Scaler(*terms, n_readings, nobody, circles=circles)
+    if 0.0 not in made.scale:
+        return made
+    known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
+    known_to = np.where(fitted, highs, -np.inf).max(axis=1, initial=-np.inf)
+    return made.seen_between(known_from, known_to)
+
+
+def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:
+    """As `_pool`, of a channel on a circle: the circular mean of the centres, and both spreads."""
+    if not centers.size:
+        return 0.0, circle.period / 360
+    center, between = _fit_circle(centers, "robust", circle)
+    between *= len(set(centers.tolist())) > 1
+    widest = WIDEST_ANGLE * circle.period / (2 * math.pi)
+    return center, min(math.hypot(float(np.median(scales)), between), widest)
 
 
 def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]:
-    """Centre and scale of one channel, from those of entities, (n_entities,) each."""
-    shown = (centers != 0.0) | (scales != 1.0)
-    if not shown.any():
+    """Centre and scale of one channel, from those of entities that have it, (n,) each."""
+    if not centers.size:
         return 0.0, 1.0
-    centers, scales = centers[shown], scales[shown]
+    if not scales.any():
+        return float(np.median(centers)), 0.0
     if kind == "minmax":
         return float(centers.min()), float((centers + scales).max() - centers.min())
     between = np.ptp(np.percentile(centers, [25, 75])) / 1.349

@@ -98,6 +98,8 @@ class FeatureShard:
         "running",
         "context_ok",
         "fitted_from",
+        "moved",
+        "radians",
     )
 
     def save(self, path: Folder) -> None:

@@ -37,10 +37,15 @@ def canary_of(spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut]) 
         return None
     entity, start_s, scaler = clean.entity, clean.start_s, spec.scaler(clean.entity)
     known = np.flatnonzero(np.isfinite(clean.values[at]) & scaler.fitted).tolist()
+    # A channel that never moved says nothing of the detector.
+    known = [channel for channel in known if scaler.scale[channel]] or known
     errors, raised = errors_and_flags(spec, detector, entity, clean.values, start_s)
     for size in FAULT_SIZES:
         for channel in known:
-            offset = float(size * scaler.scale[channel])
+            offset = float(size * scaler.step_of[channel])
+            if scaler.circles and (circle := scaler.circles[channel]) is not None:
+                # Further than half around is nearer again.
+                offset = min(offset, circle.period / 2)
             canary = Canary(entity, clean.values, start_s, errors, at, channel, offset, size)
             _, flags = errors_and_flags(spec, detector, entity, canary.faulty, start_s)
             if (flags & ~raised)[canary.fault].any():

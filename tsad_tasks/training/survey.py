@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
-from tsad_tasks.model.features import Scaler, fit_scaler, pooled_scaler
+from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.model.weekdays import dates_seen, times_seen
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
 from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
@@ -19,6 +20,8 @@ from tsad_tasks.training.queries import Exclusion
 from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader
 
 SHORTEST_PERIOD, LONGEST_PERIOD, MAX_PERIOD_ENTITIES = 5, 60, 24
+# What a channel that never moved does for less than this, all in all, is no new place of it.
+LASTING_S = 3600
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ def surveyed(
         dates = np.union1d(dates, dates_seen(hourly(usable, config), off, local_s))
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
-            found.scalers[name] = fit_scaler(clean[:split], config.features.scaling, n_enough)
+            learned = clean[:split], config.features.scaling, n_enough
+            scaler = fit_scaler(*learned, channel_circles(config))
+            found.scalers[name] = _with_later(
+                scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
+            )
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
@@ -82,6 +89,19 @@ def surveyed(
 def hourly(steps: Flags, config: DatasetConfig) -> Flags:
     """Whether some step of each hour is marked, (n_hours,)."""
     return np.asarray(steps.reshape(-1, 3600 // config.step_s).any(axis=1), np.bool_)
+
+
+def _with_later(scaler: Scaler, values: NDArray[np.float64], step_s: int) -> Scaler:
+    """The scaler, knowing where channels that never moved went after the split, and stayed.
+
+    It has no scale for that, as nothing was learned of it; but it is no news any more.
+    """
+    if 0.0 not in scaler.scale:
+        return scaler
+    moved = scaler.moved(values)
+    moved &= np.count_nonzero(moved, axis=0) * step_s >= LASTING_S
+    low, high = (np.where(moved, values, end) for end in (np.inf, -np.inf))
+    return scaler.seen_between(low.min(axis=0, initial=np.inf), high.max(axis=0, initial=-np.inf))
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
         spec.features, spec.scaler(entity), detector, stretch.values, stretch.start_s, entity
     )
     errors = found.combined(spec, entity)
-    made = entity_scores(spec, [entity], errors[None])
+    made = entity_scores(spec, [entity], errors[None], moved=found.moved[None])
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)
     probability: Floats64 | None = None
@@ -217,7 +217,7 @@ def injected(
             # The part is too short for any.
             continue
         plan += [replace(one, at=one.at + steps.start) for one in own]
-    values = inject_all(stretch.values, plan, spread=scaler.scale, rng=rng, daily_steps=daily)
+    values = inject_all(stretch.values, plan, spread=scaler.step_of, rng=rng, daily_steps=daily)
     kept = [one for one in plan if _is_anomaly(stretch, values, one, daily)]
     for one in set(plan) - set(kept):
         rows = slice(one.at, one.at + one.length)

@@ -118,7 +118,9 @@ def jumps(
         bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
         former = ModelSpec.from_json(bundle.spec)
         for name in [name for name, _ in scope.entities if name in former.scalers and name in own]:
-            old = zip(former.scalers[name].center, former.scalers[name].scale, strict=True)
+            # By how much a channel moved that never had is a number in its unit alone.
+            scales = (scale or math.nan for scale in former.scalers[name].scale)
+            old = zip(former.scalers[name].center, scales, strict=True)
             before = dict(zip(former.features.channels, old, strict=True))
             for channel, now in zip(config.channel_names, own[name].center, strict=True):
                 center, scale = before.get(channel, (math.nan, math.nan))
