@@ -1,8 +1,8 @@
 -- Models whose training range was not filled yet, and which weekdays they have seen.
 ALTER TABLE tsad.model
   ADD COLUMN is_young boolean NOT NULL DEFAULT false,
-  ADD COLUMN weekdays_seen smallint[],
-  ADD COLUMN weekdays_held smallint[];
+  ADD COLUMN weekdays_seen int[],
+  ADD COLUMN weekdays_held int[];
 COMMENT ON COLUMN tsad.model.is_young IS 'Its readings did not fill the training range, and some weekday was seen fewer than three times.';
 COMMENT ON COLUMN tsad.model.weekdays_seen IS 'How often the training range shows each weekday on the clocks of the site, Monday first; NULL: trained before that was counted.';
 COMMENT ON COLUMN tsad.model.weekdays_held IS 'Of a young model: weekdays on which nobody is told of what it finds; 0 is Monday.';

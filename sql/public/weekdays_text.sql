@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION tsad.weekdays_text(seen smallint[]) RETURNS text
+CREATE OR REPLACE FUNCTION tsad.weekdays_text(seen int[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT concat(string_agg(n.name, ', ' ORDER BY n.day) FILTER (WHERE seen[n.day] < 3), ' unknown',
                 ' (' || string_agg(n.name, ', ' ORDER BY n.day) FILTER (WHERE seen[n.day] = 0) || ' never seen)')

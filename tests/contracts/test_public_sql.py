@@ -90,7 +90,7 @@ VIEWS = {
         seed integer, parent_model_id integer, config_hash text, sha256 text, artifact_uri text,
         card jsonb, created_at timestamptz, state text, shadow_from timestamptz, shadow_to
         timestamptz, pruned_at timestamptz, pruned_because text, young boolean, unknown_weekdays
-        text, weekdays_seen smallint[]""",
+        text, weekdays_seen integer[]""",
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value
         float8, champion_value float8, passed boolean, note text, decided_at timestamptz, stage
@@ -149,7 +149,7 @@ FUNCTIONS = {
         "scores real[], other_scores real[]",
         "TABLE(n_paired integer, n_agreed integer, n_flags integer, n_other_flags integer)",
     ),
-    "weekdays_text": ("seen smallint[]", "text"),
+    "weekdays_text": ("seen integer[]", "text"),
     "readings": (RANGE, "TABLE(at timestamptz, channel text, value float8)"),
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),

@@ -5,6 +5,6 @@ INSERT INTO tsad.model (dataset_id, scope_entity_id, lineage, version, parent_mo
 SELECT %(dataset_id)s, %(scope_entity_id)s, %(lineage)s, 1 + coalesce(max(version), 0), %(parent_model_id)s, %(detector)s, %(seed)s,
   %(train_start_at)s, %(train_end_at)s, %(config_hash)s, %(window_reach_s)s, %(score_reach_s)s, %(n_parameters)s, %(artifact_uri)s,
   %(sha256)s, %(card)s::jsonb, %(folds)s,
-  %(is_young)s, %(weekdays_seen)s::smallint[], %(weekdays_held)s::smallint[]
+  %(is_young)s, %(weekdays_seen)s::int[], %(weekdays_held)s::int[]
 FROM tsad.model WHERE dataset_id = %(dataset_id)s
 ON CONFLICT DO NOTHING
