@@ -94,13 +94,14 @@ class YoungPeriod:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Readings of an entity that a training left out, and why."""
+    """Readings of an entity that a training left out, and why; of all its channels, or of one."""
 
     entity_id: int
     start_at: datetime
     end_at: datetime
     reason: str
     n_steps: int
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class BadHour:
     entity_id: int
     hour_at: datetime
     verdict: str
+    channel: str
 
 
 @dataclass(frozen=True)
