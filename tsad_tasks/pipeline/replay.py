@@ -141,7 +141,7 @@ class Replay:
     def _retrain(self, at: datetime, *, only_young: bool = False) -> None:
         with tempfile.TemporaryDirectory(prefix="tsad-replay-", ignore_cleanup_errors=True) as name:
             folders = Path(name), self.artifacts
-            of = {"lineage": LINEAGE, "only_young": only_young}
+            of: dict[str, Any] = {"lineage": LINEAGE, "only_young": only_young}
             run = Retraining(self.store, self.config, at, *folders, **of)
             try:
                 for summary in retrain(run):
