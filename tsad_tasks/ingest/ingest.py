@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
+    Interval,
     from_unix_s,
     hours_between,
     unix_s,
@@ -31,6 +32,7 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
@@ -167,6 +169,9 @@ def ingest_interval(
         due = ingest.due_hours(wanted, ledger)
         known = [ledger[hour].settings for hour in due if hour in ledger]
         digests = {digest for digest in known if digest is not None}
+    # With what a run that was killed after it had read may have left to learn.
+    late_at = start_at - timedelta(seconds=config.late_rows_within_s)
+    read = Interval(min([late_at, *due]), end_at)
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
         with ExitStack() as stack:
@@ -188,8 +193,10 @@ def ingest_interval(
         summary += done
         if ingest.again:
             due = sorted({*due, *ingest.again})
+            read = Interval(min(read.start_at, due[0]), read.end_at)
             ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
-    return replace(summary, n_levels_learned=learn_sensors(store, config))
+    note_inventory(store, config, dataset.dataset_id, uris)
+    return replace(summary, n_levels_learned=learn_sensors(store, config, read))
 
 
 def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:
@@ -674,7 +681,7 @@ class _Chunk:
             return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
-        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.stored_names]
         before, present = blocks.values[:, :, positions], read.gridded.present
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish, and what was not read is not gone.
@@ -720,9 +727,9 @@ class _Chunk:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
         (n_entities, n_steps, n_channels) that are kept and that the sources say.
         """
-        names, is_cut = self.ingest.config.channel_names, np.zeros(len(self.hours), bool)
+        names, is_cut = self.ingest.config.stored_names, np.zeros(len(self.hours), bool)
         for part in self.parts:
-            own = [names.index(name) for name in part.config.channel_names]
+            own = [names.index(name) for name in part.config.stored_names]
             is_kept, is_said = (
                 np.any(cells[:, :, own], axis=(0, 2)).reshape(len(self.hours), -1)
                 for cells in (kept, present)
@@ -747,13 +754,11 @@ class _Chunk:
                 then = joined(former.config, chunk._read(known), self.span_us, chunk.tally)
                 whose = [name for name in then.entity_names if name in place]
                 of_entity = [then.entity_names.index(name) for name in whose]
-                names = self.ingest.config.channel_names
+                names, former_names = self.ingest.config.stored_names, former.config.stored_names
                 for at, name in enumerate(names):
-                    if name not in former.config.channel_names:
+                    if name not in former_names:
                         continue
-                    said = then.gridded.present[
-                        of_entity, :, former.config.channel_names.index(name)
-                    ]
+                    said = then.gridded.present[of_entity, :, former_names.index(name)]
                     ended[[place[one] for one in whose], :, at] |= said & np.repeat(is_so, n_steps)
         return ended & ~read.gridded.present
 
@@ -765,7 +770,8 @@ class _Chunk:
                 names.update(part.config.channel_names)
             for table in part.source.tables:
                 names.update(part.config.channel_names[at] for at in table.channels)
-        return np.array([name in names for name in self.ingest.config.channel_names])
+        names |= {one.name for one in self.ingest.config.state_columns if one.channel in names}
+        return np.array([name in names for name in self.ingest.config.stored_names])
 
     def _judge_since(
         self,

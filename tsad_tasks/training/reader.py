@@ -113,8 +113,8 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     step_s, features = config.step_s, config.features
     holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
     return FeatureSpec(
-        channels=config.channel_names,
-        hold_steps=tuple(channel.hold_s // step_s for channel in config.channels.values()),
+        channels=config.model_names,
+        hold_steps=config.hold_steps(config.model_names),
         step_s=step_s,
         site_zone=config.site_zone,
         width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,
@@ -153,7 +153,7 @@ def stored_readings(
     """What was ingested; of the dataset's channels, unless others are named."""
     dataset = select_dataset(store, config.dataset)
     layout = select_layouts(store, dataset.dataset_id)[0]
-    columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
+    columns = [layout.channel_names.index(name) for name in channels or config.model_names]
 
     def read(
         entity_ids: Sequence[int], start_at: datetime, end_at: datetime
@@ -176,7 +176,7 @@ class TrainingReader:
         exclusions: Sequence[Exclusion],
         channels: Sequence[str] | None = None,
     ) -> None:
-        self.channels = tuple(channels or config.channel_names)
+        self.channels = tuple(channels or config.model_names)
         self.config, self.span, self.exclusions = config, span, exclusions
         self.of_channels = [part for part in exclusions if part.channel is not None]
         self.read = self._without_channels(read) if self.of_channels else read
@@ -226,6 +226,12 @@ class TrainingReader:
     def step(self, at: datetime) -> int:
         """How many steps after the beginning of the range a moment is."""
         return (unix_s(at) - unix_s(self.span.start_at)) // self.spec.step_s
+
+    @property
+    def local_hours(self) -> NDArray[np.int64]:
+        """Seconds since 1970 on the clocks of the site of each hour of the range, (n_hours,)."""
+        first_s, end_s = (unix_s(at) for at in self.span.whole)
+        return site_seconds(np.arange(first_s, end_s, 3600, dtype=np.int64), self.spec.zone)
 
     def whole_ranges(self, entities: Entities) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
         """Name, id and readings (n_steps, n_channels) of each entity over the range, read once."""
