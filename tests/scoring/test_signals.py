@@ -174,3 +174,26 @@ def test_the_bundle_says_what_is_on_a_circle_and_what_only_running_looks_at(live
     again = ModelSpec.from_json(spec.to_json())
     assert again.pooled_scaler == spec.pooled_scaler
     assert again.pooled_scaler.circles[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("policy", "channels"),
+    [
+        ({"direction": "low", "min_deviation": {"wind": 60}}, {"wind"}),
+        ({"direction": "high", "min_deviation": {"wind": 60}}, {"wind", "valve=open"}),
+        ({"min_deviation": {"wind": 150, "valve=open": 0.3}}, {"valve=open"}),
+        ({"min_deviation": {"valve=open": 0.9}}, {"wind"}),
+    ],
+)
+def test_deviations_are_turns_and_shares(
+    lived: Lived, policy: dict[str, Any], channels: set[str]
+) -> None:
+    config = DatasetConfig.model_validate(CONFIG | {"alarm_policy": policy})
+    with Store.connect(lived.uri) as store:
+        build_incidents(store, config, start_at=AT, end_at=AT + DAY)
+        rows = run(
+            lived.uri,
+            "SELECT DISTINCT channel FROM tsad.v_incident WHERE channel IN ('wind', 'valve=open')",
+        )
+        build_incidents(store, lived.config, start_at=AT, end_at=AT + DAY)
+    assert {name for (name,) in rows} == channels

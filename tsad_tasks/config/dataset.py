@@ -321,6 +321,11 @@ class DatasetConfig(FileSection):
         return tuple(name for name, one in self.channels.items() if one.counts_events)
 
     @property
+    def event_positions(self) -> tuple[int, ...]:
+        """Where these are among the columns that models see."""
+        return tuple(self.model_names.index(name) for name in self.event_channels)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 

@@ -334,6 +334,8 @@ class ChannelSection(FileSection):
         >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
         'kWh/h'
         """
+        if self.counts_events and self.unit == "1":
+            return None
         if not self.is_counter or self.unit is None:
             return self.unit
         return f"{self.unit}/{_PER_UNIT[self.per]}"

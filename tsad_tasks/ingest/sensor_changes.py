@@ -212,7 +212,8 @@ class _Learner:
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
         circles = channel_circles(self._config, self._names)
-        scaler = fit_scaler(values, scaling, n_needed, circles)
+        counts = tuple(self._names.index(name) for name in self._config.event_channels)
+        scaler = fit_scaler(values, scaling, n_needed, circles, counts)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
