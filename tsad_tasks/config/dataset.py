@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tsad_tasks.base.enums import Signal, Stage
+from tsad_tasks.base.enums import Role, Signal, Stage
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
@@ -152,6 +152,11 @@ class DatasetConfig(FileSection):
         step_s = self.step_s
         if step_s > self.interval_s:
             raise wrong("a step no longer than score_every", f"{step_s} s", "source", 0, "step")
+        if self.channels and len(self.conditions) == len(self.channels):
+            first = self.conditions[0]
+            expected = "measured for one channel at least, which the others say more of"
+            role = self.channels[first].role.value
+            raise wrong(expected, f"{role} for all", "source", 0, "channels", first, "role")
         for name in self.alarm_policy.min_deviation:
             if name not in self.channels:
                 expected = f"one of the channels {', '.join(self.channel_names)}"
@@ -225,6 +230,17 @@ class DatasetConfig(FileSection):
         return found if set(found) != {Signal.GAUGE.value} else ()
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """What each channel is to the others; empty where all are measured."""
+        found = tuple(channel.role.value for channel in self.channels.values())
+        return found if set(found) != {Role.MEASURED.value} else ()
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The channels that the others are judged under."""
+        return tuple(name for name, one in self.channels.items() if one.role.is_condition)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 
@@ -251,6 +267,12 @@ class DatasetConfig(FileSection):
         }
         if self.signals:
             parts["signals"] = self.signals
+        # Without conditions nothing hangs on this.
+        learned_after_s = parts["features"].pop("learned_after_s")
+        if self.roles:
+            settling = [channel.settles_within_s for channel in self.channels.values()]
+            parts |= {"roles": self.roles, "settles_within_s": settling}
+            parts |= {"learned_after_s": learned_after_s}
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)

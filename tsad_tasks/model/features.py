@@ -60,8 +60,10 @@ class Scaler:
     Attributes
     ----------
     not_fitted : positions of channels that the entity does not have; their terms mean nothing.
-    known_from, known_to : by channel, between which values a channel without a scale has been seen;
-        empty: at its centre only.
+    known_from, known_to : by channel, between which values a channel without a scale, or a
+        condition, has been seen; empty: at its centre only.
+    conditions : positions of channels that the entity has and the others are judged under; they
+        are not fitted, since they are not judged.
     """
 
     center: tuple[float, ...]
@@ -70,6 +72,7 @@ class Scaler:
     not_fitted: tuple[int, ...] = ()
     known_from: tuple[float, ...] = ()
     known_to: tuple[float, ...] = ()
+    conditions: tuple[int, ...] = ()
 
     @property
     def fitted(self) -> Flags:
@@ -122,12 +125,27 @@ class Scaler:
         (1.0,)
         """
         center, still = np.array(self.center), self.never_moved
-        known_from = np.where(still, np.fmin(self.known_from or center, low), center)
-        known_to = np.where(still, np.fmax(self.known_to or center, high), center)
+        first, last = (np.array(end or center) for end in (self.known_from, self.known_to))
+        known_from = np.where(still, np.fmin(first, low), first)
+        known_to = np.where(still, np.fmax(last, high), last)
         if (known_from == center).all() and (known_to == center).all():
             return self
         ends = tuple(known_from.tolist()), tuple(known_to.tolist())
         return replace(self, known_from=ends[0], known_to=ends[1])
+
+    def under(
+        self, conditions: Sequence[int], has: Sequence[int], low: Floats64, high: Floats64
+    ) -> Scaler:
+        """The same, not judging conditions, some of which the entity has; ends are (n_channels,).
+
+        >>> Scaler((2.0,), (1.0,), 5).under([0], [0], np.array([1.0]), np.array([9.0])).fitted
+        array([False])
+        """
+        not_fitted = tuple(sorted({*self.not_fitted, *conditions}))
+        ends = tuple(low.tolist()), tuple(high.tolist())
+        return replace(
+            self, not_fitted=not_fitted, known_from=ends[0], known_to=ends[1], conditions=tuple(has)
+        )
 
     @property
     def step_of(self) -> tuple[float, ...]:
@@ -151,14 +169,15 @@ class Scaler:
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
         terms = {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
-        more = ("not_fitted", "known_from", "known_to")
+        more = ("not_fitted", "known_from", "known_to", "conditions")
         return terms | {name: [*found] for name in more if (found := getattr(self, name))}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        more = (tuple(fields.get(name, ())) for name in ("not_fitted", "known_from", "known_to"))
+        names = ("not_fitted", "known_from", "known_to", "conditions")
+        more = (tuple(fields.get(name, ())) for name in names)
         return cls(center, scale, int(fields["n_readings"]), *more)
 
 
@@ -263,7 +282,11 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         np.array([getattr(one, name) or one.center for one in scalers]).T
         for name in ("center", "scale", "known_from", "known_to")
     )
-    fitted = np.array([one.fitted for one in scalers]).T
+    judged = np.array([one.fitted for one in scalers]).T
+    conditions = sorted({at for one in scalers for at in one.conditions})
+    fitted = judged.copy()
+    for position, one in enumerate(scalers):
+        fitted[[*one.conditions], position] = True
     moves = fitted & (scales != 0.0)
     pooled = []
     for channel, has_it in enumerate(fitted):
@@ -271,12 +294,16 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         pooled.append(_pool(centers[channel][said], scales[channel][said], kind))
     n_readings = sum(one.n_readings for one in scalers)
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
-    nobody = tuple(np.flatnonzero(~fitted.any(axis=1)).tolist())
+    nobody = tuple(np.flatnonzero(~judged.any(axis=1)).tolist())
     made = Scaler(*terms, n_readings, nobody)
-    if 0.0 not in made.scale:
+    if 0.0 not in made.scale and not conditions:
         return made
     known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
     known_to = np.where(fitted, highs, -np.inf).max(axis=1, initial=-np.inf)
+    if conditions:
+        known = np.isfinite(known_from)
+        ends = (np.where(known, end, made.center) for end in (known_from, known_to))
+        made = made.under(nobody, conditions, *ends)
     return made.seen_between(known_from, known_to)
 
 
