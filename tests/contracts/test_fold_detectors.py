@@ -13,8 +13,9 @@ import pytest
 from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.detectors.base import Reconstruction
 from tsad_tasks.detectors.bundle import read_bundle, write_bundle
-from tsad_tasks.detectors.folding.fold import Series, State, joined_state, state_bytes
+from tsad_tasks.detectors.folding.fold import Series, State
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.folding.stored_state import joined_state, states_bytes
 from tsad_tasks.detectors.registry import DETECTORS, build_detector, detector_class, load_detector
 
 NAMES = [name for name in sorted(DETECTORS) if detector_class(name).folds]
@@ -139,7 +140,7 @@ def test_cut_anywhere_the_errors_and_the_state_are_the_same(
     state, found = detector.start(ENTITIES), []
     for first, end in zip((0, *cuts), (*cuts, N_STEPS), strict=True):
         # What is stored between two hours is bytes.
-        state = joined_state([state_bytes(state, i) for i in range(len(ENTITIES))])
+        state = joined_state(states_bytes(state))
         state, made = detector.advance(state, part(series, slice(first, end)))
         found.append(made)
     assert same_bits(pieces(found), whole)
@@ -271,7 +272,7 @@ def test_a_bundle_holds_only_onnx_and_json(detector: FoldDetector, tmp_path: Pat
 
 def test_a_channels_state_is_small(detector: FoldDetector, series: Series) -> None:
     state = advanced(detector, tuple(ENTITIES), series)[0]
-    assert len(state_bytes(state, 0)) <= 30_000 * N_CHANNELS
+    assert len(states_bytes(state)[0]) <= 30_000 * N_CHANNELS
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -51,6 +51,11 @@ VIEWS = {
         dataset text, entity text, channel text, lineage text, version integer, model_id
         integer, week_at timestamptz, psi float8, drift text, shift float8, missing_share
         float8, n_steps bigint, measured_at timestamptz""",
+    "v_entity": """
+        dataset text, entity text, state text, first_seen_at timestamptz, last_seen_at
+        timestamptz, silent_since timestamptz, usual_silence interval, retired_at timestamptz,
+        retired_by text, retired_why text, carrier text, has_habit boolean, known_until
+        timestamptz""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz,
         end_at timestamptz, reason text, n_steps bigint""",
@@ -183,6 +188,15 @@ FUNCTIONS = {
         "bigint",
     ),
     "withdraw_channel_epoch": ("epoch_id bigint", "bigint"),
+    "retire_entity": (
+        "dataset text, entity text, why text, from_at timestamptz DEFAULT NULL::timestamptz, "
+        "said_by text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "unretire_entity": (
+        "dataset text, entity text, why text, said_by text DEFAULT NULL::text",
+        "bigint",
+    ),
 }
 
 

@@ -217,8 +217,21 @@ def test_an_entity_that_fell_silent_is_told_and_one_that_is_off_is_not(plant: Pl
         "DELETE FROM plant.metrics WHERE host = 'host-02' AND at >= %s", SPLIT_AT + 6 * HOUR
     )
     score(ingest(plant))
-    assert maintain(plant).silent == (SilentEntity("host-02", 6, "stale"),)
-    plant.execute("UPDATE tsad.score_block SET status = 'off' WHERE status = 'stale'")
+    assert maintain(plant).silent == (SilentEntity("host-02", 6, "silent"),)
+    last_at = SPLIT_AT + 5 * HOUR
+    plant.execute(
+        "UPDATE tsad.score_block SET status = 'off' WHERE hour_at = %s AND status = 'scored'",
+        last_at,
+    )
+    assert maintain(plant).silent == ()
+
+
+def test_an_entity_that_was_retired_is_not_told(plant: Plant) -> None:
+    plant.execute(
+        "DELETE FROM plant.metrics WHERE host = 'host-02' AND at >= %s", SPLIT_AT + 6 * HOUR
+    )
+    score(ingest(plant))
+    plant.execute("SELECT tsad.retire_entity('room', 'host-02', 'scrapped')")
     assert maintain(plant).silent == ()
 
 

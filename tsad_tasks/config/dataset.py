@@ -43,6 +43,7 @@ from tsad_tasks.config.several import OneOrSeveral, agreed, in_list, names_of
 from tsad_tasks.detectors.registry import DETECTORS
 
 # These say whether a model is trained, not how.
+_LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
 
@@ -208,6 +209,12 @@ class DatasetConfig(FileSection):
     @property
     def wait_for_rows_s(self) -> int:
         return self.sources[0].wait_for_rows_s
+
+    @property
+    def least_silence_s(self) -> int:
+        """Seconds without rows before which no entity is silent, whatever its habit."""
+        said = [one.silent_after_s for one in self.sources if one.silent_after_s is not None]
+        return max(said, default=max(_LEAST_SILENCE_S, 3 * self.interval_s, 3 * self.step_s))
 
     @property
     def late_rows_within_s(self) -> int:

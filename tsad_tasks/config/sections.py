@@ -457,6 +457,12 @@ class SourceSection(FileSection):
         return self.silent_after_s or max(_SILENCE_S, 3 * self.step_s)
 
     @property
+    def longest_valid_s(self) -> int:
+        """Seconds for which a value may stay valid after its entity was last heard of."""
+        given = (channel.valid_for_s for channel in self.channels.values())
+        return max(self.silence_s if isinstance(one, str) else one for one in given)
+
+    @property
     def has_validity(self) -> bool:
         """Whether a value of any channel stays valid beyond its step."""
         return any(channel.valid_for_s for channel in self.channels.values())

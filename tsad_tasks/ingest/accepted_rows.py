@@ -39,6 +39,7 @@ class AcceptedRows:
     n_readings : (n_hours,) steps of entities with at least one value.
     newest_us : (n_hours,) newest time, the smallest integer where there is none.
     is_whole : (n_channels,) all tables that may have the channel could be read.
+    is_heard : (n_entities, n_hours) hours with a row of the entity that has a value.
     apart : series of channels that other sources of the dataset have as well, by their names.
     """
 
@@ -49,6 +50,7 @@ class AcceptedRows:
     n_readings: NDArray[np.int64]
     newest_us: NDArray[np.int64]
     is_whole: Mask
+    is_heard: Mask
     apart: Mapping[str, ChannelSeries] = field(default_factory=dict)
 
 
@@ -104,9 +106,15 @@ def accepted_rows(
     labelled[
         position[kept.entity[kept.label]], (kept.times_us[kept.label] - start_us) // grid.step_us
     ] = True
+    is_heard = np.zeros((grid.n_entities, grid.n_hours), bool)
+    is_value = np.isfinite(kept.values)
+    has_value = is_value.any(axis=1) if is_value.ndim == 2 else is_value
+    is_heard[position[kept.entity[has_value]], (kept.times_us[has_value] - start_us) // HOUR_US] = (
+        True
+    )
     counts = n_rows.astype(np.int64), n_readings(gridded.values, grid)
     is_whole = np.full(grid.n_channels, not rows.faults)
-    return AcceptedRows(names, gridded, labelled, *counts, newest_us, is_whole, series)
+    return AcceptedRows(names, gridded, labelled, *counts, newest_us, is_whole, is_heard, series)
 
 
 def n_readings(values: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:

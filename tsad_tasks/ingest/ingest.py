@@ -50,6 +50,7 @@ from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
+from tsad_tasks.storage.lives import living_entities, note_lives
 from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.storage.turns import source_turn
@@ -397,7 +398,7 @@ class _Chunk:
         store, dataset_id, layout = self.ingest.store, self.ingest.dataset_id, self.ingest.layout
         known = datasets.select_entities(store, dataset_id)
         read_at, updated = self.ingest.now(), self._updated_until()
-        every = self._read(known)
+        every = self._read(self._living())
         read = joined(self.ingest.config, every, self.span_us, self.tally)
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
@@ -421,6 +422,8 @@ class _Chunk:
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
+        # Last, since whoever reads other hours of the same month waits for the end of this.
+        note_lives(store, entity_ids, self.hours, read.is_heard)
         if began := sorted({one.entity_id for one in written.earlier}):
             found["new_channel"] = store.execute(queries.REFRESH_NEW_CHANNELS, entity_ids=began)
         return IngestSummary(
@@ -503,6 +506,12 @@ class _Chunk:
             unix_us(hour): counts.get(unix_us(hour), HourCount(0)).updated_at or NO_CHANGE
             for hour in self.hours
         }
+
+    def _living(self) -> dict[str, int]:
+        """Entities that may have readings of these hours already, or values that still hold."""
+        back_s = max(one.source.longest_valid_s for one in self.ingest.config.parts)
+        first_at = self.hours[0] - timedelta(seconds=back_s) - HOUR
+        return living_entities(self.ingest.store, self.ingest.dataset_id, first_at)
 
     def _read(self, known: dict[str, int]) -> list[tuple[DatasetConfig, AcceptedRows]]:
         """What each source says of the hours."""

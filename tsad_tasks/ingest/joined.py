@@ -76,8 +76,10 @@ def joined(
     grid = Grid(*span_us, config.step_s, len(names), len(config.channel_names))
     gridded, is_whole = _nothing(grid), np.ones(grid.n_channels, bool)
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
+    is_heard = np.zeros((grid.n_entities, grid.n_hours), bool)
     for one in placed:
         labelled[one.entities] |= one.read.labelled
+        is_heard[one.entities] |= one.read.is_heard
         for count in COUNTS:
             getattr(gridded, count)[one.entities] += getattr(one.read.gridded, count)
     for position, name in enumerate(config.channel_names):
@@ -96,6 +98,7 @@ def joined(
         n_readings(gridded.values, grid),
         np.max([read.newest_us for _, read in parts], axis=0),
         is_whole,
+        is_heard,
     )
 
 

@@ -36,7 +36,9 @@ log = logging.getLogger("tsad")
 
 @dataclass(frozen=True)
 class SilentEntity:
-    """An entity long without a score (`hours` None: ever), and the newest hour's status."""
+    """An entity long without a score (`hours` None: ever), and the newest hour's status, or that it
+    is silent.
+    """
 
     entity: str
     hours: int | None
@@ -186,7 +188,7 @@ def delete_run_folders(runs: Folder, dataset: str, before_at: datetime) -> int:
 def silent_entities(
     store: Store, config: DatasetConfig, dataset: datasets.DatasetRow, newest_hour_at: datetime
 ) -> tuple[SilentEntity, ...]:
-    """Entities, not off, without a live score for three intervals and three hours."""
+    """Entities, not off or retired, without a live score for three intervals and three hours."""
     allowed = max(SILENT_INTERVALS * timedelta(seconds=config.interval_s), SILENT_LEAST)
     silent = []
     for row in store.rows(

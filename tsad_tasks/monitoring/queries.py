@@ -24,7 +24,9 @@ class DriftRow:
 
 
 class LastKnownHour(NamedTuple):
-    """An entity's newest hour with a score or off, and the status of the dataset's newest hour."""
+    """An entity's newest hour with a score or off, and the status of the dataset's newest hour, or
+    that the entity is silent.
+    """
 
     entity: str
     known_at: datetime | None

@@ -70,7 +70,7 @@ def features(store: Store, run: TaskRun) -> Any:
     """What must be scored, and the detector's inputs for it; says why where nothing is scored."""
     from tsad_tasks.champions.no_champion import no_champion
     from tsad_tasks.scoring.features import build_features
-    from tsad_tasks.storage.datasets import select_dataset
+    from tsad_tasks.storage.datasets import select_dataset, select_entities
 
     folder = run_folder(run.dag_id, run.run_id)
     n_shards = int(os.environ.get("TSAD_SHARDS") or os.cpu_count() or 1)
@@ -80,10 +80,12 @@ def features(store: Store, run: TaskRun) -> Any:
         with store.transaction():
             dataset = select_dataset(store, run.config.dataset)
             missing = no_champion(store, dataset, lineage=run.lineage, **run.span)
+            entities = select_entities(store, dataset.dataset_id)
         if missing is not None:
             raise NothingToDo(*missing.text.splitlines())
         if not summary.shards:
-            raise NothingToDo(f"{run.config.dataset} has no readings yet, so nothing is scored.")
+            why = "every entity of it is silent, see v_entity" if entities else "no readings yet"
+            raise NothingToDo(f"Nothing is scored of {run.config.dataset}: {why}.")
     return summary
 
 

@@ -17,10 +17,17 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
 from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.fitted import with_fitted
-from tsad_tasks.scoring.plan import Job, Plan, plan_interval, scored_lineages
+from tsad_tasks.scoring.plan import (
+    Job,
+    Plan,
+    entities_with_life,
+    plan_interval,
+    scored_lineages,
+)
 from tsad_tasks.scoring.queries import Champion
-from tsad_tasks.scoring.reach import anchor_at, window_reach
+from tsad_tasks.scoring.reach import Seen, anchor_at, window_hours, window_reach
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts, entity_shards
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifact_path
@@ -56,10 +63,15 @@ def build_features(
 ) -> FeatureSummary:
     """Feature files of all jobs of [start_at, end_at), in `folder`."""
     dataset = datasets.select_dataset(store, config.dataset)
-    names = sorted(datasets.select_entities(store, dataset.dataset_id))
     span = Interval(start_at, end_at)
+    # Those that a challenger with a longer reach still sees are of one of the shards, too.
+    living = [
+        entities_with_life(store, config, dataset, span, name)
+        for name in scored_lineages(store, dataset.dataset_id, lineage, span)
+    ]
+    names = sorted({name for each in living for name in each})
     paths, plans, n_failed = [], [], 0
-    for number, part in enumerate(entity_shards(names, n_shards) if names else []):
+    for number, part in enumerate(entity_shards(names, n_shards)):
         shards, made, n_bad = planned_shards(store, config, dataset, span, lineage, part)
         files = [folder / f"features_{number}_{place}.npz" for place in range(len(shards))]
         for shard, path in zip(shards, files, strict=True):
@@ -68,7 +80,7 @@ def build_features(
         plans += made
         n_failed += n_bad
     return FeatureSummary(
-        shards=paths,
+        shards=paths if names else [],
         n_hours=sum(int(job.targets.sum()) for plan in plans for job in plan.jobs),
         n_current=sum(plan.n_current for plan in plans),
         n_no_champion=sum(len(plan.unchampioned) for plan in plans),
@@ -96,6 +108,7 @@ def planned_shards(
             statuses = [HourStatus.NO_CHAMPION] * len(ids)
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
+            note_asked(store, plan.asked)
             plans.append(plan)
         for job in (job for plan in plans for job in plan.jobs):
             try:
@@ -106,6 +119,13 @@ def planned_shards(
             else:
                 shards.append(features_of_job(store, dataset, job, spec))
     return shards, plans, n_failed
+
+
+def note_asked(store: Store, asked: Sequence[tuple[int, datetime]]) -> None:
+    """Notes which hours models are asked to score: rows that come for them later count too."""
+    if asked:
+        models, hours = zip(*asked, strict=True)
+        store.execute(queries.INSERT_SCORE_HOURS, model_id=[*models], hour_at=[*hours])
 
 
 def mark_failed(store: Store, job: Job, message: str) -> None:
@@ -125,13 +145,15 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     # Thresholds look back so far, those of a folding model to its anchor.
     errors_at = min(anchor_at(job.champion), job.first_at)
     if not job.champion.folds:
-        back_hours = spec.score_reach_hours - spec.features.reach_hours
-        errors_at = max(errors_at, hours_later(job.first_at, -back_hours))
+        n_back = spec.score_reach_hours - spec.features.reach_hours
+        errors_at = max(errors_at, hours_later(job.first_at, -n_back))
     # Digests first: readings that change before they are read themselves then do not fit them.
     reach = window_reach(job.champion, spec)
     span = errors_at, job.end_at
-    current = job.salted(reach.of_blocks(store, job.entity_ids, *span, job.fitted), errors_at)
-    wanted = _wanted(store, job, errors_at, current)
+    back_hours = window_hours(job.champion)
+    known, is_alive = reach.of_blocks(store, job.entity_ids, *span, job.fitted, back_hours)
+    current = job.salted(known, errors_at)
+    wanted = _wanted(store, job, errors_at, Seen(current, is_alive))
     first_hour, folds = int(np.argmax(wanted.any(axis=0))), None
     if job.champion.folds:
         folds = fold_starts(store, job, errors_at, wanted, current)
@@ -155,13 +177,12 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
 
 
-def _wanted(
-    store: Store, job: Job, errors_at: datetime, current: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _wanted(store: Store, job: Job, errors_at: datetime, seen: Seen) -> NDArray[np.bool_]:
     """bool (n_entities, n_hours): targets, and look-back hours without valid stored errors."""
     of = job.champion.model_id, job.entity_ids, errors_at, job.end_at
     stored, digests_then = read_digests(store, READ_WINDOW_DIGESTS, *of)
-    wanted: NDArray[np.bool_] = (~stored | (digests_then != current)) & (current != 0)
+    is_known = stored & (digests_then == seen.digests)
+    wanted: NDArray[np.bool_] = ~is_known & (seen.digests != 0) & seen.is_alive
     wanted &= np.logical_or.reduce(job.targets, axis=1)[:, None]
     wanted &= job.scoped(errors_at, wanted.shape[1])
     wanted[:, -job.targets.shape[1] :] |= job.targets

@@ -15,10 +15,9 @@ from tsad_tasks.detectors.folding.fold import (
     Series,
     State,
     at_ends,
-    joined_state,
-    state_bytes,
 )
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.folding.stored_state import joined_state, states_bytes
 from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
@@ -197,8 +196,8 @@ def fold_shard(
             for name, part in vars(made).items():
                 found.setdefault(name, unknown.copy())[entities, steps] = part
             if _is_remembered(shard, hour):
-                after = (state_bytes(state, i) for i in range(len(entities)))
-                states += map(StateAfter, entities.tolist(), [hour] * len(entities), after)
+                hours = [hour] * len(entities)
+                states += map(StateAfter, entities.tolist(), hours, states_bytes(state))
     kind = AssetReconstruction if "deviations" in found else Reconstruction
     return kind(**found), states
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Floats32, Floats64, Ints
 from tsad_tasks.base.enums import Lineage, Severity
-from tsad_tasks.base.interval import Interval, from_unix_s, unix_s
+from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.model.incidents import connected_range, incident_id, incident_spans
@@ -95,6 +95,9 @@ def build_incidents(
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
+            of = {"dataset_id": dataset.dataset_id, "lineage": name}
+            ends = Interval(*whole_hours(start_at, end_at))
+            store.execute(queries.UPDATE_SCORE_HOURS_DONE, **of, **ends._asdict())
     return summary
 
 

@@ -24,8 +24,10 @@ from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.fitted import FittedSince, fitted_since
 from tsad_tasks.scoring.own_scales import OwnScale, later_scales
 from tsad_tasks.scoring.queries import Champion, champions_in
-from tsad_tasks.scoring.reach import anchor_at, score_reach
-from tsad_tasks.storage.datasets import DatasetRow, select_entities, upsert_dataset
+from tsad_tasks.scoring.reach import anchor_at, is_alive, score_reach, window_hours
+from tsad_tasks.storage.datasets import DatasetRow, upsert_dataset
+from tsad_tasks.storage.lives import living_entities
+from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
 from tsad_tasks.storage.store import Store
 
@@ -142,12 +144,40 @@ def split_by_scale(job: Job) -> list[Job]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Jobs, and (entity, hour) pairs of the interval that have no champion."""
+    """Jobs, (entity, hour) pairs of the interval that have no champion, and the hours that each
+    model is asked to score, even where all entities are silent.
+    """
 
     jobs: tuple[Job, ...]
     unchampioned: tuple[tuple[int, datetime], ...]
     n_current: int
     n_not_ingested: int
+    asked: tuple[tuple[int, datetime], ...]
+
+
+def entities_with_life(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
+) -> dict[str, int]:
+    """Entities, by name, of which a run of an interval may have something to say: rows came of them
+    so lately that its hours, or those that late rows still change, see any.
+    """
+    changed_from, _, last_at = _ends(config, span)
+    champions = _champions(store, dataset, lineage, changed_from, last_at)
+    back_hours = max((window_hours(one) for one in champions), default=1)
+    return living_entities(store, dataset.dataset_id, hours_later(changed_from, -back_hours))
+
+
+def _ends(config: DatasetConfig, span: Interval) -> tuple[datetime, datetime, datetime]:
+    """From when on late rows may have changed hours, and the first and last whole hour."""
+    first_at, last_at = whole_hours(*span)
+    return hours_later(first_at, -(config.late_rows_within_s // 3600)), first_at, last_at
+
+
+def _champions(
+    store: Store, dataset: DatasetRow, lineage: str, changed_from: datetime, last_at: datetime
+) -> list[Champion]:
+    around = Interval(changed_from, hours_later(last_at, 24 * 60))
+    return champions_in(store, dataset.dataset_id, lineage, around)
 
 
 def plan_interval(
@@ -164,15 +194,11 @@ def plan_interval(
     ----------
     entity_names : only these (a shard); None: all.
     """
-    first_at, last_at = whole_hours(*asked)
-    known = select_entities(store, dataset.dataset_id)
+    changed_from, first_at, last_at = _ends(config, asked)
+    champions = _champions(store, dataset, lineage, changed_from, last_at)
+    known = entities_with_life(store, config, dataset, asked, lineage)
     chosen_names = known if entity_names is None else set(entity_names)
     entities = {name: key for name, key in known.items() if name in chosen_names}
-    if not entities:
-        return Plan((), (), 0, 0)
-    changed_from = hours_later(first_at, -(config.late_rows_within_s // 3600))
-    around = Interval(changed_from, hours_later(last_at, 24 * 60))
-    champions = champions_in(store, dataset.dataset_id, lineage, around)
     learning = {"start_at": min(changed_from, first_at), "end_at": last_at}
     # Whether readings of these hours may decide how all later ones of some entity are seen.
     is_learning = bool(
@@ -183,9 +209,11 @@ def plan_interval(
     span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
     read, ids = span.ingested[span.mine], list(entities.values())
     jobs, covered, n_current = [], np.zeros((len(ids), len(read)), bool), 0
+    asked_of = list[tuple[int, datetime]]()
     # A model of the entity's own goes before the dataset's.
     own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
     for champion in champions:
+        asked_of += [(champion.model_id, at) for at in span.asked_of(champion)]
         scope = champion.scope_entity_id
         is_its = np.array([key == scope if scope else key not in own for key in ids], bool)
         if is_its.any():
@@ -197,9 +225,12 @@ def plan_interval(
     # Only of what people see an hour without a champion is worth a word.
     is_open = ~covered & read[None, :] & span.began(ids)[:, span.mine]
     is_open &= lineage in VISIBLE_LINEAGES
+    if is_open.any():
+        checksums = read_checksums(store, ids, hours_later(first_at, -1), last_at)
+        is_open &= is_alive(checksums, 1)[:, 1:]
     places = np.argwhere(is_open).tolist()
     unchampioned = tuple((ids[entity], hours_later(first_at, hour)) for entity, hour in places)
-    return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()))
+    return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()), tuple(asked_of))
 
 
 def scored_lineages(store: Store, dataset_id: int, lineage: str, span: Interval) -> tuple[str, ...]:
@@ -290,6 +321,21 @@ class _Span:
         first_s = np.array([np.inf if at is None else unix_s(at) for at in first])
         return self.hours[None, :] >= first_s[:, None]
 
+    def asked_of(self, champion: Champion) -> list[datetime]:
+        """Hours of the interval that a champion is asked to score."""
+        mine = self.hours[self.mine]
+        chosen = _within(mine, champion) & self.ingested[self.mine]
+        return [from_unix_s(hour) for hour in mine[chosen].tolist()]
+
+    def _asked_before(self, champion: Champion, n_hours: int) -> NDArray[np.bool_]:
+        """bool (n_hours,): hours that a run has asked the champion to score."""
+        ends = Interval(self._from_at, hours_later(self._from_at, n_hours))
+        asked = {"model_id": champion.model_id} | ends._asdict()
+        found = np.zeros(n_hours, bool)
+        for hour_at in self._store.rows(queries.SELECT_SCORE_HOURS, **asked):
+            found[_n_hours(self._from_at, hour_at)] = True
+        return found
+
     def job(
         self, champion: Champion, entities: tuple[tuple[str, int], ...]
     ) -> tuple[Job | None, int]:
@@ -304,7 +350,8 @@ class _Span:
         scored, stored = read_digests(self._store, READ_SCORE_DIGESTS, *of_model, *ends)
         scales = later_scales(self._store, *of_model)
         fitted = fitted_since(self._store, *of_model)
-        digests = reach.of_blocks(self._store, ids, *ends, fitted)
+        back_hours = window_hours(champion)
+        digests, alive = reach.of_blocks(self._store, ids, *ends, fitted, back_hours)
         found = _salted(digests, scales, unix_s(self._from_at))
         changed = scored & (stored != with_pending(found, self._pending[:n_hours]))
         mine = np.zeros(n_hours, bool)
@@ -315,7 +362,11 @@ class _Span:
             # Hours whose readings retention has dropped: what was scored stays.
             first_s = [unix_s(reach.first(from_unix_s(hour))) for hour in hours.tolist()]
             usable &= ~(scored & (np.array(first_s) < unix_s(self._dataset.retired_before))[None])
-        targets = usable & ((mine[None, :] & ~scored) | changed)
+            # Of hours whose readings retention has dropped it is not known that there were none.
+            alive |= hours - 3600 * back_hours < unix_s(self._dataset.retired_before)
+        # Entities that were silent when an hour was scored, and of which rows have come since.
+        asked = mine | self._asked_before(champion, n_hours)
+        targets = usable & ((asked[None, :] & ~scored & alive) | changed)
         n_current = int((mine[None, :] & scored & ~changed).sum())
         touched = np.flatnonzero(targets.any(axis=0))
         if not touched.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,37 @@ from tsad_tasks.scoring.fitted import FittedSince, with_fitted
 from tsad_tasks.scoring.queries import Champion
 from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.store import Store
+
+
+class Seen(NamedTuple):
+    """What hours have to be scored by, (n_entities, n_hours) each.
+
+    Attributes
+    ----------
+    digests : int64, of all that an hour depends on.
+    is_alive : bool, whether its windows see a block of the entity at all; else it is silent, and
+        there is nothing to say of the hour.
+    """
+
+    digests: NDArray[np.int64]
+    is_alive: NDArray[np.bool_]
+
+
+def is_alive(checksums: NDArray[np.int64], window_hours: int) -> NDArray[np.bool_]:
+    """bool (n_entities, n_hours), whether there is a block in the hour or so many before it.
+
+    >>> is_alive(np.array([[0, 7, 0, 0, 0]]), 1).tolist()
+    [[False, True, True, False, False]]
+    """
+    n_blocks = np.cumsum(checksums != 0, axis=1, dtype=np.int64)
+    n_before = np.zeros_like(n_blocks)
+    n_before[:, window_hours + 1 :] = n_blocks[:, : -(window_hours + 1)]
+    return np.asarray(n_blocks > n_before, np.bool_)
+
+
+def window_hours(champion: Champion) -> int:
+    """So many hours before its own an hour is still spoken of, once an entity falls silent."""
+    return max(champion.window_reach_s // 3600, 1)
 
 
 @dataclass(frozen=True)
@@ -52,12 +84,14 @@ class Reach:
         start_at: datetime,
         end_at: datetime,
         fitted: Sequence[FittedSince | None],
-    ) -> NDArray[np.int64]:
-        """Digests (n_entities, n_hours) of all that the hours of [start_at, end_at) depend on."""
-        from_at = self.first(start_at)
+        window_hours: int,
+    ) -> Seen:
+        """What there is, in blocks, for the hours of [start_at, end_at)."""
+        from_at = min(self.first(start_at), hours_later(start_at, -window_hours))
         checksums = read_checksums(store, entity_ids, from_at, end_at)
         found = self.digests(with_fitted(checksums, fitted, unix_s(from_at)), from_at)
-        return found[:, (unix_s(start_at) - unix_s(from_at)) // 3600 :]
+        asked = slice((unix_s(start_at) - unix_s(from_at)) // 3600, None)
+        return Seen(found[:, asked], is_alive(checksums, window_hours)[:, asked])
 
 
 def anchor_at(champion: Champion) -> datetime:

@@ -26,7 +26,7 @@ from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.scoring.plan import SHADOW_SUFFIX, Job, read_ledger
 from tsad_tasks.scoring.queries import champions_in
-from tsad_tasks.scoring.reach import score_reach, window_reach
+from tsad_tasks.scoring.reach import is_alive, score_reach, window_hours, window_reach
 from tsad_tasks.scoring.rows import Computed, JobRows, Memo
 from tsad_tasks.scoring.shard import FeatureShard
 from tsad_tasks.scoring.windows import windows_of_shard, windows_path
@@ -252,13 +252,16 @@ def _memo_under_lock(store: Store, shard: FeatureShard, spec: ModelSpec) -> Memo
     memo = read_score_memo(store, *of, n_steps)
     reaches = window_reach(champion, spec), score_reach(champion)
     from_at = min(reaches[0].first(shard.errors_at), reaches[1].first(job.first_at))
+    back_hours = window_hours(champion)
+    from_at = min(from_at, hours_later(shard.errors_at, -back_hours))
     checksums = read_checksums(store, job.entity_ids, from_at, job.end_at)
+    heard = is_alive(checksums, back_hours)[:, -shard.wanted.shape[1] :]
     checksums = with_fitted(checksums, job.fitted, unix_s(from_at))
     # Those of scores hold for the job's own hours.
     found = (reach.digests(checksums, from_at)[:, -shard.wanted.shape[1] :] for reach in reaches)
     now, score_digests = (job.salted(part, shard.errors_at) for part in found)
     scoped = job.scoped(shard.errors_at, now.shape[1])
-    needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0) & scoped
+    needed = np.logical_or.reduce(job.targets, axis=1)[:, None] & (now != 0) & scoped & heard
     is_stale = needed & (~memo.stored | (memo.window_digests != now))
     if np.where(shard.wanted, shard.digests != now, is_stale).any():
         return None

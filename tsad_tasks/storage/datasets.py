@@ -80,6 +80,9 @@ def upsert_dataset(store: Store, config: DatasetConfig) -> DatasetRow:
         policy_version=config.alarm_policy.version,
         merge_gap_s=config.alarm_policy.merge_gap_s,
         config=json.dumps(config.model_dump(mode="json")),
+        interval_s=config.interval_s,
+        wait_s=config.wait_for_rows_s,
+        silence_s=config.least_silence_s,
     )
     return select_dataset(store, config.dataset)
 

@@ -7,8 +7,6 @@ on the step alone: however a series is cut, in whatever company, errors are the 
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -70,21 +68,3 @@ def at_ends(found: Reconstruction, ends: Ints) -> Reconstruction:
     return type(found)(
         **{name: part.reshape(-1, part.shape[-1])[ends] for name, part in vars(found).items()}
     )
-
-
-def state_bytes(state: State, entity: int) -> bytes:
-    """One entity's state, to be stored; no pickle."""
-    content = io.BytesIO()
-    np.savez_compressed(
-        content, allow_pickle=False, **{name: array[entity] for name, array in state.items()}
-    )
-    return content.getvalue()
-
-
-def joined_state(contents: Sequence[bytes]) -> State:
-    """The state of several entities from the bytes of each."""
-    parts = []
-    for content in contents:
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            parts.append({name: found[name] for name in found.files})
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}

@@ -32,9 +32,8 @@ from tsad_tasks.detectors.folding.fold import (
     State,
     at_ends,
     channel_weights,
-    joined_state,
-    state_bytes,
 )
+from tsad_tasks.detectors.folding.stored_state import joined_state, states_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,13 +142,13 @@ class FoldDetector(Detector):
         self._remember(entities, state)
 
     def _remember(self, entities: Sequence[str], state: State) -> None:
-        self.trained |= {entity: state_bytes(state, i) for i, entity in enumerate(entities)}
+        self.trained |= zip(entities, states_bytes(state), strict=True)
 
     def start(self, entities: Sequence[str]) -> State:
         """States at the anchor; an entity that was not trained on begins with an empty one."""
-        unknown = state_bytes(self._fresh(1), 0) if set(entities) - set(self.trained) else b""
         if not entities:
             return self._fresh(0)
+        unknown = states_bytes(self._fresh(1))[0] if set(entities) - set(self.trained) else b""
         return joined_state([self.trained.get(entity, unknown) for entity in entities])
 
     def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:

@@ -1,0 +1,15 @@
+"""Lives of entities, from which silence is derived."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0021"
+down_revision = "0020"
+
+
+def upgrade() -> None:
+    statements = Path(__file__).parents[1].joinpath("0021_lives.sql").read_text(encoding="utf-8")
+    # Without parameters psycopg2 leaves the percent signs alone.
+    with op.get_bind().connection.cursor() as cursor:
+        cursor.execute(statements)
