@@ -16,7 +16,8 @@ CREATE OR REPLACE VIEW tsad.v_status AS
                 SELECT FROM tsad.channel_epoch y
                 WHERE y.entity_id = x.entity_id AND y.channel_id = x.channel_id AND y.withdrawn_at IS NULL
                   AND (y.from_at, y.epoch_id) > (x.from_at, x.epoch_id) AND y.from_at <= b.hour_at))) AS detail,
-         b.scored_at
+         b.scored_at,
+         (SELECT string_agg(c.name, ', ' ORDER BY c.name) FROM tsad.channel c WHERE c.channel_id = ANY(b.outside)) AS outside_experience
   FROM tsad.score_block b
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -25,7 +26,7 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   LEFT JOIN tsad.entity_scale s ON s.entity_id = b.entity_id
   WHERE b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
   UNION ALL
-  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at
+  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at, NULL
   FROM tsad.unscored_hour u
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -45,5 +46,6 @@ COMMENT ON COLUMN tsad.v_status.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first.';
 COMMENT ON COLUMN tsad.v_status.detail IS 'More in words: how long until a new machine has a scale of its own, or a replaced sensor is known.';
 COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read.';
+COMMENT ON COLUMN tsad.v_status.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw for half of the hour: scores are LOW at most there; NULL: none.';
 
 GRANT SELECT ON tsad.v_status TO tsad_writer, tsad_reader;
