@@ -251,6 +251,8 @@ class DatasetConfig(FileSection):
         }
         if self.signals:
             parts["signals"] = self.signals
+        if any(circles := [channel.circle for channel in self.channels.values()]):
+            parts["circles"] = circles
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)
