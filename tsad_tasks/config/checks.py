@@ -239,6 +239,13 @@ SensorRange = Annotated[
     tuple[float | None, float | None],
     BeforeValidator(_only(lambda ends: isinstance(ends, list | tuple) and len(ends) == 2, _RANGE)),
 ]
+_PERIOD = "a number above 0, or 2pi"
+Period = Annotated[
+    float,
+    AfterValidator(_only(lambda period: 0 < period < math.inf, _PERIOD)),
+    BeforeValidator(lambda period: math.tau if period in ("2pi", "2π") else period),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "2pi"}]}),
+]
 _CHANNEL = (
     "a channel's name of 1 to 63 bytes, printable, not entity, hour_at or at "
     "(use column: for the source's name)"

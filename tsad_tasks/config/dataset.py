@@ -274,6 +274,8 @@ class DatasetConfig(FileSection):
         }
         if self.signals:
             parts["signals"] = self.signals
+        if any(circles := [channel.circle for channel in self.channels.values()]):
+            parts["circles"] = circles
         # Without conditions nothing hangs on this.
         learned_after_s = parts["features"].pop("learned_after_s")
         if self.roles:

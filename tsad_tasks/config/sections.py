@@ -27,6 +27,7 @@ from tsad_tasks.config.checks import (
     Named,
     Numbers,
     Params,
+    Period,
     SensorRange,
     Share,
     StepS,
@@ -187,6 +188,8 @@ class ChannelSection(FileSection):
         valve: {valid_for: until_changed}
         level: {no_value: [-9999, [32767, 65535]]}
         energy: {unit: kWh, signal: counter}
+        wind_from: {unit: °, signal: angle}
+        yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
         target: {unit: °C, role: setpoint, settles_within: 30min}
 
     source:
@@ -206,6 +209,10 @@ class ChannelSection(FileSection):
     signal: Signal = Signal.GAUGE
     """This says what the values are: a level (gauge), a total that counts up (counter), a direction
     (angle), a state or mode (discrete), or rows that are events (event_count)."""
+    period: Period | None = None
+    """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
+    It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
+    360."""
     role: Role = Role.MEASURED
     """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
     are judged under: they raise nothing themselves."""
@@ -253,7 +260,36 @@ class ChannelSection(FileSection):
         if low is not None and high is not None and low >= high:
             expected = "its lower end first, as in [0, 100]"
             raise wrong(expected, f"[{low:g}, {high:g}]", "sensor_range")
+        self.check_signal()
         return self
+
+    def check_signal(self, *place: str | int) -> None:
+        """Raises an error about the field that does not go with what the values are."""
+        if self.signal == Signal.ANGLE:
+            self._check_angle(*place)
+        elif self.period is not None:
+            expected = "no such field, since the channel is no angle"
+            raise wrong(expected, f"{self.period:g}", *place, "period")
+
+    def _check_angle(self, *place: str | int) -> None:
+        if self.aggregate not in ("mean", "last"):
+            expected = "mean or last, since on a circle nothing is greatest or least"
+            raise wrong(expected, self.aggregate, *place, "aggregate")
+        if self.across not in (None, "mean"):
+            expected = "mean, since directions have no sum, and none is greatest or least"
+            raise wrong(expected, self.across, *place, "across")
+        low, high = self.sensor_range
+        if low is not None and high is not None and high - low > 1.01 * (self.period or 360.0):
+            expected = f"ends at most a period of {self.period or 360.0:g} apart (say period)"
+            raise wrong(expected, f"[{low:g}, {high:g}]", *place, "sensor_range")
+
+    @property
+    def circle(self) -> tuple[float, float] | None:
+        """Of an angle the period and where it begins; None: the values are on no circle."""
+        if self.signal != Signal.ANGLE:
+            return None
+        low, _ = self.sensor_range
+        return self.period or 360.0, min(low or 0.0, 0.0)
 
 
 def _listed(names: str | list[str] | None) -> tuple[str, ...]:

@@ -15,7 +15,10 @@ from tsad_tasks.config.written import written_duration, written_value
 
 # Said by one of the sources they count for all: of the dataset, and of a channel.
 _OF_ALL = ("step_s", "wait_for_rows_s", "late_rows_within_s")
-_OF_CHANNEL = ("unit", "aggregate", "signal", "role", "settles_within_s", "across", "valid_for_s", "hold_s", "sensor_range")
+_OF_CHANNEL = (
+    "unit", "aggregate", "signal", "period", "role", "settles_within_s", "across", "valid_for_s",
+    "hold_s", "sensor_range",
+)  # fmt: skip
 
 
 class OneOrSeveral:
@@ -99,6 +102,7 @@ def _check_channel(
     channel, place = source.channels[name], ("source", at, "channels", name)
     if channel.valid_for_s and channel.hold_s:
         raise wrong("valid_for alone, which is its new name", "both", *place, "hold")
+    channel.check_signal(*place)
     if channel.across is not None and not source.series and not others:
         raise wrong("series, which across is about", "none", *place, "across")
     if channel.across == "sum" and others and not source.series:

@@ -92,7 +92,7 @@ class IsolationForest(WindowJudge, OnnxDetector):
 
     def usual_columns(self, columns: Flags) -> tuple[Floats32, Flags]:
         # Its own features stand for a channel: one that did not move at all would be strange, too.
-        own = np.eye(self.n_channels, dtype=bool)
+        own = columns[:, : self.n_channels]
         return self._usual, np.concatenate([columns, own, own], axis=1)
 
     def learned(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tsad_tasks.ingest.across import ChannelSeries, gridded_series
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
 from tsad_tasks.ingest.held import Validity, heard_spans, valid_us_of
 from tsad_tasks.ingest.renamed import renamed_rows
+from tsad_tasks.ingest.signals import circle_of
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SourceFault, SourceRows, SourceTable
 from tsad_tasks.ingest.tally import Tally, shortened
 
@@ -21,6 +22,8 @@ Mask = NDArray[np.bool_]
 
 # Values beyond this, up or down, are read as NULL; the largest numbers have no sum.
 _LARGEST = 1e300
+# A share of the period.
+_PAST_END = 0.01
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
 _OF_SOME = ("channel", "unknown_label", "bad", "tag")
@@ -182,7 +185,8 @@ def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig)
 def _taken(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
     """Usable rows with the values that they say; what is not taken is counted."""
     usable = _usable(rows, config, tally)
-    return _scaled(_screened(_valued(usable, config, tally), tally), tally)
+    taken = _scaled(_screened(_valued(usable, config, tally), tally), tally)
+    return _on_circles(taken, config, tally)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -239,6 +243,29 @@ def _valued(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
             none[where] = _is_among(rows.values[where], channel.no_value)
             _count_cells(rows, none, "no_value", tally)
             rows = replace(rows, values=np.where(none, np.nan, rows.values))
+    return rows
+
+
+def _on_circles(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
+    """The rows with angles between the ends of their circle; what is no angle is none, counted.
+
+    Half a turn to either side is one, too, and what rounding puts past an end.
+    """
+    for position, channel in enumerate(config.channels.values()):
+        circle = circle_of(channel)
+        if circle is None:
+            continue
+        where = rows.channel == position if rows.channel is not None else (..., position)
+        values, slack = rows.values[where], _PAST_END * circle.period
+        low = min(circle.start, -circle.period / 2) - slack
+        high = max(circle.start + circle.period, circle.period) + slack
+        off = np.zeros(rows.values.shape, bool)
+        with np.errstate(invalid="ignore"):
+            off[where] = (values < low) | (values > high)
+        _count_cells(rows, off, "off_circle", tally)
+        turned = rows.values.copy()
+        turned[where] = np.where(off[where], np.nan, circle.within(values))
+        rows = replace(rows, values=turned)
     return rows
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
+from tsad_tasks.ingest.signals import circle_of, how_of
 from tsad_tasks.ingest.sources.base import SourceRows, Tag
+from tsad_tasks.model.circle import means_across
 
 # Of rows not taken as they came, (n_entities, n_hours) each.
 COUNTS = ("duplicate", "resampled", "off_grid")
@@ -57,7 +59,7 @@ def gridded_series(
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
     every = Rows(rows.times_us, rows.entity, *said)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
-    aggregates = [channel.aggregate for channel in channels]
+    aggregates = [how_of(channel) for channel in channels]
     if rows.tag is None or rows.channel is None or not joined:
         gridded = to_grid(every, grid, aggregates, validity)
         return gridded, {
@@ -109,7 +111,7 @@ def _series(
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
     alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
     own_validity = validity and validity.of_series(position, entity_of)
-    found = to_grid(alone, narrow, [config.channels[name].aggregate], own_validity)
+    found = to_grid(alone, narrow, [how_of(config.channels[name])], own_validity)
     for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
@@ -140,7 +142,10 @@ def put_together(
             n_wanted = _n_held([tag for tag in series.tags if tag.entity == names[entity]], grid)
         enough = (n_known >= n_wanted) & (n_known > 0)
         together = np.full(grid.n_steps, np.nan)
-        together[enough] = _ACROSS[how](values[:, enough], axis=0)
+        circle, known = circle_of(config.channels[name]), values[:, enough]
+        together[enough] = (
+            _ACROSS[how](known, axis=0) if circle is None else means_across(circle, known)
+        )
         gridded.values[entity, :, position] = together
         gridded.present[entity, :, position] = series.present[mine].any(axis=0)
 

@@ -8,18 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.ingest.held import Pieces, Validity, pieces, word_spans
+from tsad_tasks.ingest.held import UNTIL_CHANGED, Pieces, Validity, pieces, word_spans
+from tsad_tasks.model.circle import Circle, means
 
 Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Aggregate = Literal["last", "mean", "min", "max", "count"]
+
+
+@dataclass(frozen=True)
+class States:
+    """Of a channel of states: the codes of those that are known, each of which has a column.
+
+    A last column is how often the state changed, and the one before it is for all other codes.
+    """
+
+    codes: tuple[float, ...]
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that the channel has beside its own."""
+        return len(self.codes) + 2
+
+
+# How readings of a step become one; on a circle it is their circular mean, of states the last one.
+How: TypeAlias = Aggregate | Circle | States
 
 HOUR_US = 3_600_000_000
 
@@ -97,7 +117,7 @@ class Gridded:
 
 
 def to_grid(
-    rows: Rows, grid: Grid, aggregates: Sequence[Aggregate], validity: Validity | None = None
+    rows: Rows, grid: Grid, aggregates: Sequence[How], validity: Validity | None = None
 ) -> Gridded:
     """Readings on the grid, and how many rows were not taken as they came.
 
@@ -109,6 +129,10 @@ def to_grid(
     step: a value counts in the mean for as long as it did, `last` is what holds at the step's end,
     and `count` is of rows.
 
+    The columns of channels of `States` follow those of all channels, in the same order: the share
+    of the step in each known state and in others, and the number of changes. A change is a row with
+    another state than the row before it, of the same step or valid until then.
+
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
     >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)
@@ -116,7 +140,8 @@ def to_grid(
     >>> to_grid(rows, grid, ["mean"]).values.ravel().tolist()
     [1.5, 5.0]
     """
-    values = np.full((grid.n_entities * grid.n_steps, grid.n_channels), np.nan)
+    n_more = sum(how.n_columns for how in aggregates if isinstance(how, States))
+    values = np.full((grid.n_entities * grid.n_steps, grid.n_channels + n_more), np.nan)
     present = np.zeros(values.shape, bool)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
@@ -127,11 +152,20 @@ def to_grid(
         inside = part.times_us >= grid.start_us
         said = part if inside.all() else _chosen(part, inside)
         if len(said.times_us):
-            chosen = [aggregates[channel] for channel in channels]
-            put = _put(said, grid, chosen, channels, stay, values, present)
+            put = _put(said, grid, aggregates, channels, stay, values, present)
             counts = merge(counts, put)
-    shape = (grid.n_entities, grid.n_steps, grid.n_channels)
+    shape = (grid.n_entities, grid.n_steps, values.shape[1])
     return Gridded(values.reshape(shape), present.reshape(shape), *counts)
+
+
+def first_columns(aggregates: Sequence[How]) -> list[int]:
+    """Where the further columns of each channel of states begin; of others, where they would.
+
+    >>> first_columns(["mean", States((0.0, 1.0)), States((5.0,))])
+    [3, 3, 7]
+    """
+    sizes = [how.n_columns if isinstance(how, States) else 0 for how in aggregates]
+    return [len(sizes) + sum(sizes[:at]) for at in range(len(sizes))]
 
 
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
@@ -166,7 +200,7 @@ def _chosen(rows: Rows, which: Mask) -> Rows:
 def _put(
     rows: Rows,
     grid: Grid,
-    how: list[Aggregate],
+    aggregates: Sequence[How],
     channels: list[int],
     stay: list[int],
     values: Float,
@@ -183,10 +217,17 @@ def _put(
     starts = _run_starts(cells)
     targets = cells[starts]
     sizes = np.diff(np.append(starts, len(cells)))
+    firsts = first_columns(aggregates)
     for k, channel in enumerate(channels):
-        if channel not in stay or how[k] == "count":
-            present[targets, channel] = True
-            values[targets, channel] = _aggregated(content[:, k], starts, sizes, how[k])
+        column, how = content[:, k], aggregates[channel]
+        if channel in stay and how != "count":
+            continue
+        present[targets, channel] = True
+        if isinstance(how, States):
+            changes = _changes_within(column, cells, targets)
+            of_shares = [_aggregated(one, starts, sizes, "mean") for one in _shares(column, how)]
+            _put_states(firsts[channel], targets, of_shares, changes, values, present)
+        values[targets, channel] = _aggregated(column, starts, sizes, _plain(how))
     alone = np.zeros(len(keys), bool)
     alone[starts[sizes == 1]] = len(stay) < len(channels)
     moved = keys[alone & (keys % span_us % grid.step_us != 0)]
@@ -199,14 +240,15 @@ def _put(
 def _put_held(
     rows: Rows,
     grid: Grid,
-    aggregates: Sequence[Aggregate],
+    aggregates: Sequence[How],
     channels: list[int],
     validity: Validity,
     values: Float,
     present: Mask,
 ) -> None:
     """Writes `values` and `present` of the channels whose values stay valid."""
-    entity, times_us, content = _moments(rows, grid)
+    words = entity, times_us, content = _moments(rows, grid)
+    firsts = first_columns(aggregates)
     for valid_us in np.unique(validity.valid_us[channels]).tolist():
         holding, spans = word_spans(entity, times_us, valid_us, validity, grid.start_us)
         cut = pieces(spans, grid.start_us, grid.end_us, grid.step_us)
@@ -217,8 +259,62 @@ def _put_held(
         for k, channel in enumerate(channels):
             if validity.valid_us[channel] == valid_us:
                 present[targets, channel] = True
-                how = aggregates[channel]
-                values[targets, channel] = _of_pieces(content[word, k], cut, starts, how)
+                column, how = content[word, k], aggregates[channel]
+                if isinstance(how, States):
+                    changes = _changes_of_words(words, k, valid_us, grid, targets)
+                    of_shares = [
+                        _of_pieces(one, cut, starts, "mean") for one in _shares(column, how)
+                    ]
+                    _put_states(firsts[channel], targets, of_shares, changes, values, present)
+                values[targets, channel] = _of_pieces(column, cut, starts, _plain(how))
+
+
+def _plain(how: How) -> Aggregate | Circle:
+    """What a channel's own column holds: of states the last one."""
+    return "last" if isinstance(how, States) else how
+
+
+def _shares(column: Float, states: States) -> Iterator[Float]:
+    """Whether each value is each of the states, and whether it is none of them; NaN: no value."""
+    known = ~np.isnan(column)
+    for code in states.codes:
+        yield np.where(known, column == code, np.nan)
+    yield np.where(known, ~np.isin(column, states.codes), np.nan)
+
+
+def _put_states(
+    first: int, targets: Int64, shares: list[Float], changes: Float, values: Float, present: Mask
+) -> None:
+    """Writes the further columns of a channel of states at its steps `targets`."""
+    columns = np.arange(first, first + len(shares) + 1)
+    present[np.ix_(targets, columns)] = True
+    known = np.where(np.isnan(shares[0]), np.nan, changes)
+    values[np.ix_(targets, columns)] = np.stack([*shares, known], axis=1)
+
+
+def _changes_within(column: Float, cells: Int64, targets: Int64) -> Float:
+    """How often the value is another one than the known one before it in the same step."""
+    known = np.flatnonzero(~np.isnan(column))
+    some, cell = column[known], cells[known]
+    is_change = (some[1:] != some[:-1]) & (cell[1:] == cell[:-1])
+    at = np.searchsorted(targets, cell[1:][is_change])
+    return np.bincount(at, minlength=len(targets)).astype(np.float64)
+
+
+def _changes_of_words(
+    words: tuple[Index, Int64, Float], k: int, valid_us: int, grid: Grid, targets: Int64
+) -> Float:
+    """How often a word is another one than that before it, which was valid until then."""
+    entity, times_us, content = words
+    column, apart_us = content[:, k], np.diff(times_us)
+    is_change = (np.diff(entity) == 0) & (times_us[1:] >= grid.start_us)
+    is_change &= ~np.isnan(column[1:]) & ~np.isnan(column[:-1]) & (column[1:] != column[:-1])
+    if valid_us != UNTIL_CHANGED:
+        is_change &= apart_us <= valid_us
+    row = np.flatnonzero(is_change) + 1
+    cells = entity[row] * grid.n_steps + (times_us[row] - grid.start_us) // grid.step_us
+    at = np.searchsorted(targets, cells[np.isin(cells, targets)])
+    return np.bincount(at, minlength=len(targets)).astype(np.float64)
 
 
 def _moments(rows: Rows, grid: Grid) -> tuple[Index, Int64, Float]:
@@ -239,7 +335,7 @@ def _moments(rows: Rows, grid: Grid) -> tuple[Index, Int64, Float]:
     return entity, np.where(at == 0, latest[entity], grid.start_us + at - 1), content
 
 
-def _of_pieces(column: Float, cut: Pieces, starts: Index, aggregate: Aggregate) -> Float:
+def _of_pieces(column: Float, cut: Pieces, starts: Index, aggregate: Aggregate | Circle) -> Float:
     """One value for each step whose pieces begin at `starts`, (n_pieces,) what holds in each."""
     if aggregate == "count":
         return np.zeros(len(starts))
@@ -253,7 +349,9 @@ def _of_pieces(column: Float, cut: Pieces, starts: Index, aggregate: Aggregate) 
     step = np.repeat(np.arange(len(starts)), ends - starts + 1)[known]
     first = _run_starts(step)
     some = column[known]
-    if aggregate == "mean":
+    if isinstance(aggregate, Circle):
+        result[step[first]] = means(aggregate, some, first, cut.weight[known])
+    elif aggregate == "mean":
         # From the first value on, so that a value that does not change is its own mean to the bit.
         sizes = np.diff(np.append(first, len(known)))
         weight = cut.weight[known]
@@ -286,16 +384,21 @@ def _run_starts(ordered: Int64) -> Index:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
 
 
-def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate) -> Float:
+def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate | Circle) -> Float:
     """One value for each run of `column`; NaN (or a count of 0) for runs without values."""
     if len(starts) == len(column) and aggregate != "count":
-        return column
+        return aggregate.within(column) if isinstance(aggregate, Circle) else column
     run = np.repeat(np.arange(len(starts)), sizes)
     known = np.flatnonzero(~np.isnan(column))
     result = np.full(len(starts), 0.0 if aggregate == "count" else np.nan)
     if len(known):
         first = _run_starts(run[known])
-        result[run[known][first]] = _AGGREGATES[aggregate](column[known], first)
+        found = (
+            means(aggregate, column[known], first)
+            if isinstance(aggregate, Circle)
+            else _AGGREGATES[aggregate](column[known], first)
+        )
+        result[run[known][first]] = found
     return result
 
 

@@ -18,6 +18,7 @@ from tsad_tasks.base.digest import mix
 from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
+from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.features import fit_scaler, held, running_state
 from tsad_tasks.model.sensor_change import conversion, same_time_of_day
 from tsad_tasks.storage import datasets
@@ -140,7 +141,9 @@ class _Learner:
         # another part of it.
         alike = former[same_time_of_day(found.times_s[former], found.times_s[chosen])]
         former = alike if len(alike) >= MIN_REFERENCE else former
-        terms = conversion(found.values[former, column], found.values[chosen, column])
+        circles = channel_circles(self._config)
+        values = found.values[former, column], found.values[chosen, column]
+        terms = conversion(*values, circles[column] if circles else None)
         hours = n_hours, needed_hours
         return queries.LearnedChange(change.epoch_id, *terms, usable_at, *hours, digest)
 
@@ -178,7 +181,7 @@ class _Learner:
             since = scaling, found.start_at, None
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
-        scaler = fit_scaler(values, scaling, n_needed)
+        scaler = fit_scaler(values, scaling, n_needed, channel_circles(self._config))
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)

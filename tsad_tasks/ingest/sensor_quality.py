@@ -18,6 +18,8 @@ from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
 from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.circle import Circle
 from tsad_tasks.storage.datasets import Layout
 from tsad_tasks.storage.fitted import first_values
 from tsad_tasks.storage.readings import read_raw_blocks
@@ -81,12 +83,17 @@ def _hour_verdicts(
     (n_entities, n_channels) says which channels the entities have by then.
     """
     columns = [layout.channel_names.index(name) for name in config.channel_names]
+    circles = channel_circles(config)
+    is_angle = np.array([circle is not None for circle in circles] or [False] * len(columns))
     ranges = [channel.sensor_range for channel in config.channels.values()]
-    low, high = np.array(ranges, np.float64).T
+    # Of an angle one end of the range is the other; what is no angle was not taken.
+    low, high = np.where(is_angle, np.nan, np.array(ranges, np.float64).T)
     on_change = reported_on_change(config)
     values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
     reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
-    median, spread = usual_level(np.concatenate(reference, axis=1))
+    median, spread = usual_level(_turned(np.concatenate(reference, axis=1), circles))
+    # Its level tells nothing of its unit.
+    median = np.where(is_angle, np.nan, median)
     verdicts = []
     fitted = fitted[:, columns]
     looked_at = suspects(values, previous, low, high, median, spread, fitted)
@@ -97,6 +104,17 @@ def _hour_verdicts(
             channel_id = layout.channel_ids[columns[found.channel_index]]
             verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *found[1:]))
     return verdicts
+
+
+def _turned(reference: Float, circles: Sequence[Circle | None]) -> Float:
+    """Values (n_entities, n_steps, n_channels), of angles how far they are from the first one."""
+    for position, circle in enumerate(circles):
+        if circle is not None:
+            column = reference[:, :, position]
+            first = (~np.isnan(column)).argmax(axis=1)[:, None]
+            turned = circle.difference(column, np.take_along_axis(column, first, axis=1))
+            reference[:, :, position] = turned
+    return reference
 
 
 def reported_on_change(config: DatasetConfig) -> Mask:

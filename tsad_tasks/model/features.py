@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.expression import channels_of, compile_expression
+from tsad_tasks.model.circle import MIN_RESULTANT, Circle, signed_turn, sine_cosine, turns_of
 from tsad_tasks.model.windows import OFF, RUNNING_UNKNOWN, STARTUP
 
 _FLOAT32 = np.finfo(np.float32)
@@ -29,6 +30,8 @@ _FLOAT32 = np.finfo(np.float32)
 RESOLUTION = 2.0**-40
 _DAY_MINUTES = 1440
 SCALINGS = ("robust", "minmax", "standard", "none")
+# In radians: directions from all sides have sines and cosines of this standard deviation.
+WIDEST_ANGLE = math.sqrt(0.5)
 SUNDAY = 6
 
 
@@ -62,6 +65,8 @@ class Scaler:
     not_fitted : positions of channels that the entity does not have; their terms mean nothing.
     known_from, known_to : by channel, between which values a channel without a scale, or a
         condition, has been seen; empty: at its centre only.
+    circles : of channels whose values are on one, by position, None for others; empty: no channel
+        is. Their scaled values go no further than half a turn from the centre.
     conditions : positions of channels that the entity has and the others are judged under; they
         are not fitted, since they are not judged.
     """
@@ -72,6 +77,7 @@ class Scaler:
     not_fitted: tuple[int, ...] = ()
     known_from: tuple[float, ...] = ()
     known_to: tuple[float, ...] = ()
+    circles: tuple[Circle | None, ...] = ()
     conditions: tuple[int, ...] = ()
 
     @property
@@ -90,7 +96,7 @@ class Scaler:
         [2.0, nan]
         """
         with np.errstate(all="ignore"):
-            scaled = (values - np.array(self.center)) / np.array(self.scale)
+            scaled = self._nearest(values - np.array(self.center)) / np.array(self.scale)
             if 0.0 in self.scale:
                 scaled = np.where(self.never_moved, 0.0, scaled)
             scaled = np.clip(scaled, float(_FLOAT32.min), float(_FLOAT32.max))
@@ -151,11 +157,17 @@ class Scaler:
     def step_of(self) -> tuple[float, ...]:
         """How far each channel moves: its scale; one that never did, by its own size, or by 1.
 
+        An angle moves by a twentieth of a turn at most: ten of them are no more than half a turn,
+        from where on it is nearer again.
+
         >>> Scaler((10.0, 5.0, 0.0), (2.0, 0.0, 0.0), 5).step_of
         (2.0, 5.0, 1.0)
         """
-        pairs = zip(self.center, self.scale, strict=True)
-        return tuple(scale or abs(center) or 1.0 for center, scale in pairs)
+        circles = self.circles or [None] * len(self.scale)
+        return tuple(
+            scale or abs(center) or 1.0 if circle is None else min(scale, circle.period / 20)
+            for center, scale, circle in zip(self.center, self.scale, circles, strict=True)
+        )
 
     def inverse(self, scaled: Floats32) -> Floats64:
         """Values in the channels' units.
@@ -164,24 +176,62 @@ class Scaler:
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        return np.asarray(wide * np.array(self.scale) + np.array(self.center))
+        return self.on_circles(wide * np.array(self.scale) + np.array(self.center))
+
+    def residuals(self, scaled: Floats32, expected: Floats32) -> Floats32:
+        """Scaled values less expected ones, (..., n_channels), on circles the shorter way."""
+        with np.errstate(invalid="ignore"):
+            differences = scaled - expected
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                period = circle.period / self.scale[position]
+                turned = signed_turn(differences[..., position].astype(np.float64), period)
+                differences[..., position] = turned
+        return differences
+
+    def distances(self, values: Floats64, others: Floats64) -> Floats64:
+        """How far values (..., n_channels) are from others, on circles the shorter way."""
+        return np.abs(self._nearest(np.asarray(values - others, np.float64)))
+
+    def on_circles(self, values: Floats64) -> Floats64:
+        """Values (..., n_channels) in their units, those on circles between the circle's ends."""
+        found = np.asarray(values, np.float64)
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                found[..., position] = circle.within(found[..., position])
+        return found
+
+    def _nearest(self, differences: Floats64) -> Floats64:
+        """Differences (..., n_channels) in their units, on circles the shorter way."""
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                turned = signed_turn(differences[..., position], circle.period)
+                differences[..., position] = turned
+        return differences
 
     def to_json(self) -> dict[str, Any]:
         """The scaler as a JSON object."""
-        terms = {"center": [*self.center], "scale": [*self.scale], "n_readings": self.n_readings}
+        terms: dict[str, Any] = {"center": [*self.center], "scale": [*self.scale]}
+        terms["n_readings"] = self.n_readings
         more = ("not_fitted", "known_from", "known_to", "conditions")
-        return terms | {name: [*found] for name in more if (found := getattr(self, name))}
+        terms |= {name: [*found] for name in more if (found := getattr(self, name))}
+        if any(self.circles):
+            terms["circles"] = [one and [one.period, one.start] for one in self.circles]
+        return terms
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
         names = ("not_fitted", "known_from", "known_to", "conditions")
-        more = (tuple(fields.get(name, ())) for name in names)
-        return cls(center, scale, int(fields["n_readings"]), *more)
+        more = {name: tuple(fields.get(name, ())) for name in names}
+        circles = tuple(one and Circle(*one) for one in fields.get("circles", ()))
+        return cls(center, scale, int(fields["n_readings"]), **more, circles=circles)
 
 
-def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
+def fit_scaler(
+    values: Floats64, kind: str, n_enough: int = 1, circles: Sequence[Circle | None] = ()
+) -> Scaler:
     """Centre and scale of each channel.
 
     robust is the median and the wider of the quartile range / 1.349 and the range of the middle 98
@@ -190,12 +240,15 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     is in for a tenth of its time, such as a break, fifty spreads off. minmax is lowest and range,
     standard is mean and standard deviation, none changes nothing. A channel that never moved has no
     scale (0), but with none. A channel without any value is not fitted, nor is one that began too
-    late. Another unit gives the same, × 1000 as well as °C in K.
+    late. Another unit gives the same, × 1000 as well as °C in K. On a circle the centre is the
+    circular mean, and the scale that of the differences from it: at most `WIDEST_ANGLE`, and of a
+    constant 1/360 of a turn.
 
     Parameters
     ----------
     values : (n_readings, n_channels), NaN where nothing was read.
     n_enough : of so many readings, or half of all, a channel has the first one at the latest.
+    circles : by channel; None for one whose values are not on a circle; empty: none are.
 
     Raises
     ------
@@ -207,8 +260,8 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     >>> late = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 9.0]])
     >>> fit_scaler(late, "standard", n_enough=2).not_fitted
     (1,)
-    >>> fit_scaler(np.full((3, 1), 0.002), "robust")
-    Scaler(center=(0.002,), scale=(0.0,), n_readings=3, not_fitted=(), known_from=(), known_to=())
+    >>> fit_scaler(np.full((3, 1), 0.002), "robust").scale
+    (0.0,)
     """
     if kind not in SCALINGS:
         raise BadInput(f"Expected a scaling of {', '.join(SCALINGS)}. Received: {kind}.")
@@ -220,9 +273,62 @@ def fit_scaler(values: Floats64, kind: str, n_enough: int = 1) -> Scaler:
     is_fitted = n_since >= max(1.0, min(n_enough, n_readings / 2))
     columns = (column[known] for column, known in zip(values.T, finite.T, strict=True))
     pairs = zip(columns, is_fitted.tolist(), strict=True)
-    fitted = [_fit(column, kind) if its else (0.0, 1.0) for column, its in pairs]
+    of_channels = circles or [None] * values.shape[1]
+    fitted = [
+        ((0.0, 1.0) if not its else _fit(column, kind) if circle is None
+         else _fit_circle(column, kind, circle))
+        for (column, its), circle in zip(pairs, of_channels, strict=True)
+    ]  # fmt: skip
     centers, scales = (tuple(float(terms[part]) for terms in fitted) for part in (0, 1))
-    return Scaler(centers, scales, n_readings, tuple(np.flatnonzero(~is_fitted).tolist()))
+    not_fitted = tuple(np.flatnonzero(~is_fitted).tolist())
+    return Scaler(centers, scales, n_readings, not_fitted, circles=tuple(circles))
+
+
+def _fit_circle(column: Floats64, kind: str, circle: Circle) -> tuple[float, float]:
+    """Centre and scale of known values (n,) on a circle."""
+    up, along = (float(part.mean()) for part in sine_cosine(column / circle.period))
+    turn = float(turns_of(np.array([up]), np.array([along]))[0])
+    center = float(circle.within(np.array([turn * circle.period]))[0])
+    radian = circle.period / (2 * math.pi)
+    if kind == "none":
+        return center, radian
+    differences = circle.difference(column, center)
+    scale = _fit(differences, kind)[1] if np.ptp(differences) > 1e-9 * circle.period else 0.0
+    constant = circle.period / 360
+    return center, min(scale, WIDEST_ANGLE * radian) if scale > 0 else constant
+
+
+def circle_columns(
+    values: Floats64, centers: Floats64, scales: Floats64, periods: Floats64
+) -> tuple[Floats64, Floats64]:
+    """Sine, and cosine less 1, of angles from their centres, both over the scale in radians.
+
+    Near the centre the first is nearly the difference in scales, and the second nearly 0; their
+    squared differences add up to that of two points on the circle. All broadcast together.
+
+    >>> first, second = circle_columns(*map(np.array, ([10.0, 190.0], 10.0, 36.0, 360.0)))
+    >>> first.tolist(), second.round(3).tolist()
+    ([0.0, 0.0], [0.0, -3.183])
+    """
+    with np.errstate(invalid="ignore"):
+        sine, cosine = sine_cosine((values - centers) / periods)
+    radians = scales * (2 * math.pi / periods)
+    return sine / radians, (cosine - 1) / radians
+
+
+def circle_values(first: Floats64, second: Floats64, radians: Floats64) -> Floats64:
+    """Differences from the centre in scales, of the columns that `circle_columns` made.
+
+    `radians` are the scales. NaN where the columns are so near the middle of the circle that they
+    point nowhere.
+
+    >>> circle_values(*map(np.array, ([0.5, 0.0], [-0.5, -1.0], 1.0))).round(3).tolist()
+    [0.785, nan]
+    """
+    sine, cosine = first * radians, 1 + second * radians
+    with np.errstate(invalid="ignore"):
+        points = sine * sine + cosine * cosine >= MIN_RESULTANT * MIN_RESULTANT
+        return np.where(points, turns_of(sine, cosine) * (2 * math.pi) / radians, np.nan)
 
 
 def stands_still(column: Floats64) -> bool:
@@ -287,15 +393,16 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     fitted = judged.copy()
     for position, one in enumerate(scalers):
         fitted[[*one.conditions], position] = True
-    moves = fitted & (scales != 0.0)
+    circles, moves = scalers[0].circles, fitted & (scales != 0.0)
     pooled = []
     for channel, has_it in enumerate(fitted):
         said = moves[channel] if moves[channel].any() else has_it
-        pooled.append(_pool(centers[channel][said], scales[channel][said], kind))
+        its, circle = (centers[channel][said], scales[channel][said]), circles and circles[channel]
+        pooled.append(_pool_circle(*its, circle) if circle else _pool(*its, kind))
     n_readings = sum(one.n_readings for one in scalers)
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
     nobody = tuple(np.flatnonzero(~judged.any(axis=1)).tolist())
-    made = Scaler(*terms, n_readings, nobody)
+    made = Scaler(*terms, n_readings, nobody, circles=circles)
     if 0.0 not in made.scale and not conditions:
         return made
     known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
@@ -305,6 +412,16 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         ends = (np.where(known, end, made.center) for end in (known_from, known_to))
         made = made.under(nobody, conditions, *ends)
     return made.seen_between(known_from, known_to)
+
+
+def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:
+    """As `_pool`, of a channel on a circle: the circular mean of the centres, and both spreads."""
+    if not centers.size:
+        return 0.0, circle.period / 360
+    center, between = _fit_circle(centers, "robust", circle)
+    between *= len(set(centers.tolist())) > 1
+    widest = WIDEST_ANGLE * circle.period / (2 * math.pi)
+    return center, min(math.hypot(float(np.median(scales)), between), widest)
 
 
 def _pool(centers: Floats64, scales: Floats64, kind: str) -> tuple[float, float]:

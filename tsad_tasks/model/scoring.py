@@ -5,10 +5,11 @@ Arrays of several entities are (n_entities, n_steps, ...) on one grid that start
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.model import windows
-from tsad_tasks.model.features import Scaler, cyclic_time, days_off, derived, held, running_state
+from tsad_tasks.model.features import (
+    Scaler,
+    circle_columns,
+    cyclic_time,
+    days_off,
+    derived,
+    held,
+    running_state,
+)
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
@@ -57,6 +66,7 @@ class InputSet:
         `NEVER` where it is not fitted.
     moved : bool (n_entities, n_steps, n_channels), channels that never moved in training and are
         elsewhere; or empty in the last axis: there is none.
+    radians : float64 (n_entities, n_angles), scales of the channels that are angles.
     """
 
     inputs: Floats32
@@ -65,6 +75,7 @@ class InputSet:
     context_ok: Flags
     fitted_from: Ints
     moved: Flags
+    radians: Floats64
 
     def fitted(self, entity: Ints, step: Ints) -> Flags:
         """Which channels (n, n_channels) entities have at steps, (n,) each."""
@@ -97,19 +108,68 @@ def entity_features(
     n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)
     running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
-    scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
+    scaled = columns_of(spec, scalers, known)
     more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
     clock = _clock(spec, start_s, n_steps)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
     inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
     # Derived columns of a channel that is dead do not count against the others.
-    present = np.isfinite(scaled)
-    by_channel = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
-    unknown = ~by_channel & present[..., None, :]
+    seen = np.isfinite(scaled)
+    by_column = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
+    unknown = ~by_column & seen[..., None, :]
+    present = seen if spec.is_plain else of_channels(spec, seen, np.bool_(False))
     context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
     fitted_from = np.array([np.where(scaler.fitted, 0, NEVER) for scaler in scalers], np.int64)
-    seen = np.nan_to_num(inputs, nan=0.0)
-    return InputSet(seen, present, running, context_ok, fitted_from, _moved(scalers, known))
+    seen_inputs, moved = np.nan_to_num(inputs, nan=0.0), _moved(scalers, known)
+    radians = radians_of(spec, scalers)
+    return InputSet(seen_inputs, present, running, context_ok, fitted_from, moved, radians)
+
+
+def columns_of(spec: FeatureSpec, scalers: Sequence[Scaler], known: Floats64) -> Floats32:
+    """Columns (n_entities, n_steps, n_columns) that a detector reconstructs, NaN where unknown.
+
+    An angle is two: see `circle_columns`. `known` (n_entities, n_steps, n_channels) are in the
+    channels' units, held.
+    """
+    scaled = np.stack([scaler.transform(part) for scaler, part in zip(scalers, known, strict=True)])
+    if spec.is_plain:
+        return scaled
+    found, angles = scaled[..., spec.column_channels], spec.angles
+    if not len(angles):
+        return found
+    centers, scales = (
+        np.array([getattr(scaler, name) for scaler in scalers])[:, None, angles]
+        for name in ("center", "scale")
+    )
+    periods = np.array([_period(scalers[0], at) for at in angles])
+    is_known = np.isfinite(scaled[..., angles])
+    n_seen, first = found.shape[-1] - len(angles), np.flatnonzero(np.isin(spec.seen, angles))
+    parts = circle_columns(known[..., angles], centers, scales, periods)
+    for at, part in zip((first, np.arange(n_seen, found.shape[-1])), parts, strict=True):
+        found[..., at] = np.where(is_known, part, np.nan).astype(np.float32)
+    return found
+
+
+def _period(scaler: Scaler, channel: int) -> float:
+    circle = scaler.circles[channel]
+    assert circle is not None
+    return circle.period
+
+
+def radians_of(spec: FeatureSpec, scalers: Sequence[Scaler]) -> Floats64:
+    """Scales of the angles in radians, (n_entities, n_angles)."""
+    found = [
+        [scaler.scale[at] * (2 * math.pi / _period(scaler, at)) for at in spec.angles]
+        for scaler in scalers
+    ]
+    return np.array(found, np.float64).reshape(len(scalers), len(spec.angles))
+
+
+def of_channels(spec: FeatureSpec, columns: NDArray[Any], unseen: np.generic) -> NDArray[Any]:
+    """What columns (..., n_columns) say of channels, (..., n_channels): an angle's first one."""
+    found = np.full((*columns.shape[:-1], len(spec.channels)), unseen, columns.dtype)
+    found[..., spec.seen] = columns[..., : len(spec.seen)]
+    return found
 
 
 def _moved(scalers: Sequence[Scaler], known: Floats64) -> Flags:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Floats64, Ints
+from tsad_tasks.model.circle import Circle
 from tsad_tasks.model.features import fit_scaler
 
 _HOUR_S, _DAY_S = 3600, 86400
@@ -111,14 +112,20 @@ def salted(checksums: Ints, salt: NDArray[np.uint64]) -> Ints:
     return np.where(checksums == 0, 0, mixed.view(np.int64))
 
 
-def conversion(before: Floats64, after: Floats64) -> tuple[float, float]:
+def conversion(
+    before: Floats64, after: Floats64, circle: Circle | None = None
+) -> tuple[float, float]:
     """Scale and offset that give a changed sensor the median and robust spread from before.
 
     Where one of both stands still there is no spread to compare: then the offset alone is fitted.
+    So it is of an angle, whose `circle` is given: it turns the shorter way.
 
     >>> conversion(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([12.0, 14.0, 16.0, 18.0, 20.0]))
     (0.5, -5.0)
     """
+    if circle is not None:
+        means = (circle.mean(values[np.isfinite(values)]) for values in (before, after))
+        return 1.0, float(np.nan_to_num(circle.difference(*map(np.array, means))))
     old, new = (fit_scaler(values[:, None], "robust") for values in (before, after))
     is_flat = not (old.scale[0] and new.scale[0])
     scale = 1.0 if is_flat else old.scale[0] / new.scale[0]

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tsad_tasks.base.arrays import Flags
+from tsad_tasks.base.arrays import Flags, Ints
+from tsad_tasks.base.enums import Signal
 from tsad_tasks.model.features import SUNDAY, Scaler, derived_history
 from tsad_tasks.model.tails import ChannelTails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
@@ -58,10 +59,47 @@ class FeatureSpec:
         return ZoneInfo(self.site_zone)
 
     @property
+    def angles(self) -> Ints:
+        """Positions of the channels whose values are on a circle."""
+        return self._of_signal(Signal.ANGLE)
+
+    @property
+    def unseen(self) -> Ints:
+        """Positions of channels that no input is made of, which only `running_when` looks at."""
+        return self._of_signal(Signal.DISCRETE)
+
+    def _of_signal(self, signal: Signal) -> Ints:
+        found = [at for at, one in enumerate(self.signals) if one == signal]
+        return np.array(found, np.int64)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each channel is one column of a detector."""
+        return not len(self.angles) and not len(self.unseen)
+
+    @property
+    def column_channels(self) -> Ints:
+        """Which channel each column (n_columns,) is of that a detector reconstructs.
+
+        Of each channel that is seen there is one, in their order; then come second ones of angles.
+        """
+        return np.concatenate([self.seen, self.angles])
+
+    @property
+    def seen(self) -> Ints:
+        """Positions of the channels that inputs are made of."""
+        return np.delete(np.arange(len(self.channels)), self.unseen)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that a detector reconstructs, the first ones of its inputs."""
+        return len(self.channels) - len(self.unseen) + len(self.angles)
+
+    @property
     def n_inputs(self) -> int:
         """Columns that the detector sees."""
         n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
-        return len(self.channels) * (1 + n_derived) + self.n_clock_inputs
+        return self.n_columns * (1 + n_derived) + self.n_clock_inputs
 
     @property
     def n_clock_inputs(self) -> int:
@@ -71,16 +109,24 @@ class FeatureSpec:
     def dead_inputs(self, channel: int) -> Flags:
         """Which inputs (n_inputs,) are unknown while a channel is: it, and its derived ones."""
         sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
-        # What is derived from channels comes after them, in the same order; the clock's inputs come
+        # What is derived from columns comes after them, in the same order; the clock's inputs come
         # last.
-        return np.asarray(
-            sensed & (np.arange(self.n_inputs) % len(self.channels) == channel), np.bool_
-        )
+        of_channel = self.column_channels[np.arange(self.n_inputs) % self.n_columns] == channel
+        return np.asarray(sensed & of_channel, np.bool_)
 
     @property
     def channel_inputs(self) -> Flags:
         """Which inputs go with each channel, (n_channels, n_inputs): its `dead_inputs`."""
         return np.stack([self.dead_inputs(channel) for channel in range(len(self.channels))])
+
+    @property
+    def column_inputs(self) -> Flags:
+        """Which inputs go with each column, (n_columns, n_inputs): those of its channel, with the
+        first one; with the second one of an angle none, so that a channel is taken away once.
+        """
+        found = self.channel_inputs[self.column_channels]
+        found[self.n_columns - len(self.angles) :] = False
+        return found
 
     @property
     def reach_steps(self) -> int:

@@ -18,6 +18,8 @@ from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import hour_floor
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.signals import circles_of
+from tsad_tasks.model.circle import Circle
 from tsad_tasks.model.drift import scale_of
 from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.monitoring.queries import UPSERT_DRIFT, DriftRow
@@ -100,9 +102,13 @@ class _Week:
             read_blocks(self.store, self.layout, [entity_id], *span).values[0] for span in spans
         )
         names = zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
+        circles = circles_of(self.config)
         for position, (key, name) in enumerate(names):
             if name in self.config.channel_names:
                 parts = reference[:, position], seen[:, position]
+                if name in circles:
+                    # Cut open on the other side of where it mostly was.
+                    parts = _opened(circles[name], *parts)
                 if any(np.isfinite(part).any() for part in parts):
                     yield self._row(champion.model_id, entity_id, key, *parts)
 
@@ -137,6 +143,15 @@ class _Week:
             center, spread = scale_of(before)
             shift = float((np.median(known) - center) / spread) if spread else None
         return DriftRow(model_id, entity_id, channel_id, index, shift, missing, known.size)
+
+
+def _opened(
+    circle: Circle, *parts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values of two stretches on a circle as their turns from the circular mean of the first."""
+    known = parts[0][np.isfinite(parts[0])]
+    middle = np.nan_to_num(circle.mean(known), nan=circle.start)
+    return circle.difference(parts[0], middle), circle.difference(parts[1], middle)
 
 
 def retrain_if_drifted(

@@ -65,7 +65,7 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, *seen)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
-    actual = held(values, spec.features.hold_steps)
+    actual = scaler.on_circles(held(values, spec.features.hold_steps))
     return ExpectedReadings(actual, scaler.inverse(scaled), spread, errors)
 
 

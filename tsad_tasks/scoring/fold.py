@@ -19,8 +19,9 @@ from tsad_tasks.detectors.folding.fold import (
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.folding.stored_state import joined_state, states_bytes
 from tsad_tasks.model.features import site_seconds
-from tsad_tasks.model.scoring import InputSet
+from tsad_tasks.model.scoring import InputSet, of_channels
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.scoring.columns import in_channels, of_windows
 from tsad_tasks.scoring.shard import FeatureShard, FoldStarts
 from tsad_tasks.storage.folds import FoldStates, write_fold_states
 from tsad_tasks.storage.store import Store
@@ -41,10 +42,10 @@ class StateAfter(NamedTuple):
 
 
 def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
-    """What a folding detector sees: scaled channels, unknown while the machine does not run."""
-    n_channels = len(spec.channels)
-    known = features.present & (features.running == 0)[..., None]
-    values = np.where(known, features.inputs[..., :n_channels].astype(np.float64), np.nan)
+    """What a folding detector sees: scaled columns, unknown while the machine does not run."""
+    present = features.present if spec.is_plain else features.present[..., spec.column_channels]
+    known = present & (features.running == 0)[..., None]
+    values = np.where(known, features.inputs[..., : spec.n_columns].astype(np.float64), np.nan)
     times_s = start_s + np.arange(values.shape[1], dtype=np.int64) * spec.step_s
     return Series(values, site_seconds(times_s, spec.zone), spec.step_s)
 
@@ -59,10 +60,12 @@ def entity_reconstruction(
 ) -> Reconstruction:
     """What a detector makes of one entity's windows; a fold's first step is its anchor."""
     if not detector.folds:
-        return detector.reconstruct(features.inputs[0], ends)
-    folding = cast(FoldDetector, detector)
-    _, found = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
-    return at_ends(found, ends)
+        found = detector.reconstruct(features.inputs[0], ends)
+    else:
+        folding = cast(FoldDetector, detector)
+        _, folded = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
+        found = at_ends(folded, ends)
+    return of_windows(spec, detector, found, features, ends)
 
 
 class Folded(NamedTuple):
@@ -86,7 +89,19 @@ def fold_entities(
     """Entities folded from the anchor on, each on its own features of the same steps."""
     series = side_by_side([series_of(spec, one, start_s) for one in features])
     state, made = detector.advance(detector.start(entities), series)
-    return Folded(entities, np.isfinite(series.values), made, state)
+    made = in_channels(spec, detector, made, _radians_of(features))
+    return Folded(entities, known_channels(spec, series), made, state)
+
+
+def known_channels(spec: FeatureSpec, series: Series) -> NDArray[np.bool_]:
+    """Whether there is a value, (n_entities, n_steps, n_channels)."""
+    known = np.isfinite(series.values)
+    return known if spec.is_plain else of_channels(spec, known, np.bool_(False))
+
+
+def _radians_of(features: Sequence[InputSet]) -> NDArray[np.float64]:
+    """Scales of angles, to broadcast to the steps of entities that follow one another."""
+    return np.concatenate([one.radians for one in features])[:, None]
 
 
 class EntityFold:
@@ -115,17 +130,20 @@ class EntityFold:
 
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
-        series = series_of(self._spec, features, self._start_s)
+        found = at_ends(self._folded(series_of(self._spec, features, self._start_s)), ends)
+        return of_windows(self._spec, self._detector, found, features, ends)
+
+    def _folded(self, series: Series) -> Reconstruction:
+        """What is found of a copy, on all its steps."""
         ours, usual = series.values, self._usual.values
         is_usual = (ours == usual) | (np.isnan(ours) & np.isnan(usual))
         if is_usual.all():
-            return at_ends(self._found, ends)
+            return self._found
         if not is_usual[:, : self._at].all():
-            anchor = self._detector.start([self._entity])
-            return at_ends(self._detector.advance(anchor, series)[1], ends)
+            return self._detector.advance(self._detector.start([self._entity]), series)[1]
         later = part_of(series, slice(None), slice(self._at, None))
         _, after = self._detector.advance(self._state, later)
-        return at_ends(one_after_the_other(steps_of(self._found, slice(self._at)), after), ends)
+        return one_after_the_other(steps_of(self._found, slice(self._at)), after)
 
 
 def entity_folds(
@@ -182,7 +200,8 @@ def fold_shard(
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
     offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
-    unknown = np.full(series.values.shape, np.nan, np.float32)
+    unknown = np.full(shard.features.present.shape, np.nan, np.float32)
+    radians = shard.features.radians[:, None]
     found = {name: unknown.copy() for name in ("channel_errors", "expected")}
     states: list[StateAfter] = []
     for first in np.unique(starts.hours[starts.hours < n_hours]).tolist():
@@ -193,6 +212,7 @@ def fold_shard(
         for hour in range(first, n_hours):
             steps = slice((hour + offset) * per_hour, (hour + offset + 1) * per_hour)
             state, made = detector.advance(state, part_of(series, entities, steps))
+            made = in_channels(spec.features, detector, made, radians[entities])
             for name, part in vars(made).items():
                 found.setdefault(name, unknown.copy())[entities, steps] = part
             if _is_remembered(shard, hour):

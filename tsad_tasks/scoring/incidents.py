@@ -6,7 +6,7 @@ the same however long machines have been flagged, and in whatever order hours co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,8 @@ from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
+from tsad_tasks.ingest.signals import circles_of
+from tsad_tasks.model.circle import signed_turn
 from tsad_tasks.model.incidents import connected_range, incident_id, incident_spans
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
@@ -176,6 +178,10 @@ class _Merge:
         least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
         channels = store.rows(SELECT_CHANNELS, **of)
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
+        circles = circles_of(config)
+        self._periods = {
+            row.channel_id: circles[row.name].period for row in channels if row.name in circles
+        }
 
     def rebuild(self, first_at: datetime, last_at: datetime) -> IncidentSummary:
         """Incidents that flags in [first_at, last_at) may change."""
@@ -274,11 +280,13 @@ class _Merge:
 
     def _deviates(self, flags: _Flags) -> NDArray[np.bool_]:
         """Which flags deviate as the policy asks for; those of unknown deviation do."""
-        deviation, direction = _deviations(flags), self._policy.direction
+        deviation, direction = _deviations(flags, self._periods), self._policy.direction
         ways = {"high": deviation > 0, "low": deviation < 0}
         ids, at = np.unique(flags.more["channel_id"], return_inverse=True)
         least = np.array([self._least.get(int(channel), 0.0) for channel in ids])[at]
-        wanted = ways.get(direction, True) & (np.abs(deviation) >= least)
+        # On a circle nothing is higher or lower.
+        is_turned = np.isin(flags.more["channel_id"], list(self._periods))
+        wanted = (ways.get(direction, True) | is_turned) & (np.abs(deviation) >= least)
         return np.asarray(wanted | (flags.more["is_known"] == 0), bool)
 
     def _parts(self, entity_id: int, flags: _Flags) -> list[_Part]:
@@ -322,7 +330,7 @@ class _Merge:
                 # Whoever scores meanwhile merges afterwards, and may leave nothing here.
                 if its.at_s[inside].size:
                     drafts.append((part, its.where(inside)))
-            worst = [_worst(flags) for _, flags in drafts]
+            worst = [_worst(flags, self._periods) for _, flags in drafts]
             rows = self._rows(drafts, worst)
             written = columns(rows, IncidentRow)
             n_written += self._store.execute(queries.UPSERT_INCIDENTS, **of, **written)
@@ -354,7 +362,7 @@ class _Merge:
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = _sentence(name, peak_score, top)
+        said = _sentence(name, peak_score, top, self._periods.get(top.channel_id) if top else None)
         return IncidentRow(
             incident_id=part.incident_id,
             entity_id=part.entity_id,
@@ -404,7 +412,7 @@ def _replaced(old: Sequence[_Part], new: Sequence[_Part]) -> dict[str, str | Non
     }
 
 
-def _worst(flags: _Flags) -> int | None:
+def _worst(flags: _Flags, periods: Mapping[int, float]) -> int | None:
     """The reading farthest off in the leading channel, on the side where it was mostly."""
     # Windows go on being strange for a while after a fault, with the deviation turned round.
     known = np.flatnonzero(flags.more["channel_id"])
@@ -416,16 +424,22 @@ def _worst(flags: _Flags) -> int | None:
     # In the order in which they come, as max of a sum that is not a number depends on it.
     leading = max(np.argsort(firsts), key=lambda i: (weights[i], -channels[i]))
     inside = np.flatnonzero(at == leading)
-    deviations = _deviations(its)[inside]
+    deviations = _deviations(its, periods)[inside]
     side = 1 if sum(deviations.tolist()) >= 0 else -1
     off = side * deviations
     farthest = 0 if np.isnan(off[0]) else int(np.argmax(np.where(np.isnan(off), -np.inf, off)))
     return int(known[inside[farthest]])
 
 
-def _deviations(flags: _Flags) -> Floats64:
-    """Of what was read from what was expected, in the leading channel; 0 where unknown."""
+def _deviations(flags: _Flags, periods: Mapping[int, float]) -> Floats64:
+    """Of what was read from what was expected, in the leading channel; 0 where unknown.
+
+    `periods` are of channels that are angles: they deviate the shorter way around.
+    """
     deviations = flags.more["actual"] - flags.more["expected"]
+    for channel_id, period in periods.items():
+        is_its = flags.more["channel_id"] == channel_id
+        deviations = np.where(is_its, signed_turn(deviations, period), deviations)
     return np.where(flags.more["is_known"], deviations, 0.0)
 
 
@@ -434,7 +448,9 @@ def _as_told(values: Floats32) -> Floats64:
     return values.astype("U").astype(np.float64)
 
 
-def _sentence(entity: str, peak_score: float, top: TopAttribution | None) -> str:
+def _sentence(
+    entity: str, peak_score: float, top: TopAttribution | None, period: float | None
+) -> str:
     if top is None:
         return incident_sentence(entity=entity, error_ratio=peak_score + 1)
     lower = upper = None
@@ -450,4 +466,5 @@ def _sentence(entity: str, peak_score: float, top: TopAttribution | None) -> str
         upper=upper,
         error_ratio=peak_score + 1,
         moved_first=top.spread is None and top.actual != top.expected,
+        period=period,
     )

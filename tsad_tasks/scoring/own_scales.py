@@ -40,7 +40,8 @@ class OwnScale:
         not_fitted = (i for i, name in enumerate(names) if name not in learned)
         # What the model knows of no entity, it cannot judge.
         unknown = spec.pooled_scaler.not_fitted
-        return Scaler(centers, scales, 0, tuple(sorted({*not_fitted, *unknown})))
+        left_out = tuple(sorted({*not_fitted, *unknown}))
+        return Scaler(centers, scales, 0, left_out, spec.pooled_scaler.circles)
 
 
 def later_scales(

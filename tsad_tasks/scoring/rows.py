@@ -15,6 +15,7 @@ from tsad_tasks.model.features import held
 from tsad_tasks.model.scoring import MOVED_SCORE, Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
+from tsad_tasks.scoring.columns import channel_shares, channel_values, explained
 from tsad_tasks.scoring.fold import StateAfter
 from tsad_tasks.scoring.plan import with_pending
 from tsad_tasks.scoring.reach import window_reach
@@ -81,8 +82,7 @@ class JobRows:
         self.channel_errors = self._on_series(computed.channel_errors, np.nan)
         self.expected = self._on_series(computed.expected, np.nan)
         self.values = self._on_series(shard.values, np.nan)
-        n_channels = len(spec.features.channels)
-        self.inputs = self._on_series(shard.features.inputs[..., :n_channels], 0.0)
+        self.scaled = self._on_series(channel_values(spec.features, shard.features), 0.0)
         known, is_nan = self._on_series(windows.reasons, 0), np.isnan(self.errors)
         reasons: Any = np.where((known == 0) & is_nan, NOT_FINITE, known)
         for hour in np.flatnonzero(job.n_pending):
@@ -191,7 +191,7 @@ class JobRows:
         entity, step, scalers = entity[row], step[row], self.job.scalers(self.spec)
         center = np.array([scaler.center for scaler in scalers])[entity, channel]
         scale = np.array([scaler.scale for scaler in scalers])[entity, channel]
-        read, scaled = self.values[entity, step, channel], self.inputs[entity, step, channel]
+        read, scaled = self.values[entity, step, channel], self.scaled[entity, step, channel]
         actual = np.where(np.isfinite(read), read, scaled * scale + center)
         is_still = scale == 0.0
         if is_still.any():
@@ -199,6 +199,7 @@ class JobRows:
             actual[is_still] = self._held()[entity, step, channel][is_still]
         spread = np.where(is_still, np.nan, np.array(self.spec.spreads)[channel] * scale)
         expected = self.expected[entity, step, channel].astype(np.float64)
+        expected = np.where(is_still, center, expected * scale + center)
         ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
         channel_ids = np.array([ids[name] for name in self.spec.features.channels])
         return AttributionRows(
@@ -206,11 +207,18 @@ class JobRows:
             times_s=self._times(step),
             channel_ids=channel_ids[channel],
             share=share[row, channel].astype(np.float32),
-            actual=actual,
-            expected=np.where(is_still, center, expected * scale + center),
+            actual=self._on_circles(actual, channel),
+            expected=self._on_circles(expected, channel),
             spread=spread,
             step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )
+
+    def _on_circles(self, values: NDArray[np.float64], channel: Positions) -> NDArray[np.float64]:
+        """Values (n,) of channels in their units, those of angles between their circle's ends."""
+        for position, circle in enumerate(self.spec.pooled_scaler.circles):
+            if circle is not None:
+                values = np.where(channel == position, circle.within(values), values)
+        return values
 
     def _shares(
         self, detector: Detector, entity: Positions, step: Positions
@@ -222,18 +230,18 @@ class JobRows:
         ends = entity * self.shard.values.shape[1] + step - self.offset
         if detector.judges_windows and len(entity):
             # Not what a dead channel owes: the 0 that stands for it is no reading.
-            found = detector.channel_shares(inputs, ends, self.spec.features.channel_inputs)
+            found = channel_shares(self.spec.features, detector, inputs, ends)
             found = as_shares(np.where(np.isfinite(errors), found, 0))
             shares = np.asarray(found, np.float64)
         else:
             parts = np.nan_to_num(errors.astype(np.float64))
             shares = parts / np.maximum(parts.sum(axis=1, keepdims=True), _TINY)
         shares = self._with_moved(shares, entity, step)
-        explained = detector.explain(inputs, ends) if width > 1 and len(ends) else None
         by_step = np.full((len(ends), width, self.values.shape[-1]), 1 / width)
-        if explained is not None:
-            total = explained.sum(axis=1, dtype=np.float64, keepdims=True)
-            by_step = np.where(total > 0, explained / np.maximum(total, _TINY), by_step)
+        if width > 1 and len(ends):
+            added = explained(self.spec.features, detector, inputs, ends)
+            total = added.sum(axis=1, dtype=np.float64, keepdims=True)
+            by_step = np.where(total > 0, added / np.maximum(total, _TINY), by_step)
         row, channel = np.nonzero(self.moved[entity, step])
         # A move is seen at once.
         by_step[row, :, channel] = np.arange(width) == width - 1

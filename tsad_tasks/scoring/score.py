@@ -20,6 +20,7 @@ from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.scoring import Windows, combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.canary import check_canary
+from tsad_tasks.scoring.columns import of_windows
 from tsad_tasks.scoring.features import load_model, mark_failed, planned_shards
 from tsad_tasks.scoring.fitted import fitted_since, with_fitted
 from tsad_tasks.scoring.fold import StateAfter, fold_shard, remember_states
@@ -172,6 +173,7 @@ def computed_errors(
     n_channels, states = len(spec.features.channels), list[StateAfter]()
     if shard.folds is None:
         found = detector.reconstruct(shard.features.inputs.reshape(-1, n_inputs), windows.ends)
+        found = of_windows(spec.features, detector, found, shard.features, windows.ends)
     else:
         folded, states = fold_shard(shard, shard.folds, spec, cast(FoldDetector, detector))
         found = at_ends(folded, windows.ends)

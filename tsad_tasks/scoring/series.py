@@ -12,6 +12,7 @@ from tsad_tasks.model import scoring
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import InputSet, Windows
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.scoring.columns import channel_values
 from tsad_tasks.scoring.fold import entity_reconstruction
 
 
@@ -47,16 +48,21 @@ def series_windows(
 
 
 def on_steps(
-    spec: FeatureSpec, features: InputSet, index: Windows, found: Reconstruction
+    spec: FeatureSpec,
+    scaler: Scaler,
+    features: InputSet,
+    index: Windows,
+    found: Reconstruction,
 ) -> SeriesErrors:
-    """What was found of one entity's windows, on its steps."""
+    """What was found of one entity's windows, of its channels, on its steps."""
     n_channels = len(spec.channels)
     shape = features.inputs.shape[1], n_channels
     channel_errors, residuals = np.full((2, *shape), np.nan, np.float32)
     live = np.zeros(shape, bool)
     live[index.ends], channel_errors[index.ends] = index.live, found.channel_errors
-    sensors = features.inputs[0, :, :n_channels]
-    residuals[index.ends] = np.where(index.live, sensors[index.ends] - found.expected, np.nan)
+    sensors = channel_values(spec, features)[0, index.ends]
+    left = scaler.residuals(sensors, found.expected)
+    residuals[index.ends] = np.where(index.live, left, np.nan)
     return SeriesErrors(channel_errors, residuals, live, features.has_moved[0])
 
 
@@ -71,4 +77,4 @@ def series_errors(
     """Errors of one entity's readings (n_steps, n_channels), the first of them at `start_s`."""
     features, index = series_windows(spec, scaler, values, start_s)
     found = entity_reconstruction(spec, detector, entity, features, start_s, index.ends)
-    return on_steps(spec, features, index, found)
+    return on_steps(spec, scaler, features, index, found)

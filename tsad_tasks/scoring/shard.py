@@ -99,6 +99,7 @@ class FeatureShard:
         "context_ok",
         "fitted_from",
         "moved",
+        "radians",
     )
 
     def save(self, path: Folder) -> None:

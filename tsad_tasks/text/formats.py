@@ -132,6 +132,18 @@ def value_text(value: float | None, unit: str | None = None, spread: float | Non
     return with_unit(number_text(value, n_decimals_for(spread, value)), unit)
 
 
+def angle_text(value: float, unit: str | None, spread: float | None, period: float) -> str:
+    """An angle with its unit; degrees to the degree, unless their spread is smaller.
+
+    >>> angle_text(349.62, "°", 12.3, 360.0), angle_text(0.3491, "rad", 0.21, 6.2832)
+    ('350°', '0.35 rad')
+    """
+    exact = spread if spread and math.isfinite(spread) else period / 10
+    n_decimals = n_decimals_for(exact) - (exact >= 1)
+    text = number_text(value, max(n_decimals, 0))
+    return f"{text}{unit}" if unit == "°" else with_unit(text, unit)
+
+
 def with_unit(text: str, unit: str | None) -> str:
     """A number's text and its unit; "no data" stays without a unit."""
     return f"{text} {unit}" if unit and text != NO_DATA else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -22,6 +23,7 @@ def incident_sentence(
     upper: float | None = None,
     error_ratio: float | None = None,
     moved_first: bool = False,
+    period: float | None = None,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -31,6 +33,7 @@ def incident_sentence(
         reading in `unit`, and what was expected then; `None` or NaN is unknown.
     error_ratio : the highest error by its threshold, used where no expected range is known.
     moved_first : the channel never moved in training, where it was at `expected` all along.
+    period : of a channel that is an angle, once around; None: it is none.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
@@ -39,6 +42,9 @@ def incident_sentence(
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
     >>> incident_sentence(**cpu, actual=97.1, expected=0.0, moved_first=True)
     'web-02: CPU rose to 97.1 %; moved for the first time, at 0 % since training'
+    >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
+    >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
+    'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -51,6 +57,10 @@ def incident_sentence(
         moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
         return f"{entity}: {channel} {moved}; moved for the first time, at {level} since training"
     spread = formats.half_width(lower, upper)
+    if period is not None and expected is not None and formats.is_known(expected):
+        turned = _turned(actual, expected, spread, unit, period)
+        reason = f" ({reached})" if reached and not turned.endswith("expected") else ""
+        return f"{entity}: {channel} {turned}{reason}"
     value = formats.value_text(actual, unit, spread)
     if spread is None or lower is None or upper is None:
         tail = f"; {reached}" if reached else ""
@@ -62,6 +72,22 @@ def incident_sentence(
         return f"{entity}: {channel} was {value}, {inside}"
     verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
     return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
+
+
+def _turned(
+    actual: float, expected: float, spread: float | None, unit: str | None, period: float
+) -> str:
+    """How far an angle is from what was expected, the shorter way."""
+    turn = actual - expected
+    turn -= math.ceil(turn / period - 0.5) * period
+    values = (abs(turn), expected, actual)
+    by, start, end = (formats.angle_text(one, unit, spread, period) for one in values)
+    if spread is None:
+        return f"turned by {by} from {start} to {end}"
+    around = formats.angle_text(spread, unit, spread, period)
+    if abs(turn) <= spread:
+        return f"was {end}, inside the expected {start} ± {around}; its course was unusual"
+    return f"turned by {by} from {start} to {end}; ± {around} was expected"
 
 
 def _verb(actual: float, expected: float | None) -> str:

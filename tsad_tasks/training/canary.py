@@ -43,6 +43,9 @@ def canary_of(spec: ModelSpec, detector: Detector, held_out: Sequence[HeldOut]) 
     for size in FAULT_SIZES:
         for channel in known:
             offset = float(size * scaler.step_of[channel])
+            if scaler.circles and (circle := scaler.circles[channel]) is not None:
+                # Further than half around is nearer again.
+                offset = min(offset, circle.period / 2)
             canary = Canary(entity, clean.values, start_s, errors, at, channel, offset, size)
             _, flags = errors_and_flags(spec, detector, entity, canary.faulty, start_s)
             if (flags & ~raised)[canary.fault].any():

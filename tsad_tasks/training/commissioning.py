@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.signals import circle_of
+from tsad_tasks.model.circle import Circle, signed_turn
 from tsad_tasks.model.features import fit_scaler
 from tsad_tasks.storage.datasets import SELECT_CHANNELS, select_dataset
 from tsad_tasks.storage.store import Query, Statement, Store
@@ -124,7 +126,13 @@ class Commissioning:
             if reference is not None:
                 verdict = _rebaselining(self.new_normals, reference)
                 since_at = verdict.start_at if verdict else reference.from_at
-            now = _reference(reader, (key, channel_id), clean[:, position], since_at)
+            circle = circle_of(reader.config.channels[channel])
+            of_it = (key, channel_id), clean[:, position]
+            now = _reference(reader, *of_it, since_at, circle)
+            if now is not None and circle is not None and reference is not None:
+                # By how far it is turned, the shorter way.
+                turn = float(signed_turn(np.array(now.median - reference.median), circle.period))
+                now = replace(now, median=reference.median + turn)
             if now is not None:
                 verdict_id = verdict.verdict_id if verdict else None
                 found.append(Level(name, channel, now, reference, verdict_id))
@@ -140,7 +148,11 @@ def _rebaselining(said: Sequence[StandingVerdict], reference: Reference) -> Stan
 
 
 def _reference(
-    reader: TrainingReader, key: tuple[int, int], values: NDArray[np.float64], since: datetime
+    reader: TrainingReader,
+    key: tuple[int, int],
+    values: NDArray[np.float64],
+    since: datetime,
+    circle: Circle | None = None,
 ) -> Reference | None:
     """What a channel is like from a moment on; None where too little is known, or it stood."""
     span, step_s = reader.span, reader.config.step_s
@@ -148,7 +160,7 @@ def _reference(
     chosen = values[first:]
     if np.isfinite(chosen).sum() * step_s < enough_s(reader.config):
         return None
-    scale = fit_scaler(chosen[:, None], "robust")
+    scale = fit_scaler(chosen[:, None], "robust", circles=[circle])
     if not scale.scale[0]:
         # It never moved: there is no spread to compare with, in whatever unit.
         return None

@@ -26,7 +26,8 @@ from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import FOLDING_KINDS, starts_after
 from tsad_tasks.model.windows import SCORED, window_reasons
-from tsad_tasks.scoring.fold import Folded
+from tsad_tasks.scoring.columns import channel_errors
+from tsad_tasks.scoring.fold import Folded, known_channels
 from tsad_tasks.storage.arrays import arrays_reader, read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
@@ -51,7 +52,7 @@ def fit_detector(
 ) -> tuple[Detector, TrainingHistory]:
     """A detector that has learned from the prepared windows, from `warm_start`'s weights on."""
     settings, spec = config.detector, feature_spec_of(config)
-    width, n_channels = settings.n_steps, len(spec.channels)
+    width, n_channels = settings.n_steps, spec.n_columns
     sizes = {"width": width, "n_channels": n_channels, "n_inputs": spec.n_inputs}
     detector = build_detector(settings.name, **sizes, params=settings.params)
     windows = prepared.inputs, prepared.ends, prepared.validation_ends
@@ -110,7 +111,7 @@ def fit_folding(
     BadInput
         When it takes longer than `training.timeout`.
     """
-    config, n_channels, started = reader.config, len(reader.spec.channels), time.monotonic()
+    config, n_channels, started = reader.config, reader.spec.n_columns, time.monotonic()
     sizes = {"width": 1, "n_channels": n_channels, "n_inputs": n_channels}
     detector = cast(
         FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params)
@@ -124,12 +125,13 @@ def fit_folding(
             names, series = scope_series(
                 reader, part, scales, Interval(start_at, group.span.split_at)
             )
-            known.append(np.isfinite(series.values))
+            known.append(known_channels(reader.spec, series))
             if found:
-                errors.append(detector.join_series(names, series))
+                of_part = detector.join_series(names, series)
             else:
                 detector.fit_series(names, series, seed=seed)
-                errors.append(detector.training_errors)
+                of_part = detector.training_errors
+            errors.append(channel_errors(reader.spec, detector, of_part))
         found.append(FoldErrors(start_at, np.concatenate(errors), np.concatenate(known)))
         lasted_s, timeout_s = time.monotonic() - started, config.training.timeout_s
         if lasted_s > timeout_s:
@@ -189,12 +191,13 @@ def move_to_anchor(
     for group in groups:
         ends = group.span.held_out
         left = tuple(pair for pair in group.entities if pair[0] not in there)
-        for part in together(left, len(spec.features.channels)):
+        for part in together(left, spec.features.n_columns):
             names, series = scope_series(reader, part, scales, ends)
             state, made = detector.advance(detector.start(names), series)
             detector.restart(names, state)
-            known = np.isfinite(series.values)
-            spec = spec_after(spec, names, FoldErrors(ends.start_at, made.channel_errors, known))
+            of_part = channel_errors(spec.features, detector, made.channel_errors)
+            found = FoldErrors(ends.start_at, of_part, known_channels(spec.features, series))
+            spec = spec_after(spec, names, found)
     return spec
 
 

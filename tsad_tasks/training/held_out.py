@@ -16,6 +16,7 @@ from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.scoring import InputSet
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
+from tsad_tasks.scoring.columns import of_windows
 from tsad_tasks.scoring.fold import SERIES_TOGETHER, Folded, fold_entities
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 
@@ -73,8 +74,8 @@ def held_out_errors(
     A fold goes through series of the same steps together: a step costs as much as 40 of them. What
     it made of them is put into `folds`.
     """
-    n_channels, found = len(spec.channels), dict[str, HeldOutErrors]()
-    n_together = max(1, SERIES_TOGETHER // n_channels) if detector.folds else 1
+    found = dict[str, HeldOutErrors]()
+    n_together = max(1, SERIES_TOGETHER // spec.n_columns) if detector.folds else 1
     groups = on_same_steps(parts)
     cut = (same[chunk] for same in groups for chunk in batches(len(same), n_together))
     for alike in cut:
@@ -91,8 +92,9 @@ def held_out_errors(
                 made = at_ends(folded.made, index.ends + number * n_steps)
             else:
                 made = detector.reconstruct(of_it.inputs[0], index.ends)
-            extreme = seen_by_window(is_extreme(of_it, n_channels), spec.width)
-            errors = on_steps(spec, of_it, index, made)
+                made = of_windows(spec, detector, made, of_it, index.ends)
+            extreme = seen_by_window(is_extreme(of_it, spec.n_columns), spec.width)
+            errors = on_steps(spec, scaler_of(name), of_it, index, made)
             found[name] = HeldOutErrors(**vars(errors), extreme=extreme)
     return found
 
@@ -105,15 +107,15 @@ def on_same_steps(parts: Sequence[HeldOut]) -> list[list[HeldOut]]:
     return list(groups.values())
 
 
-def is_extreme(features: InputSet, n_channels: int) -> NDArray[np.bool_]:
-    """Whether any channel of one entity is more than 50 spreads off, (n_steps,).
+def is_extreme(features: InputSet, n_columns: int) -> NDArray[np.bool_]:
+    """Whether any column of one entity is more than 50 spreads off, (n_steps,).
 
     What occurs for more than a two-hundredth of the running time is a state of the machine, however
     far off: a limit is never below three times that.
     """
-    size = np.abs(features.inputs[0, :, :n_channels])
+    size = np.abs(features.inputs[0, :, :n_columns])
     running = size[features.running[0] == 0]
-    usual = np.quantile(running, USUAL_QUANTILE, axis=0) if len(running) else np.zeros(n_channels)
+    usual = np.quantile(running, USUAL_QUANTILE, axis=0) if len(running) else np.zeros(n_columns)
     return np.asarray((size > np.maximum(EXTREME_SPREADS, 3 * usual)).any(axis=1), np.bool_)
 
 

@@ -18,6 +18,7 @@ from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.columns import of_windows
 from tsad_tasks.scoring.fold import EntityFold, entity_folds
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut, on_same_steps
@@ -215,7 +216,8 @@ class JudgedSeries:
         found = known
         if found is None:
             read = self._reconstructed(self._features, self.index.ends)
-            found = on_steps(spec.features, self._features, self.index, read)
+            scaler = spec.scaler(part.entity)
+            found = on_steps(spec.features, scaler, self._features, self.index, read)
         of_it = np.zeros(len(found.live), np.int64)
         fitted = spec.scaler(part.entity).fitted
         made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live, fitted)
@@ -231,7 +233,8 @@ class JudgedSeries:
     def _reconstructed(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         if self._fold is not None:
             return self._fold.reconstruction(features, ends)
-        return self._detector.reconstruct(features.inputs[0], ends)
+        found = self._detector.reconstruct(features.inputs[0], ends)
+        return of_windows(self.spec.features, self._detector, found, features, ends)
 
     def clean(self, rule: IncidentRule) -> CleanResult:
         """Flags, incidents, scores, errors of the gate's part; known anomalies found."""
@@ -304,7 +307,7 @@ def _add_hits(
     # most of the time, no further than days differ is none.
     n_done = n_planned = 0
     part, width = judged.part, judged.spec.features.width
-    scale, daily = reference.scaler(part.entity).step_of, 86400 // reference.features.step_s
+    its, daily = reference.scaler(part.entity), 86400 // reference.features.step_s
 
     def scored_steps(values: NDArray[np.float64], index: Windows) -> NDArray[np.bool_]:
         """Steps that end a complete window of the reference, of which `index` are the model's."""
@@ -315,17 +318,17 @@ def _add_hits(
 
     scored = scored_steps(part.values, judged.index) & part.judged
     # How much a channel usually differs from the day before; 0 where nothing is known of it.
-    daily_moves = np.abs(part.values[daily:] - part.values[:-daily])[part.judged[daily:]]
+    daily_moves = its.distances(part.values[daily:], part.values[:-daily])[part.judged[daily:]]
     known = (column[np.isfinite(column)] for column in daily_moves.T)
     usual = np.array([np.median(column) if column.size else 0.0 for column in known])
     for _ in range(MAX_ROUNDS):
         plan = _placed(reference, part, quota - n_done, n_planned, rng)
         if not plan or n_done >= quota:
             return
-        values = inject_all(part.values, plan, spread=scale, rng=rng, daily_steps=daily)
+        values = inject_all(part.values, plan, spread=its.step_of, rng=rng, daily_steps=daily)
         features, index = judged.seen(values)
         still = scored & scored_steps(values, index)
-        moved = np.abs(values - part.values) > CONTEXT_FACTOR * usual
+        moved = its.distances(values, part.values) > CONTEXT_FACTOR * usual
         counted = []
         for one in plan:
             steps = slice(one.at, one.at + one.length)

@@ -17,6 +17,7 @@ from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails, unit_growth
 from tsad_tasks.model.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
 from tsad_tasks.model.windows import gather
+from tsad_tasks.scoring.columns import channel_errors
 from tsad_tasks.scoring.series import series_windows
 from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
 from tsad_tasks.training.reader import evenly
@@ -122,20 +123,23 @@ def _with_growth(
     every, fitted = np.concatenate(windows), np.concatenate(owned)
     if len(every) < MIN_CALIBRATION:
         return model
-    usual = np.where(fitted, _errors_of_windows(detector, every), _NAN)
+    usual = np.where(fitted, _errors_of_windows(spec, detector, every), _NAN)
     masks = (~spec.dead_inputs(i) for i in range(len(spec.channels)))
     dead = [
-        np.where(fitted & fitted[:, [i]], _errors_of_windows(detector, every * mask), _NAN)
+        np.where(fitted & fitted[:, [i]], _errors_of_windows(spec, detector, every * mask), _NAN)
         for i, mask in enumerate(masks)
     ]
     growth = unit_growth(usual, dead, np.concatenate(units))
     return replace(model, tails=replace(tails, growth=growth))
 
 
-def _errors_of_windows(detector: Detector, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _errors_of_windows(
+    spec: FeatureSpec, detector: Detector, windows: NDArray[np.float32]
+) -> NDArray[np.float32]:
     n, width, n_inputs = windows.shape
     ends = width * np.arange(1, n + 1) - 1
-    return detector.reconstruct(windows.reshape(-1, n_inputs), ends).channel_errors
+    found = detector.reconstruct(windows.reshape(-1, n_inputs), ends).channel_errors
+    return channel_errors(spec, detector, found)
 
 
 def _with_limits(

@@ -15,6 +15,7 @@ from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.model.features import SUNDAY, Scaler, held, running_state, site_seconds
+from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
@@ -264,7 +265,8 @@ class TrainingReader:
         """What a folding detector learns from: readings, unknown where they are excluded."""
         known, runs = self._known(self.values(entity_id, ends))
         is_seen = runs & ~self.excluded(entity_id, ends)
-        seen = np.where(is_seen[:, None], scaler.transform(known), np.float32(np.nan))
+        columns = columns_of(self.spec, [scaler], known[None])[0]
+        seen = np.where(is_seen[:, None], columns, np.float32(np.nan))
         step_s = self.spec.step_s
         times_s = unix_s(ends.start_at) + np.arange(len(seen), dtype=np.int64) * step_s
         return Series(seen[None].astype(np.float64), site_seconds(times_s, self.spec.zone), step_s)

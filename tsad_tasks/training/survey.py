@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
+from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
 from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
@@ -64,7 +65,8 @@ def surveyed(
         left_out += left_out_of(reader, key, running, lost)
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
-            scaler = fit_scaler(clean[:split], config.features.scaling, n_enough)
+            learned = clean[:split], config.features.scaling, n_enough
+            scaler = fit_scaler(*learned, channel_circles(config))
             found.scalers[name] = _with_later(
                 scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
             )

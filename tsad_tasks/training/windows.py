@@ -90,7 +90,7 @@ def entity_training(
     features = entity_features(spec, [scaler], values[None], unix_s(span.start_at))
     ends = Interval(span.start_at, span.gate_at)
     out, labels = reader.not_learned(entity_id, ends), reader.labelled(entity_id, ends)
-    extreme = is_extreme(features, len(spec.channels))
+    extreme = is_extreme(features, spec.n_columns)
     index = entity_windows(spec, features, np.ones((1, len(values)), bool))
     ever = features.present[0].any(axis=0)
     is_whole = index.live[:, ever].all(axis=1)

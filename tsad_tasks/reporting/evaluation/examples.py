@@ -15,6 +15,7 @@ from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.evaluation.content import Example
 from tsad_tasks.reporting.evaluation.judged_readings import JudgedPart, Scored, Subject
+from tsad_tasks.scoring.columns import channel_shares
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_readings
 from tsad_tasks.text.formats import ratio_text
 
@@ -167,5 +168,5 @@ def _channel(subject: Subject, one: _Stretch, errors: Floats32) -> int:
         scaler, values = subject.spec.scaler(stretch.entity), stretch.values[first : one.at + 1]
         inputs = entity_features(spec, [scaler], values[None], start_s).inputs[0]
         end = np.array([one.at - first])
-        parts = subject.detector.channel_shares(inputs, end, spec.channel_inputs)[0]
+        parts = channel_shares(spec, subject.detector, inputs, end)[0]
     return int(np.argmax(np.where(np.isfinite(errors), np.nan_to_num(parts, nan=0.0), -np.inf)))
