@@ -118,7 +118,9 @@ def told(config: DatasetConfig, values: Floats, seed: int = 7) -> Told:
         seen, at_s = values[number, first - reach :], start_s + (first - reach) * STEP_S
         found = series_errors(spec.features, spec.scaler(name), detector, seen, at_s, name)
         errors = found.combined(spec, name)
-        made = entity_scores(spec, [name], errors[None], moved=found.moved[None])
+        made = entity_scores(
+            spec, [name], errors[None], moved=found.moved[None], outside=found.outside[None]
+        )
         steps = np.flatnonzero(made.flags[0, reach:])
         own = made.scores[0, reach:]
         rule = incident_rule(config.alarm_policy)

@@ -28,15 +28,15 @@ def test_a_channel_is_measured_unless_it_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "received"),
+    ("changes", "expected"),
     [
-        ({"role": "knob"}, "knob"),
-        ({"settles_within": "30min"}, "measured"),
-        ({"role": "load", "settles_within": "30min"}, "load"),
+        ({"role": "knob"}, "setpoint"),
+        ({"settles_within": "30min"}, "role: setpoint, whose changes it is about"),
+        ({"role": "load", "settles_within": "30min"}, "role: setpoint, whose changes it is about"),
     ],
 )
-def test_what_no_role_can_be_is_a_clear_error(changes: dict[str, Any], received: str) -> None:
-    with pytest.raises(ValidationError, match=received):
+def test_what_no_role_can_be_is_a_clear_error(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
         _config(**changes)
 
 
@@ -57,7 +57,9 @@ def test_another_role_is_another_model_of_the_same_readings() -> None:
 
 
 def test_the_bundle_keeps_roles_and_says_nothing_where_all_are_measured() -> None:
-    assert not {"roles", "settle_steps", "learned_steps"} & set(feature_spec_of(_config()).to_json())
+    assert not {"roles", "settle_steps", "learned_steps"} & set(
+        feature_spec_of(_config()).to_json()
+    )
     spec = feature_spec_of(_config(role="setpoint", settles_within="30min"))
     assert spec.to_json()["roles"] == ("setpoint", "measured")
     assert (spec.settle_steps, spec.learned_steps) == ((6, 0), 288)

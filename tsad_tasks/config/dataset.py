@@ -243,6 +243,12 @@ class DatasetConfig(FileSection):
         return found if set(found) != {Role.MEASURED.value} else ()
 
     @property
+    def settle_steps(self) -> tuple[int, ...]:
+        """How long each channel's changes take; empty where nobody says so."""
+        found = tuple(-(-one.settles_within_s // self.step_s) for one in self.channels.values())
+        return found if any(found) else ()
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """The channels that the others are judged under."""
         return tuple(name for name, one in self.channels.items() if one.role.is_condition)

@@ -120,11 +120,14 @@ def _turned(reference: Float, circles: Sequence[Circle | None]) -> Float:
 def reported_on_change(config: DatasetConfig) -> Mask:
     """Channels (n_channels,) of which a value that stays for an hour says nothing.
 
-    They are valid until they change, or for so long that a sensor would be called stuck.
+    They are valid until they change, or for so long that a sensor would be called stuck; or they
+    are conditions, which nobody judges.
     """
     enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
     given = [channel.valid_for_s for channel in config.channels.values()]
-    return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
+    stays = np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
+    is_condition = [one.role.is_condition for one in config.channels.values()]
+    return np.asarray(stays | np.array(is_condition), np.bool_)
 
 
 def suspects(

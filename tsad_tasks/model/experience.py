@@ -7,19 +7,23 @@ Arrays are (n_entities, n_steps, ...) on the grid; conditions are those of `Feat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64
+from tsad_tasks.model.circle import Circle, sine_cosine
 from tsad_tasks.model.features import RESOLUTION, Scaler
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import OFF, STARTUP
 
-# How far beyond the range that training saw a condition is still inside, as a share of that range.
+# How far beyond what training saw a condition is still inside, as a share of that range.
 MARGIN = 0.1
 # Of a thousand readings the lowest and the highest may be errors.
 SEEN_QUANTILES = (0.001, 0.999)
+# A circle is cut in so many parts; where training was is all but the longest row of empty ones.
+N_PARTS = 36
 # So much of the look-back must be known for a condition to be learned.
 LEARNED_SHARE = 0.9
 
@@ -32,10 +36,65 @@ def with_conditions(scaler: Scaler, spec: FeatureSpec, values: Floats64) -> Scal
     at = [int(one) for one in spec.conditions if scaler.fitted[one]]
     low, high = (np.array(ends or scaler.center) for ends in (scaler.known_from, scaler.known_to))
     for one in at:
-        column = values[np.isfinite(values[:, one]), one]
+        column, circle = values[np.isfinite(values[:, one]), one], _circle(scaler, one)
         if column.size:
-            low[one], high[one] = np.quantile(column, SEEN_QUANTILES).tolist()
+            seen = np.quantile(column, SEEN_QUANTILES).tolist() if circle is None else None
+            low[one], high[one] = seen or _arc(column, circle or Circle(1.0))
     return scaler.under(spec.conditions.tolist(), at, low, high)
+
+
+def _circle(scaler: Scaler, channel: int) -> Circle | None:
+    return scaler.circles[channel] if scaler.circles else None
+
+
+def _arc(values: Floats64, circle: Circle) -> tuple[float, float]:
+    """Where known values (n,) are on a circle; the second end may lie beyond the circle's own.
+
+    >>> _arc(np.array([350.0, 5.0, 15.0]), Circle(360.0))
+    (350.0, 380.0)
+    """
+    length = circle.period / N_PARTS
+    parts = ((circle.within(values) - circle.start) // length).astype(np.int64).clip(0, N_PARTS - 1)
+    counts = np.bincount(parts, minlength=N_PARTS)
+    taken = np.flatnonzero(counts > SEEN_QUANTILES[0] * len(values))
+    gaps = np.diff(np.append(taken, taken[0] + N_PARTS))
+    after = int(gaps.argmax())
+    first = int(taken[(after + 1) % len(taken)])
+    n_parts = N_PARTS - int(gaps[after]) + 1
+    low = circle.start + first * length
+    return low, low + n_parts * length
+
+
+class _Terms(NamedTuple):
+    """Of one condition: centres, scales, ends of what was seen, whether it has it, (n, 1) each."""
+
+    center: Floats64
+    scale: Floats64
+    low: Floats64
+    high: Floats64
+    has: Flags
+    circle: Circle | None
+
+
+def _terms(scalers: Sequence[Scaler], channel: int) -> _Terms:
+    names = ("center", "scale", "known_from", "known_to")
+    found = ([(getattr(one, name) or one.center)[channel] for one in scalers] for name in names)
+    center, scale, low, high = (np.array(part, np.float64)[:, None] for part in found)
+    has = np.array([channel in one.conditions for one in scalers], np.bool_)[:, None]
+    return _Terms(center, scale, low, high, has, _circle(scalers[0], channel))
+
+
+def _beyond(values: Floats64, of: _Terms) -> tuple[Floats64, Floats64]:
+    """How far values (n_entities, n_steps) are before, and behind, what training saw."""
+    if of.circle is None:
+        return of.low - values, values - of.high
+    period, behind = of.circle.period, values - of.low
+    behind -= np.floor(behind / period) * period
+    # On a circle what is behind is before as well: the nearer end counts.
+    behind = np.where(of.high - of.low < period, behind - (of.high - of.low), 0.0)
+    before = period - (of.high - of.low) - behind
+    is_behind = behind <= before
+    return np.where(is_behind, -1.0, before), np.where(is_behind, behind, -1.0)
 
 
 def condition_inputs(
@@ -43,18 +102,24 @@ def condition_inputs(
 ) -> tuple[Floats32, Flags]:
     """Conditions as a detector sees them, and bool (n_entities, n_steps): all are known.
 
-    Scaled, and no farther than training saw them; 0 where unknown, or where the entity has none.
+    Scaled, and no farther than training saw them; sine and cosine of a direction. 0 where unknown,
+    or where the entity has none. A detector that folds sees none, and waits for none.
     """
-    at = spec.conditions
-    center, scale, low, high, has = _terms(spec, scalers)
-    values = known[..., at]
-    is_known = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        seen = np.clip(values, low[:, None], high[:, None])
-        scaled = (seen - center[:, None]) / np.where(scale > 0, scale, 1.0)[:, None]
-    used = is_known & (has & (scale > 0))[:, None]
-    inputs = np.where(used, scaled, 0.0).astype(np.float32)
-    return inputs, np.asarray((is_known | ~has[:, None]).all(axis=-1), np.bool_)
+    shape = known.shape[:2]
+    found, is_told = [np.zeros((*shape, 0), np.float32)], np.ones(shape, np.bool_)
+    for channel in spec.conditions.tolist():
+        of, values = _terms(scalers, channel), known[..., channel]
+        is_known = np.isfinite(values)
+        is_told &= is_known | ~of.has | (spec.width == 1)
+        with np.errstate(invalid="ignore"):
+            before, behind = _beyond(values, of)
+            inside = np.where(before > 0, of.low, np.where(behind > 0, of.high, values))
+            columns = [(inside - of.center) / np.where(of.scale > 0, of.scale, 1.0)]
+            if of.circle is not None:
+                columns = [*sine_cosine(inside / of.circle.period)]
+        used = is_known & of.has & ((of.scale > 0) | (of.circle is not None))
+        found += [np.where(used, one, 0.0).astype(np.float32)[..., None] for one in columns]
+    return np.concatenate(found, axis=-1), is_told
 
 
 def outside_experience(
@@ -65,21 +130,26 @@ def outside_experience(
     Those that have been so for `spec.learned_steps` are outside no more. While the machine is off
     nothing is. History: `spec.learned_steps`.
     """
-    *_, low, high, has = _terms(spec, scalers)
-    values = known[..., spec.conditions]
-    with np.errstate(invalid="ignore"):
-        rounding = 2 * RESOLUTION * np.maximum(np.abs(values), np.maximum(abs(low), abs(high))[:, None])
-        margin = np.maximum(MARGIN * (high - low)[:, None], rounding)
-        away = np.maximum(low[:, None] - values, values - high[:, None]) > margin
-    away &= has[:, None]
-    if not away.any():
-        return np.asarray(away, np.bool_)
-    runs = (running != OFF)[..., None]
-    return np.asarray(away & runs & ~_lasted(away, np.isfinite(values), spec.learned_steps), np.bool_)
+    outside = np.zeros((*known.shape[:2], len(spec.conditions)), np.bool_)
+    for position, channel in enumerate(spec.conditions.tolist()):
+        of, values = _terms(scalers, channel), known[..., channel]
+        with np.errstate(invalid="ignore"):
+            size = np.maximum(np.abs(values), np.maximum(np.abs(of.low), np.abs(of.high)))
+            margin = np.maximum(MARGIN * (of.high - of.low), 2 * RESOLUTION * size)
+            away = (np.maximum(*_beyond(values, of)) > margin) & of.has
+        if away.any():
+            away &= ~_lasted(away, np.isfinite(values), spec.learned_steps)
+            outside[..., position] = away & (running != OFF)
+    return outside
 
 
 def _lasted(away: Flags, known: Flags, n_steps: int) -> Flags:
-    """Where all that is known of the last `n_steps` + 1 steps was away, and that is most of them."""
+    """Where all that is known of the last `n_steps` + 1 steps was away, and that is most of them.
+
+    >>> away = np.array([[False, True, True, True]])
+    >>> _lasted(away, np.ones((1, 4), bool), 2).tolist()
+    [[False, False, False, True]]
+    """
     n_away, n_known = (_in_last(part, n_steps + 1) for part in (away, known))
     return np.asarray((n_away == n_known) & (n_known >= LEARNED_SHARE * (n_steps + 1)), np.bool_)
 
@@ -87,8 +157,9 @@ def _lasted(away: Flags, known: Flags, n_steps: int) -> Flags:
 def _in_last(marks: Flags, n_steps: int) -> NDArray[np.int64]:
     """How many marks the last steps hold, the step itself included."""
     total = np.cumsum(marks, axis=1, dtype=np.int64)
-    total[:, n_steps:] -= total[:, :-n_steps].copy()
-    return total
+    before = np.zeros_like(total)
+    before[:, n_steps:] = total[:, : max(total.shape[1] - n_steps, 0)]
+    return total - before
 
 
 def settling(spec: FeatureSpec, known: Floats64, running: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -103,24 +174,12 @@ def settling(spec: FeatureSpec, known: Floats64, running: NDArray[np.int8]) -> N
     steps = np.arange(running.shape[1], dtype=np.int64)
     for channel, n_steps in enumerate(spec.settle_steps):
         if n_steps:
-            column = known[..., channel]
+            before, now = known[:, :-1, channel], known[:, 1:, channel]
             with np.errstate(invalid="ignore"):
-                size = np.maximum(np.abs(column[:, 1:]), np.abs(column[:, :-1]))
-                is_new = np.abs(np.diff(column, axis=1)) > RESOLUTION * size
-            marked = np.where(is_new, steps[1:], np.int64(-1))
-            last = np.maximum.accumulate(np.pad(marked, ((0, 0), (1, 0)), constant_values=-1), axis=1)
+                size = np.maximum(np.abs(before), np.abs(now))
+                is_new = np.abs(now - before) > RESOLUTION * size
+            changed = np.where(is_new, steps[1:], np.int64(-1))
+            changed = np.pad(changed, ((0, 0), (1, 0)), constant_values=-1)
+            last = np.maximum.accumulate(changed, axis=1)
             on_its_way |= (last >= 0) & (steps - last < n_steps)
     return np.where((running == 0) & on_its_way, STARTUP, running).astype(np.int8)
-
-
-def _terms(
-    spec: FeatureSpec, scalers: Sequence[Scaler]
-) -> tuple[Floats64, Floats64, Floats64, Floats64, Flags]:
-    """Centres, scales, ends of what was seen, and whether it has them, (n_entities, n_conditions)."""
-    at = spec.conditions
-    found = [
-        np.array([getattr(one, name) or one.center for one in scalers], np.float64)[:, at]
-        for name in ("center", "scale", "known_from", "known_to")
-    ]
-    has = np.array([np.isin(at, one.conditions) for one in scalers], np.bool_)
-    return found[0], found[1], found[2], found[3], has.reshape(len(scalers), len(at))

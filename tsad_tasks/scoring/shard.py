@@ -100,6 +100,7 @@ class FeatureShard:
         "fitted_from",
         "moved",
         "radians",
+        "outside",
     )
 
     def save(self, path: Folder) -> None:

@@ -120,6 +120,9 @@ class Commissioning:
         name, key = entity
         found = []
         for position, channel in enumerate(reader.config.channel_names):
+            if reader.config.channels[channel].role.is_condition:
+                # It is not judged, and a colder month is no fault.
+                continue
             channel_id = self.channel_ids[channel]
             reference = self.references.get((key, channel_id))
             verdict, since_at = None, reader.span.start_at

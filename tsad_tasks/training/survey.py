@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.experience import with_conditions
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
 from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
@@ -67,9 +68,10 @@ def surveyed(
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
             scaler = fit_scaler(*learned, channel_circles(config))
-            found.scalers[name] = _with_later(
-                scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
-            )
+            scaler = _with_later(scaler, held(clean[split:], reader.spec.hold_steps), config.step_s)
+            if config.conditions:
+                scaler = with_conditions(scaler, reader.spec, clean)
+            found.scalers[name] = scaler
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
