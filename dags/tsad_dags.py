@@ -67,6 +67,8 @@ DOCS = {
 
 Ingests what is missing or changed, builds features and windows, scores with the champion of the
 hour and merges flags into incidents, of which it tells whom the dataset names, as of models.
+A scheduled run also makes up what no run came to, a week at most; the status of such hours is
+`not_run`, or `waiting`.
 **Backfill any range from the UI**: re-runs, retries and backfills in any order leave the same
 rows.
 

@@ -31,8 +31,14 @@ class Headless:
         end_at: datetime,
         step: timedelta,
         conf: Mapping[str, Any] | None = None,
+        *,
+        scheduled: bool = False,
     ) -> Iterator[Outcome]:
         """What became of each run, of each DAG over each step of the range, as Airflow says it.
+
+        Parameters
+        ----------
+        scheduled : runs are as the scheduler starts them, not as people do.
 
         Raises
         ------
@@ -42,6 +48,7 @@ class Headless:
             "dag": [*dag_ids],
             "conf": conf or {},
             "step": f"{step // MINUTE}min",
+            "scheduled": scheduled,
         }
         job |= {"start": start_at.isoformat(), "end": end_at.isoformat()}
         assert self.child.stdin is not None

@@ -83,6 +83,7 @@ def run_in_airflow(
 def task_run(config: DatasetConfig, inputs: Mapping[str, Any], context: Any) -> TaskRun:
     """What the task of a context works on."""
     run = context["dag_run"]
+    kind = str(getattr(run.run_type, "value", run.run_type))
     start_at, end_at = context.get("data_interval_start"), context.get("data_interval_end")
     return TaskRun(
         config,
@@ -92,7 +93,8 @@ def task_run(config: DatasetConfig, inputs: Mapping[str, Any], context: Any) -> 
         end_at and _plain_utc(end_at),
         params=dict(context["params"]),
         inputs=inputs,
-        is_backfill=str(getattr(run.run_type, "value", run.run_type)) == "backfill",
+        is_backfill=kind == "backfill",
+        is_scheduled=kind == "scheduled",
         shard=context["ti"].map_index,
         started_by=run.triggering_user_name or "airflow",
         uri_of=connection_uri,

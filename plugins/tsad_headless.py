@@ -1,8 +1,8 @@
 """Runs a DAG over a range of intervals in one process, without scheduler or api-server.
 
 `python plugins/tsad_headless.py --dag <dag_id> --start <ISO> --end <ISO> [--step 1h] [--reverse]
-[--conf JSON]`, or with `--jobs` and the same as lines of JSON on stdin, which spares Airflow's
-start (15 s) for each but the first, in the environment of
+[--conf JSON] [--scheduled]`, or with `--jobs` and the same as lines of JSON on stdin, which spares
+Airflow's start (15 s) for each but the first, in the environment of
 `devstack.environment.airflow_environment(..., headless=True)`. For each interval one line of JSON
 goes to stdout: dag_id, interval_start, interval_end, state, seconds, n_tasks, failed_tasks.
 Airflow's own words go to the log file. Exit code: 0 all runs succeeded, 1 a run failed, 2 bad
@@ -54,6 +54,7 @@ class HeadlessJob(NamedTuple):
     dag_ids: list[str]
     intervals: list[Span]
     conf: dict[str, Any]
+    is_scheduled: bool = False
 
 
 def step_of(text: str) -> timedelta:
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         jobs: Iterable[HeadlessJob]
         if chosen.jobs:
-            defaults = {"step": "1h", "reverse": False, "conf": {}}
+            defaults = {"step": "1h", "reverse": False, "conf": {}, "scheduled": False}
             jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
         else:
             jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
@@ -110,7 +111,7 @@ def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     start_at, end_at = moment(wanted["start"]), moment(wanted["end"])
     intervals = intervals_between(start_at, end_at, step_of(wanted["step"]))
     order = -1 if wanted["reverse"] else 1
-    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"])
+    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"], wanted["scheduled"])
 
 
 def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
@@ -122,7 +123,7 @@ def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     try:
         for job in jobs:
             for dag, interval in product(_chosen_dags(bag, job.dag_ids), job.intervals):
-                outcome = _timed_run(dag, interval, job.conf)
+                outcome = _timed_run(dag, interval, job)
                 print(json.dumps(outcome), file=answers, flush=True)
                 n_failed += outcome["state"] != "success"
     finally:
@@ -130,13 +131,13 @@ def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
     return 1 if n_failed else 0
 
 
-def _timed_run(dag: DAG, interval: Span, conf: dict[str, Any]) -> dict[str, Any]:
+def _timed_run(dag: DAG, interval: Span, job: HeadlessJob) -> dict[str, Any]:
     from airflow.sdk.definitions.dag import _run_task
     from airflow.utils.session import create_session
 
     started_s = time.perf_counter()
     with create_session() as session:
-        run = _created_run(dag, interval, conf, session)
+        run = _created_run(dag, interval, job, session)
         while run.state == "running":
             session.expire_all()
             ready = _scheduled_instances(run, session)
@@ -161,7 +162,7 @@ def _timed_run(dag: DAG, interval: Span, conf: dict[str, Any]) -> dict[str, Any]
         }
 
 
-def _created_run(dag: DAG, interval: Span, conf: dict[str, Any], session: Session) -> DagRun:
+def _created_run(dag: DAG, interval: Span, job: HeadlessJob, session: Session) -> DagRun:
     """A new run of the interval, dated like a scheduled one, in the place of an earlier run."""
     from airflow.models.dagrun import DagRun, get_or_create_dagrun
     from airflow.serialization.serialized_objects import DagSerialization
@@ -169,18 +170,22 @@ def _created_run(dag: DAG, interval: Span, conf: dict[str, Any], session: Sessio
 
     start_at, end_at = interval
     at = {"logical_date": start_at, "run_after": start_at}
-    return get_or_create_dagrun(
+    run = get_or_create_dagrun(
         dag=DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)),
         run_id=DagRun.generate_run_id(run_type=DagRunType.MANUAL, **at),
         logical_date=start_at,
         data_interval=interval,
         run_after=end_at,
         start_date=datetime.now(UTC),
-        conf=conf,
+        conf=job.conf,
         triggered_by=DagRunTriggeredByType.TEST,
         triggering_user_name="tsad_headless",
         session=session,
     )
+    if job.is_scheduled:
+        run.run_type = DagRunType.SCHEDULED
+        session.commit()
+    return run
 
 
 def _scheduled_instances(run: DagRun, session: Session) -> list[TaskInstance]:
@@ -275,6 +280,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--end", help="end of the last interval, exclusive")
     parser.add_argument("--step", default="1h", help="length of an interval; default: %(default)s")
     parser.add_argument("--reverse", action="store_true", help="newest interval first")
+    scheduled = "runs as the scheduler starts them, which make up what none came to"
+    parser.add_argument("--scheduled", action="store_true", help=scheduled)
     parser.add_argument("--conf", default="{}", help="params of every run, as a JSON object")
     log = "where Airflow's own words go; default: $TSAD_HOME/logs/headless.log"
     parser.add_argument("--log", type=Path, help=log)

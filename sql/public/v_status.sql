@@ -30,22 +30,27 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   FROM tsad.unscored_hour u
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
-  WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay');
+  WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay')
+  UNION ALL
+  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL
+  FROM tsad.hour_not_run n
+  JOIN tsad.entity e USING (entity_id)
+  JOIN tsad.dataset d ON d.dataset_id = n.dataset_id;
 
 COMMENT ON VIEW tsad.v_status IS 'One row per entity and hour: was it scored, by which model, on how much; and if not, why not.';
 COMMENT ON COLUMN tsad.v_status.dataset IS 'Name of the dataset file.';
 COMMENT ON COLUMN tsad.v_status.entity IS 'The machine or host.';
 COMMENT ON COLUMN tsad.v_status.hour_at IS 'Beginning of the hour, UTC.';
 COMMENT ON COLUMN tsad.v_status.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
-COMMENT ON COLUMN tsad.v_status.status IS 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion or failed.';
+COMMENT ON COLUMN tsad.v_status.status IS 'scored, partial (some steps), insufficient_history, gap, stale, off, unknown_entity_scale (scored by the pooled scale, provisional), inputs_retired, no_champion, failed, waiting (its rows have not settled) or not_run (no scheduled run has come to it; the next one does).';
 COMMENT ON COLUMN tsad.v_status.coverage IS 'Share of the needed steps that have a score, each weighed by the share of the entity''s channels that were live.';
 COMMENT ON COLUMN tsad.v_status.n_needed IS 'Steps of the hour that should have a score: running, past the start-up, read by then.';
 COMMENT ON COLUMN tsad.v_status.n_seen IS 'Steps of these that have a score.';
 COMMENT ON COLUMN tsad.v_status.provisional IS 'The entity had no scale of its own yet.';
 COMMENT ON COLUMN tsad.v_status.model_id IS 'The model; see v_model.';
-COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first.';
+COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first; NULL: nothing was written yet.';
 COMMENT ON COLUMN tsad.v_status.detail IS 'More in words: how long until a new machine has a scale of its own, or a replaced sensor is known.';
-COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read.';
+COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read; NULL: nothing was.';
 COMMENT ON COLUMN tsad.v_status.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw for half of the hour: scores are LOW at most there; NULL: none.';
 
 GRANT SELECT ON tsad.v_status TO tsad_writer, tsad_reader;

@@ -70,8 +70,8 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, no_value, "
-        "across, valid_for, sensor_range (did you mean unit?). "
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, period, "
+        "no_value, across, valid_for, sensor_range (did you mean unit?). "
         "Received: '%'.",
     ),
     (

@@ -28,8 +28,9 @@ from tsad_tasks.base.rule import RULES
 from tsad_tasks.config import json_schema
 
 ROOT = project_folder()
+STATUSES = ("score_block.status", "unscored_hour.status")
 CHECKED: dict[tuple[str, ...], type[StrEnum]] = {
-    ("score_block.status", "unscored_hour.status"): HourStatus,
+    STATUSES: HourStatus,
     ("anomaly.severity",): Severity,
     ("incident.severity",): Severity,
     ("alert.severity",): Severity,
@@ -69,7 +70,8 @@ def test_the_database_allows_for_these_words_and_no_others(warehouse_uri: str) -
         for column, text in run(warehouse_uri, CHECKS)
     }
     found = {columns: set().union(*(allowed[column] for column in columns)) for columns in CHECKED}
-    assert found == {columns: {*enum} for columns, enum in CHECKED.items()}
+    stored = {one for one in HourStatus if not one.is_derived}
+    assert found == {columns: {*enum} for columns, enum in CHECKED.items()} | {STATUSES: stored}
 
 
 def test_the_schema_of_dataset_files_has_them_from_there() -> None:

@@ -63,6 +63,14 @@ class HourStatus(StrEnum):
     # Of hours that no model has a row for.
     NO_CHAMPION = "no_champion"
     FAILED = "failed"
+    # Of hours that no run has come to: derived, and not stored.
+    WAITING = "waiting"
+    NOT_RUN = "not_run"
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether no row says it: v_status tells it by what is missing."""
+        return self in (HourStatus.WAITING, HourStatus.NOT_RUN)
 
     @property
     def has_scores(self) -> bool:

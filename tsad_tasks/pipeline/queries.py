@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from tsad_tasks.storage.store import Query, Statement
@@ -24,6 +25,26 @@ class PairedIncidents(NamedTuple):
     n_live_incidents: int
 
 
+class Taken(NamedTuple):
+    """Up to when every interval is done, and whether the run that asked may go on from there."""
+
+    done_until: datetime
+    is_taken: bool
+
+
+class RunRange(NamedTuple):
+    """What a run works on; `caught_up_until`: the end of its first part where it has two."""
+
+    start_at: datetime
+    end_at: datetime
+    caught_up_until: datetime | None
+
+
 UPSERT_RUN_STATUS = Statement("pipeline/upsert_run_status")
 SELECT_WHAT_IF = Query("pipeline/select_what_if", PairedSteps)
 SELECT_WHAT_IF_INCIDENTS = Query("pipeline/select_what_if_incidents", PairedIncidents)
+UPSERT_PROGRESS = Query("pipeline/upsert_progress", Taken)
+UPDATE_PROGRESS_DONE = Statement("pipeline/update_progress_done")
+UPDATE_PROGRESS_FREE = Statement("pipeline/update_progress_free")
+UPDATE_PROGRESS_HEARD = Statement("pipeline/update_progress_heard")
+SELECT_RUN_RANGE = Query("pipeline/select_run_range", RunRange)

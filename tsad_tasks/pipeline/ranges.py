@@ -34,6 +34,15 @@ def command_run_id() -> str:
     return f"cli/{utc_now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
+def chunk_days(store: Store, config: DatasetConfig) -> int:
+    """Days to be scored at a time, so that a chunk's readings stay within memory."""
+    with store.transaction():
+        dataset = select_dataset(store, config.dataset)
+        n_entities = len(select_entities(store, dataset.dataset_id))
+    per_day = max(1, n_entities) * len(config.channel_names) * 86400 // config.step_s
+    return max(1, min(31, MAX_VALUES // per_day))
+
+
 @dataclass(frozen=True)
 class RangeRun:
     """One run over [start_at, end_at), whose tasks `run_status` keeps.
@@ -82,7 +91,7 @@ class RangeRun:
         of = self.store, self.config
         needed_s = history_s(*of, lineage=lineage, **self._ends)
         self.ingest(history_s=needed_s, force=force)
-        chunks = day_chunks(self.start_at, self.end_at, days=self._chunk_days())
+        chunks = day_chunks(self.start_at, self.end_at, days=chunk_days(self.store, self.config))
         summary = ScoreSummary()
         with self._recorded("score") as record, self.progress("score", len(chunks)) as advance:
             for start_at, end_at in chunks:
@@ -101,12 +110,3 @@ class RangeRun:
 
     def _recorded(self, task: str) -> AbstractContextManager[StepRecord]:
         return recorded(self.store, self.config, task, run_id=self.run_id, **self._ends)
-
-    def _chunk_days(self) -> int:
-        """Days at a time, so that a chunk's readings stay within memory."""
-        with self.store.transaction():
-            dataset = select_dataset(self.store, self.config.dataset)
-            n_entities = len(select_entities(self.store, dataset.dataset_id))
-        n_channels, step_s = len(self.config.channel_names), self.config.step_s
-        per_day = max(1, n_entities) * n_channels * 86400 // step_s
-        return max(1, min(31, MAX_VALUES // per_day))

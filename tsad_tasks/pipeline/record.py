@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -14,6 +14,7 @@ from typing import Any
 
 from tsad_tasks.base import errors
 from tsad_tasks.base.files import space_at
+from tsad_tasks.base.interval import Interval
 from tsad_tasks.base.masking import masked
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.queries import UPSERT_RUN_STATUS
@@ -34,15 +35,24 @@ _STATES: tuple[tuple[type[errors.TsadError], str], ...] = (
 
 
 class StepRecord:
-    """Collects the counts of a step."""
+    """Collects the counts of a step, and the range that it works on, where that is another one."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Any] = {}
+        self.ends: dict[str, Any] = {}
+
+    def works_on(self, parts: Sequence[Interval]) -> None:
+        """What the step works on, oldest first; of several parts where the first ends."""
+        if parts:
+            self.ends = {"start_at": parts[0].start_at, "end_at": parts[-1].end_at}
+        if len(parts) > 1:
+            self.counts = {"caught_up_until": parts[0].end_at.isoformat()}
 
     def add(self, summary: Any) -> dict[str, Any]:
         """The summary as counts."""
-        self.counts = dict(summary) if isinstance(summary, Mapping) else asdict(summary)
-        return self.counts
+        counts = dict(summary) if isinstance(summary, Mapping) else asdict(summary)
+        self.counts |= counts
+        return counts
 
 
 def state_of(error: BaseException) -> str:
@@ -76,7 +86,7 @@ def recorded(
         with store.transaction():
             dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
             more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
-            store.execute(UPSERT_RUN_STATUS, **row, **more)
+            store.execute(UPSERT_RUN_STATUS, **row | record.ends, **more)
 
     try:
         # Whatever writes files by itself, such as a library its temporary ones.

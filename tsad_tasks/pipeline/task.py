@@ -7,13 +7,15 @@ so nothing slow is imported here at the top.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import Interval
 from tsad_tasks.config import DatasetConfig
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ class TaskRun:
     Attributes
     ----------
     start_at, end_at : of the run's interval, in UTC; both None where a person's run has none.
+    parts : what it works on, oldest first; empty: its interval. See `catch_up.py`.
     params : what the run's form says.
     inputs : what earlier tasks handed on, by the names of `Task.takes`.
+    is_scheduled : neither a person nor a backfill started it.
     shard : number of the task among those that run beside it, -1 where it is alone.
     started_by : name of the person who started the run.
     uri_of : URI of a connection by its id, asked anew in each run.
@@ -54,6 +58,8 @@ class TaskRun:
     started_by: str
     uri_of: Callable[[str], str]
     send: Callable[[Message], None]
+    is_scheduled: bool = False
+    parts: tuple[Interval, ...] = ()
 
     @property
     def span(self) -> dict[str, Any]:
@@ -73,6 +79,16 @@ class TaskRun:
                 "takes the interval before now, whatever date it is given.)"
             )
         return {"start_at": self.start_at, "end_at": self.end_at}
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        """The same of each part that the run works on."""
+        return [part._asdict() for part in self.parts] or [self.span]
+
+    @property
+    def id(self) -> str:
+        """The run's name among those of all DAGs."""
+        return f"{self.dag_id}/{self.run_id}"
 
     @property
     def until(self) -> dict[str, Any]:
@@ -153,14 +169,36 @@ def run_task(task: Task, run: TaskRun, warehouse_uri: str) -> Any:
 
     assert task.work is not None
     span: dict[str, Any] = {} if task.dag in BY_HAND else {**run.span, "shard": run.shard}
-    run_id = f"{run.dag_id}/{run.run_id}"
     with (
         Store.open(warehouse_uri) as store,
-        recorded(store, run.config, task.name, run_id=run_id, **span) as record,
+        recorded(store, run.config, task.name, run_id=run.id, **span) as record,
+        scheduled(store, task, run) as run,
     ):
+        record.works_on(run.parts)
         counts = record.add(task.work(store, run))
     log.info("%s %s: %s", run.config.dataset, task.name, counts)
     return plain(run.inputs[task.hands_on] if task.hands_on else counts)
+
+
+@contextmanager
+def scheduled(store: Store, task: Task, run: TaskRun) -> Iterator[TaskRun]:
+    """The run with what it works on; where one of the schedule fails, others may go on with it."""
+    if not (run.is_scheduled and task.dag == "score"):
+        yield run
+        return
+    from tsad_tasks.pipeline import catch_up
+
+    own = Interval(**run.span)
+    of_run: dict[str, Any] = {"run_id": run.id, "own": own}
+    try:
+        if task.name == "ingest":
+            parts = catch_up.taken_parts(store, run.config, **of_run)
+        else:
+            parts = catch_up.known_parts(store, run.config, **of_run)
+        yield replace(run, parts=parts, start_at=parts[0].start_at, end_at=parts[-1].end_at)
+    except Exception:
+        catch_up.give_back(store, run.config, run_id=run.id)
+        raise
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsad_tasks.base.enums import Lineage, TrainingDecision
 from tsad_tasks.base.errors import BadInput, NothingToDo
-from tsad_tasks.base.interval import moment, ordered
+from tsad_tasks.base.interval import Interval, moment, ordered
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.pipeline.task import ALL_DONE, NONE_FAILED, TASKS, Task, TaskRun, always, does, log
 from tsad_tasks.storage.artifacts import artifacts_root, run_folder
@@ -50,15 +50,18 @@ def retrains_early(config: DatasetConfig) -> bool:
 
 @does(Task("score", "ingest"))
 def ingest(store: Store, run: TaskRun) -> Any:
-    """Readings from the source tables: only hours that are missing or may have changed."""
-    from tsad_tasks.ingest.ingest import ingest_interval
+    """Readings from the source tables: only hours that are missing or may have changed, those too
+    that no run came to.
+    """
+    from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
     from tsad_tasks.ingest.late import nothing_read
     from tsad_tasks.scoring.plan import history_s
 
-    # Scores look back on readings before the interval.
-    needed_s = history_s(store, run.config, lineage=run.lineage, **run.span)
-    of = store, run.config, run.source_uris
-    summary = ingest_interval(*of, history_s=needed_s, **run.span)
+    of, summary = (store, run.config, run.source_uris), IngestSummary()
+    for span in run.spans:
+        # Scores look back on readings before the interval.
+        needed_s = history_s(store, run.config, lineage=run.lineage, **span)
+        summary += ingest_interval(*of, history_s=needed_s, **span)
     if nothing := nothing_read(*of, **run.span):
         raise NothingToDo(nothing)
     return summary
@@ -69,13 +72,16 @@ def ingest(store: Store, run: TaskRun) -> Any:
 def features(store: Store, run: TaskRun) -> Any:
     """What must be scored, and the detector's inputs for it; says why where nothing is scored."""
     from tsad_tasks.champions.no_champion import no_champion
-    from tsad_tasks.scoring.features import build_features
+    from tsad_tasks.scoring.features import FeatureSummary, build_features
     from tsad_tasks.storage.datasets import select_dataset, select_entities
 
     folder = run_folder(run.dag_id, run.run_id)
     n_shards = int(os.environ.get("TSAD_SHARDS") or os.cpu_count() or 1)
-    options: dict[str, Any] = {"folder": folder, "lineage": run.lineage, "n_shards": n_shards}
-    summary = build_features(store, run.config, **run.span, **options)
+    options: dict[str, Any] = {"lineage": run.lineage, "n_shards": n_shards}
+    summary = FeatureSummary()
+    for number, span in enumerate(run.spans):
+        options["folder"] = folder / f"part_{number}" if number else folder
+        summary += build_features(store, run.config, **span, **options)
     if not summary.n_hours and not summary.n_current and not summary.n_failed:
         with store.transaction():
             dataset = select_dataset(store, run.config.dataset)
@@ -110,9 +116,15 @@ def score(store: Store, run: TaskRun) -> Any:
 @does(Task("score", "incidents", trigger_rule=NONE_FAILED))
 def incidents(store: Store, run: TaskRun) -> Any:
     """Flags merged into incidents."""
-    from tsad_tasks.scoring.incidents import build_incidents
+    from tsad_tasks.pipeline.catch_up import note_done
+    from tsad_tasks.scoring.incidents import IncidentSummary, build_incidents
 
-    return build_incidents(store, run.config, lineage=run.lineage, **run.span)
+    summary = IncidentSummary(0, 0, 0)
+    for span in run.spans:
+        summary += build_incidents(store, run.config, lineage=run.lineage, **span)
+    if run.lineage == Lineage.LIVE and not run.is_scheduled:
+        note_done(store, run.config, [Interval(**run.span)])
+    return summary
 
 
 @does(Task("score", "notify", trigger_rule=NONE_FAILED))
@@ -121,8 +133,14 @@ def notify(store: Store, run: TaskRun) -> Any:
     if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
+    from tsad_tasks.pipeline.catch_up import give_back, note_done
 
-    return notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+    counts = notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+    if run.is_scheduled:
+        # What was found in them is told: only now they are done.
+        note_done(store, run.config, run.parts)
+        give_back(store, run.config, run_id=run.id)
+    return counts
 
 
 # <dataset>.retrain: a challenger, its gate, and the shadow if it passes.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,23 @@ from tsad_tasks.storage.store import Store
 class FeatureSummary:
     """What the task made: one file per job and shard, and what it found nothing to do for."""
 
-    shards: list[list[str]]
-    n_hours: int
-    n_current: int
-    n_no_champion: int
-    n_failed: int
-    n_not_ingested: int
-    n_bytes: int
+    shards: list[list[str]] = field(default_factory=list)
+    n_hours: int = 0
+    n_current: int = 0
+    n_no_champion: int = 0
+    n_failed: int = 0
+    n_not_ingested: int = 0
+    n_bytes: int = 0
+
+    def __add__(self, other: FeatureSummary) -> FeatureSummary:
+        nothing: list[str] = []
+        paired = zip_longest(self.shards, other.shards, fillvalue=nothing)
+        sums = (a + b for a, b in zip(self._counts, other._counts, strict=True))
+        return FeatureSummary([[*own, *its] for own, its in paired], *sums)
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return astuple(self)[1:]
 
 
 def build_features(

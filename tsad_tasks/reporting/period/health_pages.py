@@ -33,6 +33,8 @@ STATUS_MEANINGS: dict[str, str] = {
     "its own yet: provisional",
     HourStatus.INPUTS_RETIRED: "the readings had been removed by retention",
     HourStatus.FAILED: "scoring ended with an error; see the task's log",
+    HourStatus.WAITING: "its rows are still waited for",
+    HourStatus.NOT_RUN: "no run of the score DAG has come to it; the next one does",
     # Hours without a row: which step has not come to them.
     "not_scored": "read, but no run of the score DAG has come to it",
     "not_read": "no run of the score DAG has read it from the source",
