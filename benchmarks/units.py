@@ -119,7 +119,7 @@ def told(config: DatasetConfig, values: Floats, seed: int = 7) -> Told:
         found = series_errors(spec.features, spec.scaler(name), detector, seen, at_s, name)
         errors = found.combined(spec, name)
         made = entity_scores(
-            spec, [name], errors[None], moved=found.moved[None], outside=found.outside[None]
+            spec, [name], errors[None], moved=found.moved[None], farthest=found.farthest[None]
         )
         steps = np.flatnonzero(made.flags[0, reach:])
         own = made.scores[0, reach:]

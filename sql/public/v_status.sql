@@ -32,7 +32,7 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   JOIN tsad.dataset d USING (dataset_id)
   WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay')
   UNION ALL
-  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL
+  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL, NULL
   FROM tsad.hour_not_run n
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d ON d.dataset_id = n.dataset_id;

@@ -78,17 +78,16 @@ def test_a_fault_of_a_condition_raises_nothing(
         assert plant.execute(EPISODES) == []
 
 
-def test_what_follows_the_target_is_judged_by_it(plant_of: OpenPlant) -> None:
-    values = heated(by_hours())
-    # The target goes down and the temperature stays up: each by itself is usual.
-    wrong = slice(steps(12), steps(12.25))
-    values[0, wrong, 0], values[0, wrong, 1] = 17.0, 21.0
-    with plant_of(values, {"role": "setpoint"}, **DENSE) as plant:
+def test_what_follows_the_target_raises_nothing_while_it_moves_as_it_did(
+    plant_of: OpenPlant,
+) -> None:
+    target = by_hours()
+    target[steps(11) : steps(14)] = by_hours(seed=8)[: steps(3)]
+    with plant_of(heated(target), {"role": "setpoint"}, **DENSE) as plant:
         plant.train(TRAINED)
-        plant.score(TRAINED, 13)
-        (found,) = (row for row in plant.incidents() if row[1] >= day(12) and row[3] == "HIGH")
-        assert (found[0], found[4]) == ("u1", "temp")
-        assert day(12) <= found[1] < day(12.1)
+        plant.score(TRAINED, 14)
+        assert [row for row in plant.incidents() if row[3] == "HIGH"] == []
+        assert plant.execute(EPISODES) == []
 
 
 @pytest.mark.parametrize("changes", [DENSE, SIGMA])
@@ -183,3 +182,20 @@ def test_late_and_split_runs_leave_the_same_rows(plant_of: OpenPlant) -> None:
                 plant.score(start, end)
             found.append((plant.execute(rows), plant.execute(EPISODES)))
     assert found[0] == found[1] == found[2]
+
+
+def test_a_fault_in_what_is_known_by_now_is_found_and_the_new_regime_itself_is_not(
+    plant_of: OpenPlant,
+) -> None:
+    target = by_hours()
+    target[steps(11) : steps(15)] = 35.0
+    values = heated(target)
+    values[1, steps(13) : steps(13.25), 1] += 30
+    with plant_of(values, {"role": "setpoint"}, **DENSE) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 15)
+        worst = "SELECT entity, max(severity::text) FILTER (WHERE at < %s), "
+        worst += "bool_or(severity = 'HIGH') FILTER (WHERE at >= %s) "
+        worst += "FROM tsad.v_anomaly WHERE at >= %s AND channel = 'temp' GROUP BY 1 ORDER BY 1"
+        found = plant.execute(worst, day(13), day(13), day(11))
+        assert found == [("u1", "LOW", False), ("u2", "LOW", True)]

@@ -24,6 +24,10 @@ MARGIN = 0.1
 SEEN_QUANTILES = (0.001, 0.999)
 # A circle is cut in so many parts; where training was is all but the longest row of empty ones.
 N_PARTS = 36
+# Inside of what training saw; beyond, but known by now; outside.
+INSIDE, KNOWN, OUTSIDE = range(3)
+# A fault under conditions that are known by now has an error so much higher than those just before.
+HIGHER = np.float32(1.5)
 # So much of the look-back must be known for a condition to be learned.
 LEARNED_SHARE = 0.9
 
@@ -122,15 +126,15 @@ def condition_inputs(
     return np.concatenate(found, axis=-1), is_told
 
 
-def outside_experience(
+def experience(
     spec: FeatureSpec, scalers: Sequence[Scaler], known: Floats64, running: NDArray[np.int8]
-) -> Flags:
-    """Where conditions (n_entities, n_steps, n_conditions) are outside of what training saw.
+) -> NDArray[np.int8]:
+    """Where conditions (n_entities, n_steps, n_conditions) are, beside what training saw.
 
-    Those that have been so for `spec.learned_steps` are outside no more. While the machine is off
-    nothing is. History: `spec.learned_steps`.
+    `INSIDE`, also while the machine is off; beyond, `OUTSIDE` until that has lasted for
+    `spec.learned_steps`, and `KNOWN` from then on. History: `spec.learned_steps`.
     """
-    outside = np.zeros((*known.shape[:2], len(spec.conditions)), np.bool_)
+    found = np.zeros((*known.shape[:2], len(spec.conditions)), np.int8)
     for position, channel in enumerate(spec.conditions.tolist()):
         of, values = _terms(scalers, channel), known[..., channel]
         with np.errstate(invalid="ignore"):
@@ -138,9 +142,42 @@ def outside_experience(
             margin = np.maximum(MARGIN * (of.high - of.low), 2 * RESOLUTION * size)
             away = (np.maximum(*_beyond(values, of)) > margin) & of.has
         if away.any():
-            away &= ~_lasted(away, np.isfinite(values), spec.learned_steps)
-            outside[..., position] = away & (running != OFF)
-    return outside
+            lasted = _lasted(away, np.isfinite(values), spec.learned_steps)
+            where = np.where(lasted, KNOWN, OUTSIDE)
+            found[..., position] = np.where(away & (running != OFF), where, INSIDE)
+    return found
+
+
+def higher_than_before(errors: Floats32, n_steps: int, n_apart: int) -> Flags:
+    """Where errors (n_entities, n_steps) exceed by half all of the `n_steps` steps before them.
+
+    The last `n_apart` of these do not count, since windows see a fault by and by; half of the
+    others must be known. History: `n_steps`.
+
+    >>> higher_than_before(np.array([[1, 1, 4, 4, 4]], np.float32), 3, 1).tolist()
+    [[False, False, True, True, False]]
+    """
+    n_seen = max(n_steps - n_apart, 1)
+    before = np.pad(errors, ((0, 0), (n_steps, 0)), constant_values=np.nan)
+    before = before[:, : errors.shape[1] + n_seen - 1]
+    known = np.isfinite(before)
+    highest = _highest(np.where(known, before, -np.inf), n_seen)
+    is_enough = 2 * _in_last(known, n_seen)[:, n_seen - 1 :] >= n_seen
+    with np.errstate(invalid="ignore"):
+        return np.asarray(is_enough & (errors > HIGHER * highest), np.bool_)
+
+
+def _highest(values: Floats64, n: int) -> Floats64:
+    """The highest of each `n` neighbours, (n_entities, n_steps - n + 1).
+
+    >>> _highest(np.array([[3.0, 1.0, 2.0, 0.0]]), 3).tolist()
+    [[3.0, 2.0]]
+    """
+    block, length = values, 1
+    while 2 * length <= n:
+        block = np.maximum(block[:, :-length], block[:, length:])
+        length *= 2
+    return np.asarray(np.maximum(block[:, : block.shape[1] - (n - length)], block[:, n - length :]))
 
 
 def _lasted(away: Flags, known: Flags, n_steps: int) -> Flags:

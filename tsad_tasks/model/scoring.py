@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.model import windows
-from tsad_tasks.model.experience import condition_inputs, outside_experience, settling
+from tsad_tasks.model.experience import (
+    INSIDE,
+    KNOWN,
+    OUTSIDE,
+    condition_inputs,
+    experience,
+    higher_than_before,
+    settling,
+)
 from tsad_tasks.model.features import (
     Scaler,
     circle_columns,
@@ -48,7 +56,7 @@ _CELLS = 1 << 18
 MOVED_SCORE = np.float32(HIGH_SCORE)
 # Under conditions that training never saw nobody knows how the others behave: the highest score
 # that is still LOW.
-OUTSIDE_SCORE = np.float32(MEDIUM_SCORE)
+BEYOND_SCORE = np.float32(MEDIUM_SCORE)
 # The step from which a channel counts that the entity does not have.
 NEVER = np.iinfo(np.int64).max
 
@@ -72,7 +80,7 @@ class InputSet:
     moved : bool (n_entities, n_steps, n_channels), channels that never moved in training and are
         elsewhere; or empty in the last axis: there is none.
     radians : float64 (n_entities, n_angles), scales of the channels that are angles.
-    outside : bool (n_entities, n_steps, n_conditions), conditions outside of what training saw.
+    experience : int8 (n_entities, n_steps, n_conditions), see `experience.experience`.
     """
 
     inputs: Floats32
@@ -82,7 +90,7 @@ class InputSet:
     fitted_from: Ints
     moved: Flags
     radians: Floats64
-    outside: Flags
+    experience: NDArray[np.int8]
 
     def fitted(self, entity: Ints, step: Ints) -> Flags:
         """Which channels (n, n_channels) entities have at steps, (n,) each."""
@@ -94,9 +102,9 @@ class InputSet:
         return np.asarray(self.moved.any(axis=2), np.bool_)
 
     @property
-    def is_outside(self) -> Flags:
-        """Where any condition is outside of what training saw, (n_entities, n_steps)."""
-        return np.asarray(self.outside.any(axis=2), np.bool_)
+    def farthest(self) -> NDArray[np.int8]:
+        """The condition farthest from what training saw, int8 (n_entities, n_steps)."""
+        return np.asarray(self.experience.max(axis=2, initial=INSIDE), np.int8)
 
     @property
     def n_fitted(self) -> Ints:
@@ -136,8 +144,10 @@ def entity_features(
     fitted_from = np.array([np.where(scaler.fitted, 0, NEVER) for scaler in scalers], np.int64)
     seen_inputs, moved = np.nan_to_num(inputs, nan=0.0), _moved(scalers, known)
     radians = radians_of(spec, scalers)
-    outside = outside_experience(spec, scalers, known, running)
-    return InputSet(seen_inputs, present, running, context_ok, fitted_from, moved, radians, outside)
+    seen_before = experience(spec, scalers, known, running)
+    return InputSet(
+        seen_inputs, present, running, context_ok, fitted_from, moved, radians, seen_before
+    )
 
 
 def columns_of(spec: FeatureSpec, scalers: Sequence[Scaler], known: Floats64) -> Floats32:
@@ -307,7 +317,7 @@ def entity_scores(
     errors: Floats32,
     first_step: int = 0,
     moved: Flags | None = None,
-    outside: Flags | None = None,
+    farthest: NDArray[np.int8] | None = None,
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
@@ -315,7 +325,8 @@ def entity_scores(
     first `spec.threshold.history_steps` steps have less to look back at: their scores are not to be
     used. Where a channel moved for the first time, bool of the errors' shape, a known score is at
     least `MOVED_SCORE`; no error changes, so that no threshold follows it. Where a condition is
-    outside of what training saw it is at most `OUTSIDE_SCORE`.
+    beyond what training saw (`InputSet.farthest`) it is at most `BEYOND_SCORE`, unless that is
+    known by now and the error is higher than before.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
@@ -334,8 +345,13 @@ def entity_scores(
         )
     if moved is not None and moved.any():
         scores = np.where(moved, np.maximum(scores, MOVED_SCORE), scores)
-    if outside is not None and outside.any():
-        scores = np.where(outside, np.minimum(scores, OUTSIDE_SCORE), scores)
+    if farthest is not None and farthest.any():
+        stands_out = np.zeros(errors.shape, np.bool_)
+        some = (farthest == KNOWN).any(axis=1)
+        n_steps, n_apart = max(spec.features.learned_steps, 1), spec.features.width
+        stands_out[some] = higher_than_before(errors[some], n_steps, n_apart)
+        capped = (farthest == OUTSIDE) | ((farthest == KNOWN) & ~stands_out)
+        scores = np.where(capped, np.minimum(scores, BEYOND_SCORE), scores)
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))
 

@@ -190,7 +190,9 @@ class ModelSpec:
     @property
     def score_reach_hours(self) -> int:
         """Whole hours that a threshold looks back, the errors' own reach included."""
-        look_back_s = self.threshold.history_steps * self.features.step_s
+        # Beyond what training saw an error is compared with those just before.
+        steps = max(self.threshold.history_steps, self.features.learned_steps)
+        look_back_s = steps * self.features.step_s
         return math.ceil(look_back_s / 3600) + self.features.reach_hours
 
     def scaler(self, entity: str) -> Scaler:

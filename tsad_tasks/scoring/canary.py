@@ -88,7 +88,7 @@ def errors_and_flags(
     found = series_errors(spec.features, spec.scaler(entity), detector, values, start_s, entity)
     errors = found.combined(spec, entity)
     return errors, entity_scores(
-        spec, [entity], errors[None], moved=found.moved[None], outside=found.outside[None]
+        spec, [entity], errors[None], moved=found.moved[None], farthest=found.farthest[None]
     ).flags[0]
 
 

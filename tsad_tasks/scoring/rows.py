@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, as_shares
+from tsad_tasks.model.experience import INSIDE, OUTSIDE
 from tsad_tasks.model.features import held
 from tsad_tasks.model.scoring import MOVED_SCORE, Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
@@ -94,10 +95,10 @@ class JobRows:
         names, first = [name for name, _ in job.entities], shard.wanted.shape[1] - n_hours
         self.moved = self._on_series(shard.features.moved, 0)
         has_moved = self._on_series(shard.features.has_moved, 0)
-        self.outside = self._on_series(shard.features.outside, 0)
-        is_outside = self._on_series(shard.features.is_outside, 0)
+        self.experience = self._on_series(shard.features.experience, INSIDE)
+        farthest = self._on_series(shard.features.farthest, INSIDE)
         scored = spec, names, self.errors, first * self.per_hour
-        self.scores = entity_scores(*scored, has_moved, is_outside)
+        self.scores = entity_scores(*scored, has_moved, farthest)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
@@ -147,9 +148,10 @@ class JobRows:
 
     def _outside(self, layout: Layout, entity: Positions, hour: Positions) -> list[str]:
         """Ids of conditions that were outside of what training saw for half of some hours."""
-        if not self.outside.any():
+        if not self.experience.any():
             return []
-        n_outside = np.count_nonzero(self._by_hour(self.outside)[entity, hour], axis=1)
+        outside = self._by_hour(self.experience)[entity, hour] == OUTSIDE
+        n_outside = np.count_nonzero(outside, axis=1)
         ids = self._channel_ids(layout)[self.spec.features.conditions]
         lasts = 2 * n_outside >= self.per_hour
         return [",".join(map(str, sorted(ids[of_hour].tolist()))) for of_hour in lasts]

@@ -25,14 +25,14 @@ class SeriesErrors:
     channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
     live : bool (n_steps, n_channels), channels that count; none where no window ends.
     moved : bool (n_steps,), where a channel is elsewhere that never moved in training.
-    outside : bool (n_steps,), where a condition is outside of what training saw.
+    farthest : int8 (n_steps,), how far a condition is from what training saw.
     """
 
     channel_errors: NDArray[np.float32]
     residuals: NDArray[np.float32]
     live: NDArray[np.bool_]
     moved: NDArray[np.bool_]
-    outside: NDArray[np.bool_]
+    farthest: NDArray[np.int8]
 
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
@@ -66,7 +66,7 @@ def on_steps(
     left = scaler.residuals(sensors, found.expected)
     residuals[index.ends] = np.where(index.live, left, np.nan)
     return SeriesErrors(
-        channel_errors, residuals, live, features.has_moved[0], features.is_outside[0]
+        channel_errors, residuals, live, features.has_moved[0], features.farthest[0]
     )
 
 

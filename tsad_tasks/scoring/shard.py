@@ -100,7 +100,7 @@ class FeatureShard:
         "fitted_from",
         "moved",
         "radians",
-        "outside",
+        "experience",
     )
 
     def save(self, path: Folder) -> None:

@@ -174,7 +174,7 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
     )
     errors = found.combined(spec, entity)
     made = entity_scores(
-        spec, [entity], errors[None], moved=found.moved[None], outside=found.outside[None]
+        spec, [entity], errors[None], moved=found.moved[None], farthest=found.farthest[None]
     )
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0025"
+down_revision = "0024"
 
 
 def upgrade() -> None:
-    statements = Path(__file__).parents[1].joinpath("0022_conditions.sql").read_text(encoding="utf-8")
+    statements = (
+        Path(__file__).parents[1].joinpath("0025_conditions.sql").read_text(encoding="utf-8")
+    )
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(statements)
