@@ -58,7 +58,7 @@ VIEWS = {
         timestamptz""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz,
-        end_at timestamptz, reason text, n_steps bigint""",
+        end_at timestamptz, reason text, n_steps bigint, channel text""",
     "v_channel_epoch": """
         dataset text, epoch_id bigint, entity text, channel text, kind text, from_at
         timestamptz, declared boolean, scale float8, offset float8, usable_at timestamptz,

@@ -129,6 +129,7 @@ class QualityVerdict(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNIT_JUMP = "unit_jump"
     DEAD = "dead"
+    SAMPLING_CHANGED = "sampling_changed"
 
 
 @unique

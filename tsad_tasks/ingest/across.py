@@ -32,13 +32,14 @@ class ChannelSeries:
     Attributes
     ----------
     entity : (n_series,) positions in the grid.
-    values, present : (n_series, n_steps)
+    values, present, n_values : (n_series, n_steps)
     tags : those of the channel, of any entity.
     """
 
     entity: NDArray[np.intp]
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
+    n_values: NDArray[np.uint8]
     tags: tuple[Tag, ...] = ()
 
 
@@ -85,8 +86,8 @@ def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
 def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
     """A channel of which each entity has one series."""
     entity = np.flatnonzero(gridded.present[:, :, position].any(axis=1))
-    parts = gridded.values[entity, :, position], gridded.present[entity, :, position]
-    return ChannelSeries(entity, *parts)
+    at = entity, slice(None), position
+    return ChannelSeries(entity, gridded.values[at], gridded.present[at], gridded.n_values[at])
 
 
 def _series(
@@ -115,7 +116,8 @@ def _series(
     for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
-    return ChannelSeries(entity_of, found.values[:, :, 0], found.present[:, :, 0], of_channel)
+    parts = found.values[:, :, 0], found.present[:, :, 0], found.n_values[:, :, 0]
+    return ChannelSeries(entity_of, *parts, of_channel)
 
 
 def put_together(
@@ -148,6 +150,7 @@ def put_together(
         )
         gridded.values[entity, :, position] = together
         gridded.present[entity, :, position] = series.present[mine].any(axis=0)
+        gridded.n_values[entity, :, position] = series.n_values[mine].max(axis=0)
 
 
 def _n_held(tags: Sequence[Tag], grid: Grid) -> NDArray[np.int64]:

@@ -107,6 +107,8 @@ class Gridded:
     resampled : (n_entities, n_hours) rows beyond the first of their step, made one by the channel's
         aggregate.
     off_grid : (n_entities, n_hours) rows alone in their step, moved to its beginning.
+    n_values : as `values`, from how many values each was made, at most 255; 0 where a former value
+        holds.
     """
 
     values: Float
@@ -114,6 +116,7 @@ class Gridded:
     duplicate: Int64
     resampled: Int64
     off_grid: Int64
+    n_values: NDArray[np.uint8]
 
 
 def to_grid(
@@ -143,6 +146,7 @@ def to_grid(
     n_more = sum(how.n_columns for how in aggregates if isinstance(how, States))
     values = np.full((grid.n_entities * grid.n_steps, grid.n_channels + n_more), np.nan)
     present = np.zeros(values.shape, bool)
+    n_values = np.zeros(values.shape, np.uint8)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
     merge = np.maximum if rows.channel is None else np.add
     for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
@@ -152,10 +156,12 @@ def to_grid(
         inside = part.times_us >= grid.start_us
         said = part if inside.all() else _chosen(part, inside)
         if len(said.times_us):
-            put = _put(said, grid, aggregates, channels, stay, values, present)
+            put = _put(said, grid, aggregates, channels, stay, values, present, n_values)
             counts = merge(counts, put)
     shape = (grid.n_entities, grid.n_steps, values.shape[1])
-    return Gridded(values.reshape(shape), present.reshape(shape), *counts)
+    duplicate, resampled, off_grid = counts
+    whole = values.reshape(shape), present.reshape(shape)
+    return Gridded(*whole, duplicate, resampled, off_grid, n_values.reshape(shape))
 
 
 def first_columns(aggregates: Sequence[How]) -> list[int]:
@@ -205,8 +211,9 @@ def _put(
     stay: list[int],
     values: Float,
     present: Mask,
+    n_values: NDArray[np.uint8],
 ) -> Int64:
-    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours).
+    """Writes `values`, `present`, `n_values`; rows not taken as they came, (3, entities, hours).
 
     Of channels that `stay` valid only numbers of rows are written.
     """
@@ -220,6 +227,7 @@ def _put(
     firsts = first_columns(aggregates)
     for k, channel in enumerate(channels):
         column, how = content[:, k], aggregates[channel]
+        n_values[targets, channel] = n_known = _n_known(column, starts)
         if channel in stay and how != "count":
             continue
         present[targets, channel] = True
@@ -227,6 +235,8 @@ def _put(
             changes = _changes_within(column, cells, targets)
             of_shares = [_aggregated(one, starts, sizes, "mean") for one in _shares(column, how)]
             _put_states(firsts[channel], targets, of_shares, changes, values, present)
+            further = slice(firsts[channel], firsts[channel] + how.n_columns)
+            n_values[targets, further] = n_known[:, None]
         values[targets, channel] = _aggregated(column, starts, sizes, _plain(how))
     alone = np.zeros(len(keys), bool)
     alone[starts[sizes == 1]] = len(stay) < len(channels)
@@ -382,6 +392,15 @@ def _distinct(rows: Rows, keys: Int64) -> tuple[Int64, Float, Int64]:
 
 def _run_starts(ordered: Int64) -> Index:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+
+
+def _n_known(column: Float, starts: Index) -> NDArray[np.uint8]:
+    """How many values are in each run of `column`, at most 255."""
+    known = ~np.isnan(column)
+    if len(starts) == len(column):
+        return known.view(np.uint8)
+    sums = np.add.reduceat(known, starts, dtype=np.int64)
+    return np.minimum(sums, 255).astype(np.uint8)
 
 
 def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate | Circle) -> Float:

@@ -33,6 +33,7 @@ from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
+from tsad_tasks.ingest.quality import DAY_H
 from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
 from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
@@ -51,7 +52,12 @@ from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.lives import living_entities, note_lives
-from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
+from tsad_tasks.storage.readings import (
+    WrittenBlocks,
+    read_counts,
+    read_raw_blocks,
+    write_blocks,
+)
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.storage.turns import source_turn
 
@@ -70,6 +76,8 @@ _LOOK_AGAIN = timedelta(minutes=1)
 # So many hours of one entity are judged again at once, when a sensor was there earlier than known.
 _JUDGED_HOURS = 168
 _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
+# So long after its first value a sensor that never moved is told of.
+_TOLD_WITHIN = timedelta(hours=2 * DAY_H + 1)
 
 
 @dataclass(frozen=True)
@@ -585,18 +593,26 @@ class _Chunk:
             name = read.entity_names[entity]
             self._count("vanished", name, step, "gone from the source; kept")
         differs = ~((after == before) | (np.isnan(after) & np.isnan(before)))
+        former = read_counts(store, layout, entity_ids, *span)
+        counts = former.counts
+        n_before = counts[:, :, positions]
+        n_after = np.where(present | ended, read.gridded.n_values, n_before)
+        differs |= n_after != n_before
         by_hour = (len(entity_ids), n_hours, -1)
         changed: Mask = differs.reshape(by_hour).any(axis=2)
+        changed |= (blocks.checksums != 0) & ~former.known
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
-        merged[:, :, positions] = after
+        merged[:, :, positions], counts[:, :, positions] = after, n_after
         at_entity, at_hour = np.nonzero(changed)
         shape = (len(entity_ids), n_hours, layout.n_steps, -1)
         whose = [entity_ids[i] for i in at_entity.tolist()]
         hours = [self.hours[i] for i in at_hour.tolist()]
         written = merged.reshape(shape)[at_entity, at_hour]
+        n_written = counts.reshape(shape)[at_entity, at_hour]
         is_cut = self._is_cut(kept, present)
-        return _Merged(write_blocks(store, layout, whose, hours, written), changed, is_cut)
+        of = write_blocks(store, layout, whose, hours, written, n_written)
+        return _Merged(of, changed, is_cut)
 
     def _is_cut(self, kept: Mask, present: Mask) -> Mask:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
@@ -656,9 +672,10 @@ class _Chunk:
         judged: Sequence[datetime],
     ) -> int:
         """How many verdicts on hours that were read before, of sensors that are now known to have
-        been there by then: where nothing was read of them they are dead.
+        been there by then: where nothing was read of them they are dead, and what never moved since
+        is told of once.
         """
-        until = [one.known_at or _LATEST_AT for one in earlier]
+        until = [one.known_at + _TOLD_WITHIN if one.known_at else _LATEST_AT for one in earlier]
         if not until:
             return 0
         ledger = self.ingest.ledger([min(one.hour_at for one in earlier), max(until) - HOUR])

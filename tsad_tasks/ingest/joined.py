@@ -115,13 +115,15 @@ class _Placed(NamedTuple):
 
 def _nothing(grid: Grid) -> Gridded:
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
-    counts = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
-    return Gridded(np.full(shape, np.nan), np.zeros(shape, bool), *counts)
+    nothing, n_values = (np.full(shape, np.nan), np.zeros(shape, bool)), np.zeros(shape, np.uint8)
+    a, b, c = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
+    return Gridded(*nothing, a, b, c, n_values)
 
 
 def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
     """Write a channel of all sources; hours (n_entities, n_hours) in which several have values."""
     values, present = gridded.values[:, :, position], gridded.present[:, :, position]
+    n_values = gridded.n_values[:, :, position]
     n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
     for one in having:
         column, entities = one.column(name), one.entities
@@ -130,6 +132,7 @@ def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridde
         known = ~np.isnan(own)
         values[entities] = np.where(known, own, values[entities])
         present[entities] |= one.read.gridded.present[:, :, column]
+        n_values[entities] = np.maximum(n_values[entities], one.read.gridded.n_values[:, :, column])
         by_hour = known.reshape(len(entities), grid.n_hours, 3600 // grid.step_s)
         n_known[entities] += by_hour.any(axis=2)
     return n_known > 1
@@ -147,6 +150,7 @@ def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
         np.concatenate(entity),
         np.concatenate([series.values for series in found]),
         np.concatenate([series.present for series in found]),
+        np.concatenate([series.n_values for series in found]),
         tuple(tags.values()),
     )
 
