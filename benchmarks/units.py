@@ -101,6 +101,11 @@ class Told:
 
 def told(config: DatasetConfig, values: Floats, seed: int = 7) -> Told:
     """What a model that is trained on these readings tells of the last days."""
+    return told_by(config, *trained(config, values, seed), values)
+
+
+def trained(config: DatasetConfig, values: Floats, seed: int = 7) -> tuple[ModelSpec, Detector]:
+    """The model of these readings' first days, calibrated."""
     start_s = unix_s(START_AT)
 
     def read(machines: Any, start_at: datetime, end_at: datetime) -> Floats:
@@ -110,7 +115,12 @@ def told(config: DatasetConfig, values: Floats, seed: int = 7) -> Told:
     scope = Scope(0, "all", tuple((name, number) for number, name in enumerate(NAMES)))
     known = [Exclusion(0, *span, "label: fault", 36) for span in (KNOWN, KNOWN_LATER)]
     reader = TrainingReader(read, config, training_range(config, TRAINED_AT), known)
-    spec, detector = _model(reader, scope, seed)
+    return _model(reader, scope, seed)
+
+
+def told_by(config: DatasetConfig, spec: ModelSpec, detector: Detector, values: Floats) -> Told:
+    """What a model tells of these readings' last days."""
+    start_s = unix_s(START_AT)
     reach = 0 if detector.folds else spec.features.reach_steps + spec.threshold.history_steps
     first = TRAIN_DAYS * 86400 // STEP_S
     scores, incidents = [], []

@@ -199,3 +199,16 @@ def test_a_fault_in_what_is_known_by_now_is_found_and_the_new_regime_itself_is_n
         worst += "FROM tsad.v_anomaly WHERE at >= %s AND channel = 'temp' GROUP BY 1 ORDER BY 1"
         found = plant.execute(worst, day(13), day(13), day(11))
         assert found == [("u1", "LOW", False), ("u2", "LOW", True)]
+
+
+def test_an_incident_there_says_so(plant_of: OpenPlant) -> None:
+    target = by_hours()
+    target[steps(11) : steps(12)] = 35.0
+    with plant_of(heated(target), {"role": "setpoint"}, **DENSE) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 12)
+        said = "SELECT sentence, outside_experience FROM tsad.v_incident WHERE started_at >= %s"
+        found = plant.execute(said, day(11))
+        assert found
+        assert {row[1] for row in found} == {"target"}
+        assert all(row[0].endswith("; training never saw such target") for row in found)

@@ -20,6 +20,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
+from tsad_tasks.ingest.proposed_roles import proposed_roles
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
@@ -245,6 +246,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _silent_series(rows, span_us)
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
+        yield from _roles(config, rows)
 
 
 def _silent_series(rows: SourceRows, span_us: tuple[int, int]) -> Iterator[Finding]:
@@ -382,6 +384,12 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if silent:
         text = f"{_few(silent)}: no value in the last {_SAMPLE_HOURS} hours."
         yield Finding("warning", text)
+
+
+def _roles(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
+    for name, role, evidence in proposed_roles(config, rows):
+        text = f"{name} may be what the others are judged under: {evidence}."
+        yield Finding("info", f"{text} If it is, say role: {role}; it then raises nothing itself.")
 
 
 def _few(names: Sequence[str]) -> str:
