@@ -206,6 +206,28 @@ ValidFor = Annotated[
     BeforeValidator(_valid_for),
     WithJsonSchema({"anyOf": [DURATION_JSON, {"const": "until_changed"}]}),
 ]
+_POWER = re.compile(r"\s*(\d{1,3})\s*(?:\^|\*\*)\s*(\d{1,3})\s*")
+
+
+def _wraps_at(given: Any) -> Any:
+    """A number above 0, which may be a power.
+
+    >>> _wraps_at("2^32"), _wraps_at(10000)
+    (4294967296.0, 10000)
+    """
+    match = _POWER.fullmatch(given) if isinstance(given, str) else None
+    value = math.pow(int(match[1]), int(match[2])) if match and int(match[2]) <= 64 else given
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < 1e30:
+        raise ValueError("a number above 0, or a power such as 2^32")
+    return value
+
+
+WrapsAt = Annotated[
+    float,
+    BeforeValidator(_wraps_at),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": _POWER.pattern}]}),
+]
 # A cell as a source has it: what a column is compared with.
 Word = bool | int | float | str
 _CODES = "a value, or a list of values and of ranges such as [-9999, [32767, 65535]]"
@@ -238,6 +260,49 @@ _RANGE = "two numbers, as in [0, 100], or null for an end that is open"
 SensorRange = Annotated[
     tuple[float | None, float | None],
     BeforeValidator(_only(lambda ends: isinstance(ends, list | tuple) and len(ends) == 2, _RANGE)),
+]
+MAX_STATES = 20
+_YAML: dict[Any, str] = {True: "on", False: "off"}
+_STATES = "a list of numbers such as [0, 1], or numbers by name such as {closed: 0, open: 1}"
+
+
+def _states(given: Any) -> Any:
+    """Codes by name, of a list of codes or of codes by name; YAML takes on and off for truths."""
+    if isinstance(given, dict):
+        names = (_YAML[name] if isinstance(name, bool) else str(name) for name in given)
+        return dict(zip(names, given.values(), strict=True))
+    codes = given if isinstance(given, (list, tuple)) and given else [None]
+    if any(isinstance(code, bool) or not isinstance(code, (int, float)) for code in codes):
+        raise ValueError(_STATES)
+    if len({*codes}) < len(codes):
+        raise ValueError("states of different numbers")
+    return {f"{code:g}": code for code in codes}
+
+
+def _are_states(states: dict[str, float]) -> bool:
+    """Whether they have names of their own and codes of their own, not too many."""
+    names = {name.strip().lower() for name in states} - {"other", ""}
+    return len(names) == len({*states.values()}) == len(states) <= MAX_STATES
+
+
+States = Annotated[
+    dict[str, float],
+    AfterValidator(
+        _only(
+            _are_states,
+            f"1 to {MAX_STATES} states of different names (none of them other) and numbers",
+            lambda states: ", ".join(f"{name}: {code:g}" for name, code in states.items()),
+        )
+    ),
+    BeforeValidator(_states),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "object", "additionalProperties": {"type": "number"}},
+            ]
+        }
+    ),
 ]
 _PERIOD = "a number above 0, or 2pi"
 Period = Annotated[

@@ -30,6 +30,7 @@ from tsad_tasks.config.checks import (
     Period,
     SensorRange,
     Share,
+    States,
     StepS,
     Steps,
     TableNames,
@@ -38,6 +39,7 @@ from tsad_tasks.config.checks import (
     Width,
     Word,
     Words,
+    WrapsAt,
     ZoneName,
     check_known,
 )
@@ -48,6 +50,8 @@ _MAX_PATTERN_CHARACTERS = 500
 _SILENCE_S = 3600
 # Of a channel's `sensor_range`, when it was two fields.
 FORMER_ENDS = ("low", "high")
+_PER_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_PER_UNIT = {"second": "s", "minute": "min", "hour": "h", "day": "d", "step": "step"}
 
 
 class FileSection(Section):
@@ -187,7 +191,11 @@ class ChannelSection(FileSection):
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
         valve: {valid_for: until_changed}
         level: {no_value: [-9999, [32767, 65535]]}
-        energy: {unit: kWh, signal: counter}
+        energy: {unit: kWh, signal: counter, per: hour, max_rate: 40}
+        packets: {signal: counter, wraps_at: 2^32}
+        logins: {signal: event_count, event_id: login_id}
+        door: {signal: discrete, valid_for: until_changed}
+        mode: {signal: discrete, states: {"off": 0, manual: 1, auto: 2}}
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
         target: {unit: °C, role: setpoint, settles_within: 30min}
@@ -209,10 +217,24 @@ class ChannelSection(FileSection):
     signal: Signal = Signal.GAUGE
     """This says what the values are: a level (gauge), a total that counts up (counter), a direction
     (angle), a state or mode (discrete), or rows that are events (event_count)."""
+    per: Literal["second", "minute", "hour", "day", "step"] = "second"
+    """What a counter counts is stored as a rate, per this time."""
+    wraps_at: WrapsAt | None = None
+    """A counter that would reach this begins at 0 again, such as 2^32. By default none does."""
+    max_rate: float | None = Field(None, gt=0)
+    """A counter never counts faster than this, as a rate per the time that per says: a total that
+    does is that of another meter. By default what is usual for each meter says what is
+    plausible."""
+    event_id: Named | None = None
+    """This column says which event a row is of: of several rows of an hour with the same one the
+    first counts. By default each row is an event."""
     period: Period | None = None
     """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
     It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
     360."""
+    states: States = Field(default_factory=dict)
+    """These are the states of a discrete channel: their numbers, or their numbers by name, which is
+    also what a text in the source stands for. By default they are 0 and 1."""
     role: Role = Role.MEASURED
     """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
     are judged under: they raise nothing themselves."""
@@ -265,11 +287,65 @@ class ChannelSection(FileSection):
 
     def check_signal(self, *place: str | int) -> None:
         """Raises an error about the field that does not go with what the values are."""
+        keys = {"per": Signal.COUNTER, "wraps_at": Signal.COUNTER, "max_rate": Signal.COUNTER,
+                "event_id": Signal.EVENT_COUNT}  # fmt: skip
+        for name, signal in keys.items():
+            given = getattr(self, name)
+            if given != type(self).model_fields[name].default and self.signal is not signal:
+                raise wrong(f"no such field, or signal: {signal}", shown(given), *place, name)
+        if self.signal in (Signal.COUNTER, Signal.EVENT_COUNT) and self.valid_for_s:
+            expected = f"no such field, since a {self.signal} has what its rows say of each step"
+            raise wrong(expected, shown(self.valid_for_s), *place, "valid_for")
         if self.signal == Signal.ANGLE:
             self._check_angle(*place)
         elif self.period is not None:
             expected = "no such field, since the channel is no angle"
             raise wrong(expected, f"{self.period:g}", *place, "period")
+        if self.signal == Signal.DISCRETE:
+            self._check_discrete(*place)
+        elif self.states:
+            expected = "no such field, since the channel is not discrete"
+            raise wrong(expected, ", ".join(self.states), *place, "states")
+
+    def _check_discrete(self, *place: str | int) -> None:
+        if "aggregate" in self.model_fields_set and self.aggregate != "last":
+            expected = "last or no such field, since states have no mean, and none is the greatest"
+            raise wrong(expected, self.aggregate, *place, "aggregate")
+        if self.across is not None:
+            expected = "no such field, since the states of several series are not one"
+            raise wrong(expected, self.across, *place, "across")
+
+    @property
+    def state_codes(self) -> dict[str, float]:
+        """Numbers of a discrete channel's states by name; empty: it is not discrete."""
+        if self.signal != Signal.DISCRETE:
+            return {}
+        return self.states or {"0": 0.0, "1": 1.0}
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether values are totals that count up."""
+        return self.signal is Signal.COUNTER
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether rows are events."""
+        return self.signal is Signal.EVENT_COUNT
+
+    def unit_s(self, step_s: int) -> int:
+        """Seconds that a counter's rates are per."""
+        return step_s if self.per == "step" else _PER_S[self.per]
+
+    @property
+    def shown_unit(self) -> str | None:
+        """The unit of what is stored, as people see it.
+
+        >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
+        'kWh/h'
+        """
+        if not self.is_counter or self.unit is None:
+            return self.unit
+        return f"{self.unit}/{_PER_UNIT[self.per]}"
 
     def _check_angle(self, *place: str | int) -> None:
         if self.aggregate not in ("mean", "last"):
@@ -450,12 +526,18 @@ class SourceSection(FileSection):
         if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags (or a dictionary)", "the other alone", name)
+        self._check_words()
         of_column: dict[str, str] = {}
         for name, column in self.channel_columns().items():
             if not self.series and of_column.setdefault(column, name) != name:
                 expected = f"a column of its own, since {of_column[column]} is {shown(column)}"
                 raise wrong(expected, shown(column), "channels", name)
         self._check_names()
+        ids = {name: one.event_id for name, one in self.channels.items() if one.counts_events}
+        for name, event_id in ids.items():
+            if event_id != self.event_id:
+                expected = f"{shown(self.event_id)}, as its other channels say"
+                raise wrong(expected, shown(event_id), "channels", name, "event_id")
         if self.shape == "long" and self.value_column is None:
             raise wrong("this field, since the table is long", "nothing", "value_column")
         if self.shape == "wide":
@@ -466,6 +548,15 @@ class SourceSection(FileSection):
         check_known(self.kind, SOURCES, "kind")
         validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
+
+    def _check_words(self) -> None:
+        """A text is one number, whichever of a source's columns it is in."""
+        for name, channel in self.channels.items():
+            for word, code in channel.states.items():
+                if (known := self.known_words.get(word.strip().lower())) != code:
+                    other = "null" if known is None else f"{known:g}"
+                    expected = f"{other}, as words or another channel have it"
+                    raise wrong(expected, f"{code:g}", "channels", name, "states", word)
 
     def _check_names(self) -> None:
         """Names of entities and channels come from columns, or from tags, and not from both."""
@@ -504,6 +595,22 @@ class SourceSection(FileSection):
         return any(channel.valid_for_s for channel in self.channels.values())
 
     @property
+    def has_counters(self) -> bool:
+        """Whether values of any channel are totals."""
+        return any(channel.is_counter for channel in self.channels.values())
+
+    @property
+    def needs_before(self) -> bool:
+        """Whether rows before a range decide what is in it."""
+        return self.has_validity or self.has_counters
+
+    @property
+    def event_id(self) -> str | None:
+        """The column that says which event a row is of, where one does."""
+        given = (channel.event_id for channel in self.channels.values())
+        return next((name for name in given if name is not None), None)
+
+    @property
     def table_names(self) -> tuple[str, ...]:
         return _listed(self.tables)
 
@@ -535,6 +642,15 @@ class SourceSection(FileSection):
     def series_columns(self) -> tuple[str, ...]:
         """Those that together name a series; empty where columns name entity and channel."""
         return _listed(self.series)
+
+    @property
+    def known_words(self) -> dict[str, float | None]:
+        """Words that are numbers in columns of values: names of states, and `words`."""
+        found = dict(self.words)
+        for channel in self.channels.values():
+            for name, code in channel.state_codes.items():
+                found.setdefault(name.strip().lower(), code)
+        return found
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""
@@ -1044,6 +1160,22 @@ class NotificationTarget(FileSection):
         return tuple(self.email or self.to or ("",))
 
 
+class HeartbeatSection(FileSection):
+    """A sign of life, sent after each interval that was scored, for a monitor that misses it.
+
+    Examples
+    --------
+    notifications:
+      heartbeat: {connection: healthchecks, method: get}
+    """
+
+    connection: ConnectionId
+    """This is the id of the connection that holds the URL, as that of a webhook."""
+    method: Literal["get", "post", "metrics"] = "get"
+    """With get the URL is asked for, which healthchecks.io and Uptime Kuma take; post sends JSON;
+    metrics posts what a Prometheus Pushgateway takes."""
+
+
 class NotificationsSection(FileSection):
     """Who is told what becomes of live incidents and models. Without targets nobody is.
 
@@ -1052,17 +1184,36 @@ class NotificationsSection(FileSection):
     notifications:
       targets:
         - {email: [shift@example.com]}
+      silence: true
+      heartbeat: {connection: healthchecks}
+      owner: ada@example.com
       max_age: 2d
       max_per_run: 20
     """
 
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
+    owner: MailAddress | None = None
+    """This one person is asked by e-mail when a training stops, and reminded each week until one
+    goes on. By default nobody is asked by name, and those who are told of training_stopped are
+    reminded."""
     max_age_s: LastingS = 172800
-    """An incident whose last flag is older than this opens no alert, and older decisions are no
-    news."""
+    """An incident whose last flag is older than this opens no alert, and older decisions and
+    silences are no news."""
+    heartbeat: HeartbeatSection | None = None
+    """A sign of life is sent here after each interval that was scored, with or without targets.
+    By default there is none."""
+    silence: bool = True
+    """Targets are told once of a machine that usually reports and has stopped, and once when it is
+    back; machines that one thing carries, in one message."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
+
+    @property
+    def owner_connection(self) -> str:
+        """Id of the connection to the owner's mail server: that of the first e-mail target."""
+        mails = [one.connection_id for one in self.targets if one.medium == "email"]
+        return mails[0] if mails else "smtp_default"
 
 
 class RetentionSection(FileSection):

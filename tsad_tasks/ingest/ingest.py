@@ -36,7 +36,7 @@ from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
 from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
-from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
+from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours, mark_hours
 from tsad_tasks.ingest.series import series_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
@@ -51,7 +51,13 @@ from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
-from tsad_tasks.storage.lives import living_entities, note_lives
+from tsad_tasks.storage.lives import (
+    SELECT_LIFE_ENDS,
+    counted_entities,
+    counted_hours,
+    living_entities,
+    note_lives,
+)
 from tsad_tasks.storage.readings import (
     WrittenBlocks,
     read_counts,
@@ -180,6 +186,9 @@ def ingest_interval(
             reading = replace(ingest, settings=settings, former_parts=former)
             done, due = reading.read_hours(parts, due, held.version)
         summary += done
+        if ingest.again:
+            due = sorted({*due, *ingest.again})
+            ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
     return replace(summary, n_levels_learned=learn_sensors(store, config))
 
 
@@ -243,6 +252,8 @@ class _Ingest:
     now: Callable[[], datetime]
     settings: ReadSettings
     former_parts: Mapping[str, Former] = field(default_factory=dict)
+    # Hours that other ones have made due again.
+    again: set[datetime] = field(default_factory=set)
 
     def former(
         self,
@@ -411,7 +422,8 @@ class _Chunk:
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
-        merged = self._merge(layout, entity_ids, read, known)
+        uneventful = self._uneventful(entity_ids, read)
+        merged = self._merge(layout, entity_ids, read, known, uneventful)
         written, changed = merged.written, merged.changed
         rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
         labels = list(self._labels(entity_ids, read.labelled))
@@ -426,10 +438,14 @@ class _Chunk:
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
             n_verdicts += self._judge_since(layout, written.earlier, judged)
+        if read.gridded.marks is not None or anew:
+            grid = entity_ids, self.hours, read.gridded
+            n_verdicts += mark_hours(store, self.ingest.config, layout, *grid)
         told = columns(queries.issues_of(self.tally), queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
+        self.ingest.again.update(self._uneventful_since(entity_ids, read))
         # Last, since whoever reads other hours of the same month waits for the end of this.
         note_lives(store, entity_ids, self.hours, read.is_heard)
         if began := sorted({one.entity_id for one in written.earlier}):
@@ -521,10 +537,87 @@ class _Chunk:
         first_at = self.hours[0] - timedelta(seconds=back_s) - HOUR
         return living_entities(self.ingest.store, self.ingest.dataset_id, first_at)
 
+    def _uneventful(self, entity_ids: Sequence[int], read: AcceptedRows) -> Mask | None:
+        """Cells (n_entities, n_steps, n_channels) in which no row is no event; None: there are no
+        events.
+
+        So it is in steps that were read to their end, of tables that could be read and that reach
+        back so far, from the entity's first row on and until it is retired.
+        """
+        config, layout = self.ingest.config, self.ingest.layout
+        names = config.event_channels
+        if not names:
+            return None
+        end_at = self.hours[-1] + HOUR
+        counted = counted_hours(self.ingest.store, entity_ids, self.hours[0], end_at)
+        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
+        began_s = {one.entity_id: unix_s(one.first_at) for one in ends}
+        steps = np.arange(counted.shape[1] * layout.n_steps)
+        is_counted = np.repeat(counted, layout.n_steps, axis=1)
+        start_s = unix_s(self.hours[0])
+        for position, key in enumerate(entity_ids):
+            if began_s.get(key, start_s) >= start_s:
+                said = read.gridded.present[position].any(axis=1)
+                first = int(said.argmax()) if said.any() else len(steps)
+                is_counted[position] = steps >= first
+        n_seen = (unix_s(self.read_until) - start_s) // layout.step_s
+        is_counted &= (steps < n_seen) & (steps >= self._first_step())
+        found = np.zeros(read.gridded.present.shape, bool)
+        for name in names:
+            at = config.channel_names.index(name)
+            if read.is_whole[at]:
+                found[:, :, at] = is_counted
+        return found
+
+    def _uneventful_since(self, entity_ids: Sequence[int], read: AcceptedRows) -> list[datetime]:
+        """Hours that were read before, in which entities are now known to have been there."""
+        if not self.ingest.config.event_channels or not read.is_heard.any():
+            return []
+        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
+        known = {one.entity_id: one.first_at for one in ends}
+        spans = list[tuple[datetime, datetime]]()
+        for position in np.flatnonzero(read.is_heard.any(axis=1)).tolist():
+            first_at = self.hours[int(read.is_heard[position].argmax())]
+            until_at = known.get(entity_ids[position], _LATEST_AT)
+            if first_at < until_at:
+                spans.append((first_at, until_at))
+        if not spans:
+            return []
+        asked = [min(first for first, _ in spans), max(until for _, until in spans)]
+        hours = set(self.ingest.ledger(asked)) - set(self.hours)
+        return [hour for hour in hours if any(first < hour <= until for first, until in spans)]
+
+    def _first_step(self) -> int:
+        """The first step from which on the sources of events have what there was.
+
+        Only of hours in which nothing can come late any more a source may have lost rows.
+        """
+        start_at, now_at = self.hours[0], self.ingest.now()
+        late_within = timedelta(seconds=self.ingest.config.late_rows_within_s)
+        if start_at + HOUR + late_within >= now_at:
+            return 0
+        first = 0
+        for part in self.parts:
+            if not part.config.event_channels:
+                continue
+            with part.asked() as source:
+                oldest = [source.time_bounds(table, now_at)[0] for table in source.tables]
+            since = [unix_s(at) for at in oldest if at is not None]
+            n_steps = len(self.hours) * self.ingest.layout.n_steps
+            of_it = (
+                (min(since) - unix_s(start_at)) // self.ingest.layout.step_s if since else n_steps
+            )
+            first = max(first, of_it)
+        return first
+
     def _read(self, known: dict[str, int]) -> list[tuple[DatasetConfig, AcceptedRows]]:
         """What each source says of the hours."""
         # All known entities are compared where an hour was read before: some may have vanished.
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
+        if self.ingest.config.event_channels:
+            ends = self.hours[0], self.hours[-1] + HOUR
+            counted = counted_entities(self.ingest.store, self.ingest.dataset_id, *ends)
+            shown = [*{*shown, *counted}]
         return [(part.config, self._read_part(part, known, shown)) for part in self.parts]
 
     def _read_part(
@@ -572,6 +665,7 @@ class _Chunk:
         entity_ids: list[int],
         read: AcceptedRows,
         known: dict[str, int],
+        uneventful: Mask | None = None,
     ) -> _Merged:
         """What the source says wins; what it does not say stays, unless other settings made it."""
         n_hours = len(self.hours)
@@ -580,14 +674,19 @@ class _Chunk:
             return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
-        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.stored_names]
         before, present = blocks.values[:, :, positions], read.gridded.present
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish, and what was not read is not gone.
         offered = self._offered() & read.is_whole
         ended = self._ended(read, known) & offered
         after = np.where(present, read.gridded.values, np.where(ended, np.nan, before))
+        if uneventful is not None:
+            # What was counted and has no row any more stays: absence does not erase.
+            after = np.where(uneventful & ~present & np.isnan(after), 0.0, after)
         kept = ~np.isnan(before) & ~present & ~ended
+        if uneventful is not None:
+            kept &= ~(uneventful & (before == 0))
         gone = (kept & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]
@@ -597,6 +696,9 @@ class _Chunk:
         counts = former.counts
         n_before = counts[:, :, positions]
         n_after = np.where(present | ended, read.gridded.n_values, n_before)
+        if uneventful is not None:
+            n_after = np.where(uneventful & ~present & ~np.isnan(after), 1, n_after)
+            present = present | (uneventful & ~np.isnan(after))
         differs |= n_after != n_before
         by_hour = (len(entity_ids), n_hours, -1)
         changed: Mask = differs.reshape(by_hour).any(axis=2)
@@ -618,9 +720,9 @@ class _Chunk:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
         (n_entities, n_steps, n_channels) that are kept and that the sources say.
         """
-        names, is_cut = self.ingest.config.channel_names, np.zeros(len(self.hours), bool)
+        names, is_cut = self.ingest.config.stored_names, np.zeros(len(self.hours), bool)
         for part in self.parts:
-            own = [names.index(name) for name in part.config.channel_names]
+            own = [names.index(name) for name in part.config.stored_names]
             is_kept, is_said = (
                 np.any(cells[:, :, own], axis=(0, 2)).reshape(len(self.hours), -1)
                 for cells in (kept, present)
@@ -645,13 +747,11 @@ class _Chunk:
                 then = joined(former.config, chunk._read(known), self.span_us, chunk.tally)
                 whose = [name for name in then.entity_names if name in place]
                 of_entity = [then.entity_names.index(name) for name in whose]
-                names = self.ingest.config.channel_names
+                names, former_names = self.ingest.config.stored_names, former.config.stored_names
                 for at, name in enumerate(names):
-                    if name not in former.config.channel_names:
+                    if name not in former_names:
                         continue
-                    said = then.gridded.present[
-                        of_entity, :, former.config.channel_names.index(name)
-                    ]
+                    said = then.gridded.present[of_entity, :, former_names.index(name)]
                     ended[[place[one] for one in whose], :, at] |= said & np.repeat(is_so, n_steps)
         return ended & ~read.gridded.present
 
@@ -663,7 +763,8 @@ class _Chunk:
                 names.update(part.config.channel_names)
             for table in part.source.tables:
                 names.update(part.config.channel_names[at] for at in table.channels)
-        return np.array([name in names for name in self.ingest.config.channel_names])
+        names |= {one.name for one in self.ingest.config.state_columns if one.channel in names}
+        return np.array([name in names for name in self.ingest.config.stored_names])
 
     def _judge_since(
         self,

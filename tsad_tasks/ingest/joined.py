@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, n_readings
 from tsad_tasks.ingest.across import COUNTS, ChannelSeries, put_together
-from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
+from tsad_tasks.ingest.counter import Meter, meters_of
+from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, no_marks
 from tsad_tasks.ingest.sources.base import OpenPart
 from tsad_tasks.ingest.tally import Tally
 
@@ -73,8 +74,8 @@ def joined(
         _Placed(part, read, np.array([place[name] for name in read.entity_names], np.intp))
         for part, read in parts
     ]
-    grid = Grid(*span_us, config.step_s, len(names), len(config.channel_names))
-    gridded, is_whole = _nothing(grid), np.ones(grid.n_channels, bool)
+    grid = Grid(*span_us, config.step_s, len(names), len(config.stored_names))
+    gridded, is_whole = _nothing(grid, meters_of(config)), np.ones(grid.n_channels, bool)
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     is_heard = np.zeros((grid.n_entities, grid.n_hours), bool)
     for one in placed:
@@ -82,8 +83,9 @@ def joined(
         is_heard[one.entities] |= one.read.is_heard
         for count in COUNTS:
             getattr(gridded, count)[one.entities] += getattr(one.read.gridded, count)
-    for position, name in enumerate(config.channel_names):
-        having = [one for one in placed if name in one.config.channels]
+        _add_marks(gridded.marks, one, config)
+    for position, name in enumerate(config.stored_names):
+        having = [one for one in placed if name in one.config.stored_names]
         is_whole[position] = all(one.read.is_whole[one.column(name)] for one in having)
         if all(name in one.read.apart for one in having):
             put_together(config, name, _one_list(name, having), names, grid, gridded)
@@ -110,14 +112,26 @@ class _Placed(NamedTuple):
     entities: NDArray[np.intp]
 
     def column(self, name: str) -> int:
-        return self.config.channel_names.index(name)
+        return self.config.stored_names.index(name)
 
 
-def _nothing(grid: Grid) -> Gridded:
+def _nothing(grid: Grid, meters: Mapping[int, Meter]) -> Gridded:
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
     nothing, n_values = (np.full(shape, np.nan), np.zeros(shape, bool)), np.zeros(shape, np.uint8)
     a, b, c = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
-    return Gridded(*nothing, a, b, c, n_values)
+    return Gridded(*nothing, a, b, c, n_values, no_marks(grid, meters))
+
+
+def _add_marks(marks: NDArray[np.int64] | None, one: _Placed, config: DatasetConfig) -> None:
+    """Adds what was told of counters of one source; of series apart it is added with them."""
+    own = one.read.gridded.marks
+    if marks is None or own is None:
+        return
+    for name in one.config.channel_names:
+        if name not in one.read.apart:
+            marks[:, one.entities, :, config.channel_names.index(name)] += own[
+                ..., one.column(name)
+            ]
 
 
 def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
@@ -152,6 +166,9 @@ def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
         np.concatenate([series.present for series in found]),
         np.concatenate([series.n_values for series in found]),
         tuple(tags.values()),
+        None
+        if found[0].marks is None
+        else np.concatenate([series.marks for series in found if series.marks is not None], axis=1),
     )
 
 
@@ -165,13 +182,14 @@ def _tell_several(
     tally: Tally,
 ) -> None:
     """Take back what several sources say of a channel in the same hours (n_entities, n_hours)."""
-    position, per_hour = config.channel_names.index(name), 3600 // grid.step_s
+    position, per_hour = config.stored_names.index(name), 3600 // grid.step_s
     having = zip(config.source_names, config.sources, strict=True)
     whose = " and ".join(title for title, source in having if name in source.channels)
     detail = f"in {whose}; read as NULL, since the channel does not say across"
     for entity, hour in np.argwhere(several).tolist():
         values = gridded.values[entity, hour * per_hour : (hour + 1) * per_hour, position]
-        where = {"entity": names[entity], "channel": name, "detail": detail}
-        n_steps = int((~np.isnan(values)).sum())
-        tally.add_count("several_sources", grid.start_us + hour * HOUR_US, n_steps, **where)
+        if name in config.channels:
+            where = {"entity": names[entity], "channel": name, "detail": detail}
+            n_steps = int((~np.isnan(values)).sum())
+            tally.add_count("several_sources", grid.start_us + hour * HOUR_US, n_steps, **where)
         values[:] = np.nan

@@ -78,7 +78,8 @@ class _Learner:
         dataset_id = dataset.dataset_id
         self._step_s = config.step_s
         self._layout = datasets.select_layouts(store, dataset_id)[0]
-        self._columns = [self._layout.channel_names.index(name) for name in config.channel_names]
+        self._names = config.stored_names
+        self._columns = [self._layout.channel_names.index(name) for name in self._names]
         self._channel_ids = [self._layout.channel_ids[i] for i in self._columns]
         ids = list(datasets.select_entities(store, dataset_id).values())
         read_until = store.one(queries.SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
@@ -141,7 +142,7 @@ class _Learner:
         # another part of it.
         alike = former[same_time_of_day(found.times_s[former], found.times_s[chosen])]
         former = alike if len(alike) >= MIN_REFERENCE else former
-        circles = channel_circles(self._config)
+        circles = channel_circles(self._config, self._names)
         values = found.values[former, column], found.values[chosen, column]
         terms = conversion(*values, circles[column] if circles else None)
         hours = n_hours, needed_hours
@@ -181,7 +182,8 @@ class _Learner:
             since = scaling, found.start_at, None
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
-        scaler = fit_scaler(values, scaling, n_needed, channel_circles(self._config))
+        circles = channel_circles(self._config, self._names)
+        scaler = fit_scaler(values, scaling, n_needed, circles)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)
@@ -222,8 +224,7 @@ class _Learner:
         assert self._read_until is not None
         read_until = min(self._read_until, hour_ceil(end_at) if end_at else self._read_until)
         last_at = max(start_at, read_until)
-        channels = self._config.channels.values()
-        hold_steps = [channel.hold_s // self._step_s for channel in channels]
+        hold_steps = self._config.hold_steps(self._names)
         grace, running_when = self._config.startup_grace_s, self._config.running_when
         n_hours = REFERENCE // HOUR + 2 * -(-n_needed * self._step_s // 3600)
         while True:
@@ -232,7 +233,7 @@ class _Learner:
                 self._store, self._layout, [entity_id], start_at, until_at, changes=changes
             )
             values = np.asarray(blocks.values[0][:, self._columns], np.float64)
-            names, grace_steps = self._config.channel_names, grace // self._step_s
+            names, grace_steps = self._names, grace // self._step_s
             state = running_state(held(values, hold_steps), running_when, names, grace_steps)
             times_s = unix_s(start_at) + self._step_s * np.arange(len(values), dtype=np.int64)
             running = np.asarray(state == 0, np.bool_)

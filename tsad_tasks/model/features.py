@@ -564,6 +564,20 @@ def site_seconds(times_s: Ints, zone: ZoneInfo) -> Ints:
     return _site_minutes(times_s, zone) * 60 + times_s % 60
 
 
+def rest_days(local_s: Ints, holidays: Sequence[int], rest_weekday: int) -> Ints | None:
+    """Weekday of each moment on the site's clocks, (n_steps,), a holiday's that of the day of rest.
+
+    None without holidays: then the calendar says it.
+
+    >>> rest_days(np.array([0, 86400]), [1], 6).tolist()
+    [3, 6]
+    """
+    if not holidays:
+        return None
+    days = local_s // 86400
+    return np.where(_among(days, holidays), np.int64(rest_weekday), (days + 3) % 7)
+
+
 def _site_minutes(times_s: Ints, zone: ZoneInfo) -> Ints:
     """Minutes since 1970 on the clocks of the site; 1970-01-01 was a Thursday."""
     # Offsets change at full quarters of an hour, UTC, in every zone of today.

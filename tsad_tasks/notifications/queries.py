@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident
 from tsad_tasks.notifications.news import News
+from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
 from tsad_tasks.storage.store import Query, Statement
 
 
@@ -23,6 +24,7 @@ class NewNotification:
     address: str
     payload: dict[str, Any]
     news_id: int | None = None
+    silence_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,35 @@ class AlertName(NamedTuple):
     thread: str
 
 
+class SilenceName(NamedTuple):
+    """What a new silence is known by: its number, and the random name of its thread."""
+
+    silence_id: int
+    thread: str
+
+
+class SilentName(NamedTuple):
+    """An entity of a silence, and whether it is back."""
+
+    entity: str
+    is_back: bool
+
+
+class OpenStop(NamedTuple):
+    """News of a training that stopped, after which none went on, and since how many weeks."""
+
+    news_id: int
+    week: int
+
+
+SELECT_SILENCES = Query("notifications/select_silences", QuietEntity)
+SELECT_OPEN_SILENCES = Query("notifications/select_open_silences", OpenSilence)
+SELECT_SILENT_NAMES = Query("notifications/select_silent_names", SilentName)
+SELECT_SILENCE = Query("notifications/select_silence", OpenSilence)
+INSERT_SILENCE = Query("notifications/insert_silence", SilenceName)
+INSERT_SILENT_ENTITIES = Statement("notifications/insert_silent_entities")
+UPDATE_SILENT_ENTITIES = Statement("notifications/update_silent_entities")
+
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)
 SELECT_ALERTABLE_INCIDENTS = Query("notifications/select_alertable_incidents", AlertableIncident)
@@ -66,6 +97,7 @@ DELETE_ALERTS = Statement("notifications/delete_alerts")
 
 INSERT_NEWS = Query("notifications/insert_news", int)
 SELECT_NEWS = Query("notifications/select_news", News)
+SELECT_OPEN_STOP = Query("notifications/select_open_stop", OpenStop)
 
 INSERT_NOTIFICATIONS = Statement("notifications/insert_notifications")
 SELECT_DUE_NOTIFICATION = Query("notifications/select_due_notification", DueNotification)

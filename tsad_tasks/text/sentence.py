@@ -74,6 +74,74 @@ def incident_sentence(
     return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
 
 
+def state_sentence(
+    *,
+    entity: str,
+    channel: str,
+    state: str | None,
+    actual: float | None,
+    expected: float | None,
+    is_known: bool = True,
+    moved_first: bool = False,
+    error_ratio: float | None = None,
+) -> str:
+    """How long a channel was in a state, or how often it changed, and what is usual.
+
+    Parameters
+    ----------
+    state : None: `actual` and `expected` are numbers of changes in a step, else shares of it.
+    is_known : the dataset file names the state; otherwise it is all those that it does not name.
+    moved_first : training saw no other share than `expected`.
+
+    >>> valve = {"entity": "room", "channel": "valve", "actual": 0.4}
+    >>> state_sentence(**valve, state="open", expected=0.021)
+    'room: valve was open 40 % of the time, usually 2 %'
+    >>> state_sentence(**valve, state="1", expected=0.0)
+    'room: valve was in state 1 40 % of the time, usually never'
+    >>> state_sentence(**valve, state="7", expected=0.0, is_known=False, moved_first=True)
+    'room: valve was in no known state 40 % of the time, for the first time since training'
+    >>> state_sentence(**valve | {"actual": 12.0}, state=None, expected=0.31)
+    'room: valve changed 12 times in a step, usually 0.3 times'
+    """
+    if actual is None or not formats.is_known(actual):
+        return incident_sentence(entity=entity, channel=channel, error_ratio=error_ratio)
+    usual = expected if expected is not None and formats.is_known(expected) else None
+    if state is None:
+        said = f"changed {_times(actual)} in a step"
+        usually = None if usual is None else _usually(usual, _times(max(usual, 0.0)))
+    else:
+        is_number = state.replace(".", "").lstrip("-").isdigit()
+        what = f"in state {state}" if is_number else state
+        said = f"was {what if is_known else 'in no known state'} {_share(actual)} of the time"
+        usually = None if usual is None else _usually(100 * usual, _share(usual))
+    if moved_first:
+        always = f"always {usually} in training"
+        first = "for the first time since training"
+        return f"{entity}: {channel} {said}, {first if usually in (None, 'never') else always}"
+    if usually is not None:
+        return f"{entity}: {channel} {said}, usually {usually}"
+    reached = f"; error {formats.ratio_text(error_ratio)} times its threshold"
+    return f"{entity}: {channel} {said}{reached if formats.is_known(error_ratio) else ''}"
+
+
+def _share(share: float) -> str:
+    """A share in whole per cent; never what rounds to nothing at all."""
+    percent = min(max(100 * share, 0.0), 100.0)
+    if percent < 0.05:
+        return "0 %"
+    return f"{formats.number_text(percent, 0 if percent >= 0.95 else 1)} %"
+
+
+def _usually(amount: float, text: str) -> str:
+    """The text, or never where so little is as good as nothing."""
+    return text if amount >= 0.05 else "never"
+
+
+def _times(n: float) -> str:
+    text = formats.number_text(n, 0 if n >= 10 or n == round(n) else 1)
+    return f"{text} time{'s' * (text != '1')}"
+
+
 def _turned(
     actual: float, expected: float, spread: float | None, unit: str | None, period: float
 ) -> str:

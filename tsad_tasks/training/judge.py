@@ -29,6 +29,7 @@ from tsad_tasks.training.gate import gate_entities, run_gate
 from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
 from tsad_tasks.training.kept import Kept
 from tsad_tasks.training.limits import calibrated_spec
+from tsad_tasks.training.noise import learned_noise, readings_per_step
 from tsad_tasks.training.queries import Exclusion, NewModel
 from tsad_tasks.training.reader import (
     FoldGroup,
@@ -68,6 +69,11 @@ def calibrate(run: Retraining) -> Count:
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec, folds)
+        if detector.noise_power:
+            with run.store.transaction():
+                counts = readings_per_step(run.store, run.config, scope.entities, run.span)
+            noise = learned_noise(counts, held_out, errors, spec)
+            spec = replace(spec, noise=noise, noise_power=detector.noise_power)
         card = model_card(run, scope, scales, kept, detector, trained)
         card["expected_incidents_per_day"] = spec.expected_incidents_per_day
         canary = canary_of(spec, detector, held_out)
@@ -262,7 +268,7 @@ def model_card(
         "scope": scope.name,
         "detector": config.detector.name,
         "n_parameters": detector.n_parameters,
-        "channels": list(config.channel_names),
+        "channels": list(config.model_names),
         "window": detector.width,
         "train_start_at": span.start_at.isoformat(),
         "learned_from_at": learned_from_at.isoformat(),
@@ -277,4 +283,4 @@ def model_card(
         "training": {name: value for name, value in asdict(history).items() if name != "seconds"},
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
-    }
+    } | ({"notes": detector.notes} if detector.notes else {})

@@ -67,10 +67,13 @@ def surveyed(
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
-            scaler = fit_scaler(*learned, channel_circles(config))
+            scaler = fit_scaler(*learned, channel_circles(config, config.model_names))
             scaler = _with_later(scaler, held(clean[split:], reader.spec.hold_steps), config.step_s)
             if config.conditions:
                 scaler = with_conditions(scaler, reader.spec, clean)
+            if unseen := reader.spec.unseen.tolist():
+                # No entity has what no input is made of.
+                scaler = replace(scaler, not_fitted=tuple(sorted({*scaler.not_fitted, *unseen})))
             found.scalers[name] = scaler
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))

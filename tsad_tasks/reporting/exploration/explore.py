@@ -169,7 +169,7 @@ def source_readings(
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
     labelled, step = np.concatenate(marks, axis=1), timedelta(seconds=step_s)
-    every_value = np.concatenate(values, axis=1)
+    every_value = np.concatenate(values, axis=1)[:, :, : len(config.channel_names)]
     return Explored(
         entities=tuple(names),
         n_all_entities=len(every),
@@ -296,7 +296,7 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
         name=name,
-        unit=config.channels[name].unit or "",
+        unit=config.channels[name].shown_unit or "",
         summary=statistics.channel_summary((values[fitted] if fitted.any() else values).ravel()),
         histogram=shown,
         labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,
