@@ -97,6 +97,28 @@ def test_counts_levels_and_few_rows_are_not_proposed_as_states(
     assert proposed_signal(name, None, [values.astype(float)]) is None
 
 
+def test_few_texts_may_be_states(empty_plant: Plant) -> None:
+    empty_plant.run(
+        "CREATE TABLE reading (at timestamptz, machine text, mode text);"
+        "INSERT INTO reading SELECT t, 'm1', "
+        "(ARRAY['Auto', 'manual', 'off'])[1 + extract(minute FROM t)::int % 3] "
+        "FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 09:00Z', '1 min') t"
+    )
+
+    def told(mode: dict[str, object]) -> list[str]:
+        config = empty_plant.config(channels={"mode": mode})
+        found = check_dataset(config, empty_plant.source_uri, now_at=at("10:00"))
+        return [one.text for one in found if "discrete" in one.text or "not_numeric" in one.text]
+
+    proposed = [one for one in told({}) if "Is it" in one]
+    assert proposed == [
+        "public.reading: mode: Expected numbers, or words that say them. Received: auto, manual, "
+        "off. Is it signal: discrete, states: {auto: 0, manual: 1, 'off': 2}?"
+    ]
+    states = {"auto": 0, "manual": 1, "off": 2}
+    assert told({"signal": "discrete", "states": states}) == []
+
+
 def test_check_proposes_and_leaves_what_is_declared_alone(empty_plant: Plant) -> None:
     empty_plant.run(
         "CREATE TABLE reading (at timestamptz, machine text, wind_dir float8, running boolean);"

@@ -326,6 +326,11 @@ class DatasetConfig(FileSection):
         return tuple(name for name, one in self.channels.items() if one.counts_events)
 
     @property
+    def event_positions(self) -> tuple[int, ...]:
+        """Where these are among the columns that models see."""
+        return tuple(self.model_names.index(name) for name in self.event_channels)
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """What is to the others what a model looks at; empty where all are measured."""
         if not self.conditions:

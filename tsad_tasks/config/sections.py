@@ -343,6 +343,8 @@ class ChannelSection(FileSection):
         >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
         'kWh/h'
         """
+        if self.counts_events and self.unit == "1":
+            return None
         if not self.is_counter or self.unit is None:
             return self.unit
         return f"{self.unit}/{_PER_UNIT[self.per]}"
@@ -422,6 +424,7 @@ class SourceSection(FileSection):
       tables: history
       series: itemid
       dictionary: SELECT itemid, host AS entity, key_ AS channel FROM items NATURAL JOIN hosts
+      inventory: SELECT host AS entity, status = 1 AS retired FROM hosts
       channels: {load: {column: "system.cpu.load[all,avg1]"}}
 
     source:
@@ -461,6 +464,10 @@ class SourceSection(FileSection):
     """This one SELECT on the source says in place of a tags file what each series is, in the
     columns that a tags file has; channels are those of the source. It is asked before each run. By
     default there is none."""
+    inventory: Named | None = None
+    """This one SELECT on the source says of entities whether they are gone for good (retired) and
+    what carries their readings (carrier), such as a gateway. It is asked before each run. By
+    default nothing says it."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
@@ -523,6 +530,8 @@ class SourceSection(FileSection):
         if self.dictionary is not None and (self.tags is not None or not self.names_select):
             received = "tags, too" if self.tags is not None else shown(self.dictionary)
             raise wrong("one SELECT, and no tags", received, "dictionary")
+        if self.inventory is not None and not self.inventory_select:
+            raise wrong("one SELECT", shown(self.inventory), "inventory")
         if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags (or a dictionary)", "the other alone", name)
@@ -627,6 +636,11 @@ class SourceSection(FileSection):
     def names_select(self) -> str:
         """The dictionary's query, likewise; empty where there is none."""
         return (self.dictionary or "").strip().rstrip(";")
+
+    @property
+    def inventory_select(self) -> str:
+        """The inventory's query, likewise."""
+        return (self.inventory or "").strip().rstrip(";")
 
     @property
     def names_from(self) -> str:

@@ -21,6 +21,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
+from tsad_tasks.ingest.proposals import signal_proposals
 from tsad_tasks.ingest.proposed_roles import proposed_roles
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import (
@@ -249,6 +250,8 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
         yield from _roles(config, rows)
+        for text in signal_proposals(config, source, rows, span_us):
+            yield Finding("info", text)
 
 
 def _silent_series(rows: SourceRows, span_us: tuple[int, int]) -> Iterator[Finding]:

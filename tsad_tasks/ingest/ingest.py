@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
+    Interval,
     from_unix_s,
     hours_between,
     unix_s,
@@ -31,6 +32,7 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
@@ -167,6 +169,9 @@ def ingest_interval(
         due = ingest.due_hours(wanted, ledger)
         known = [ledger[hour].settings for hour in due if hour in ledger]
         digests = {digest for digest in known if digest is not None}
+    # With what a run that was killed after it had read may have left to learn.
+    late_at = start_at - timedelta(seconds=config.late_rows_within_s)
+    read = Interval(min([late_at, *due]), end_at)
     summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
     while due:
         with ExitStack() as stack:
@@ -188,8 +193,10 @@ def ingest_interval(
         summary += done
         if ingest.again:
             due = sorted({*due, *ingest.again})
+            read = Interval(min(read.start_at, due[0]), read.end_at)
             ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
-    return replace(summary, n_levels_learned=learn_sensors(store, config))
+    note_inventory(store, config, dataset.dataset_id, uris)
+    return replace(summary, n_levels_learned=learn_sensors(store, config, read))
 
 
 def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64
 from tsad_tasks.model.circle import Circle, sine_cosine
-from tsad_tasks.model.features import RESOLUTION, Scaler
+from tsad_tasks.model.features import RESOLUTION, Scaler, stabilised
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import OFF, STARTUP
 
@@ -36,9 +36,17 @@ def with_conditions(scaler: Scaler, spec: FeatureSpec, values: Floats64) -> Scal
     """The scaler, whose conditions are judged no more, with their range in readings of training.
 
     `values` (n_steps, n_channels) are what was not left out, NaN elsewhere.
+
+    >>> from dataclasses import replace
+    >>> spec = FeatureSpec(("a", "b"), (0, 0), 60, "UTC", 1, 0.5, None, 0, (), (), (), ())
+    >>> spec, scaler = replace(spec, roles=("load", "measured")), Scaler((1.0, 5.0), (1.0, 1.0), 9)
+    >>> made = with_conditions(scaler, spec, np.tile([[0.0, 4.0], [2.0, 6.0]], (9, 1)))
+    >>> made.conditions, made.not_fitted, made.known_from, made.known_to
+    ((0,), (0,), (0.0, 5.0), (2.0, 5.0))
     """
     at = [int(one) for one in spec.conditions if scaler.fitted[one]]
     low, high = (np.array(ends or scaler.center) for ends in (scaler.known_from, scaler.known_to))
+    # In the channel's unit, as conditions are looked at.
     for one in at:
         column, circle = values[np.isfinite(values[:, one]), one], _circle(scaler, one)
         if column.size:
@@ -108,6 +116,14 @@ def condition_inputs(
 
     Scaled, and no farther than training saw them; sine and cosine of a direction. 0 where unknown,
     or where the entity has none. A detector that folds sees none, and waits for none.
+
+    >>> from dataclasses import replace
+    >>> spec = FeatureSpec(("a", "b"), (0, 0), 60, "UTC", 2, 0.5, None, 0, (), (), (), ())
+    >>> spec, scaler = replace(spec, roles=("load", "measured")), Scaler((1.0, 5.0), (2.0, 1.0), 9)
+    >>> scaler = scaler.under([0], [0], np.array([0.0, 5.0]), np.array([3.0, 5.0]))
+    >>> inputs, is_told = condition_inputs(spec, [scaler], np.array([[[9.0, 5.0], [np.nan, 5.0]]]))
+    >>> inputs.tolist(), is_told.tolist()
+    ([[[1.0], [0.0]]], [[True, False]])
     """
     shape = known.shape[:2]
     found, is_told = [np.zeros((*shape, 0), np.float32)], np.ones(shape, np.bool_)
@@ -118,6 +134,8 @@ def condition_inputs(
         with np.errstate(invalid="ignore"):
             before, behind = _beyond(values, of)
             inside = np.where(before > 0, of.low, np.where(behind > 0, of.high, values))
+            if channel in scalers[0].counts:
+                inside = stabilised(inside[..., None], [0])[..., 0]
             columns = [(inside - of.center) / np.where(of.scale > 0, of.scale, 1.0)]
             if of.circle is not None:
                 columns = [*sine_cosine(inside / of.circle.period)]
@@ -133,6 +151,15 @@ def experience(
 
     `INSIDE`, also while the machine is off; beyond, `OUTSIDE` until that has lasted for
     `spec.learned_steps`, and `KNOWN` from then on. History: `spec.learned_steps`.
+
+    >>> from dataclasses import replace
+    >>> spec = FeatureSpec(("a", "b"), (0, 0), 60, "UTC", 1, 0.5, None, 0, (), (), (), ())
+    >>> spec = replace(spec, roles=("load", "measured"), learned_steps=1)
+    >>> scaler = Scaler((1.0, 5.0), (2.0, 1.0), 9)
+    >>> scaler = scaler.under([0], [0], np.array([0.0, 5.0]), np.array([3.0, 5.0]))
+    >>> load = np.array([[[3.2, 5.0], [9.0, 5.0], [9.0, 5.0]]])
+    >>> experience(spec, [scaler], load, np.zeros((1, 3), np.int8)).tolist()
+    [[[0], [2], [1]]]
     """
     found = np.zeros((*known.shape[:2], len(spec.conditions)), np.int8)
     for position, channel in enumerate(spec.conditions.tolist()):
@@ -204,6 +231,12 @@ def settling(spec: FeatureSpec, known: Floats64, running: NDArray[np.int8]) -> N
 
     A change is between two neighbouring steps that are known. History: the longest of
     `spec.settle_steps`.
+
+    >>> from dataclasses import replace
+    >>> spec = FeatureSpec(("a",), (0,), 60, "UTC", 1, 0.5, None, 0, (), (), (), ())
+    >>> wish = np.array([[[17.0], [21.0], [21.0], [21.0]]])
+    >>> settling(replace(spec, settle_steps=(2,)), wish, np.zeros((1, 4), np.int8)).tolist()
+    [[0, 4, 4, 0]]
     """
     if not any(spec.settle_steps):
         return running

@@ -34,8 +34,11 @@ from tsad_tasks.storage.datasets import (
     lock_dataset,
     select_dataset,
     select_entities,
+    select_layouts,
 )
+from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import incident_sentence, state_sentence
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
@@ -180,6 +183,8 @@ class _Merge:
         least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
         channels = store.rows(SELECT_CHANNELS, **of)
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
+        events = set(config.event_channels)
+        self._events = {row.channel_id for row in channels if row.name in events}
         self._states = {one.name: one for one in config.state_columns}
         circles = circles_of(config)
         self._periods = {
@@ -382,7 +387,7 @@ class _Merge:
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = self._sentence(name, peak_score, top)
+        said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
         if outside:
             said = f"{said}; training never saw such {outside}"
         return IncidentRow(
@@ -402,7 +407,33 @@ class _Merge:
             continues=part.continues,
         )
 
-    def _sentence(self, entity: str, peak_score: float, top: TopAttribution | None) -> str:
+    def _others_heard(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> bool | None:
+        """Of an incident in which there were no events, whether anything else was heard of the
+        dataset in the hour of its worst flag and since its first; None: it is no such incident.
+        """
+        if top is None or top.channel_id not in self._events or top.actual != 0:
+            return None
+        if not formats.is_known(top.expected) or not top.expected:
+            return None
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        ids, at_s = sorted(self._names), unix_s(top.at)
+        hour_s = at_s // 3600 * 3600
+        span = from_unix_s(hour_s), from_unix_s(hour_s + 3600)
+        values = read_raw_blocks(self._store, layout, ids, *span).values
+        first = (max(int(flags.at_s[0]), hour_s) - hour_s) // layout.step_s
+        seen = values[:, first : (at_s - hour_s) // layout.step_s + 1]
+        is_events = np.isin(layout.channel_ids, list(self._events))
+        heard = np.isfinite(seen) & ~(is_events & (seen == 0))
+        heard[ids.index(part.entity_id), :, layout.channel_ids.index(top.channel_id)] = False
+        return bool(heard.any())
+
+    def _sentence(
+        self,
+        entity: str,
+        peak_score: float,
+        top: TopAttribution | None,
+        others_heard: bool | None,
+    ) -> str:
         if top is None:
             return incident_sentence(entity=entity, error_ratio=peak_score + 1)
         read: dict[str, Any] = {
@@ -418,6 +449,7 @@ class _Merge:
         if top.expected is not None and top.spread is not None:
             lower, upper = top.expected - top.spread, top.expected + top.spread
         read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
+        read |= {"others_heard": others_heard}
         return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
 
 

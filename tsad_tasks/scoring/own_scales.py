@@ -42,7 +42,7 @@ class OwnScale:
         unknown = spec.pooled_scaler.not_fitted
         left_out = tuple(sorted({*not_fitted, *unknown}))
         pooled = spec.pooled_scaler
-        scaler = Scaler(centers, scales, 0, left_out, circles=pooled.circles)
+        scaler = Scaler(centers, scales, 0, left_out, circles=pooled.circles, counts=pooled.counts)
         if not pooled.conditions:
             return scaler
         # What all machines were run under is what this one may be.

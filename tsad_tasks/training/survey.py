@@ -67,7 +67,9 @@ def surveyed(
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
-            scaler = fit_scaler(*learned, channel_circles(config, config.model_names))
+            scaler = fit_scaler(
+                *learned, channel_circles(config, config.model_names), config.event_positions
+            )
             scaler = _with_later(scaler, held(clean[split:], reader.spec.hold_steps), config.step_s)
             if config.conditions:
                 scaler = with_conditions(scaler, reader.spec, clean)

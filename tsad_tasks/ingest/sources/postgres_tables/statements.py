@@ -485,6 +485,18 @@ def label_words_statement(
     return about(plan, text, name=_name(label.name), **said)
 
 
+def value_words_statement(
+    config: DatasetConfig, plan: TablePlan, column: SourceColumn, span: tuple[int, int], most: int
+) -> sql.Composable:
+    """Texts of a range in a column of values, in small letters, at most so many."""
+    text = (
+        "SELECT DISTINCT lower(btrim({c}, E' \\t\\r\\n')) FROM {table} "
+        "WHERE {where} AND {c} IS NOT NULL LIMIT {most}"
+    )
+    where, c = in_range(config, plan.time, *span), sql.Identifier(column.name)
+    return about(plan, text, c=c, where=where, most=sql.Literal(most))
+
+
 def implausible_statement(
     config: DatasetConfig, plan: TablePlan, span: tuple[int, int]
 ) -> sql.Composable:
