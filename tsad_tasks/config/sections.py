@@ -911,6 +911,9 @@ class TrainingSection(FileSection):
       dead_channel_share: 0.2
       seed: 7
       min_hours: 24
+      young_from: 7d
+      young_until: 5w
+      young_detector: isolation_forest
       warm_start_from: champion
       preview: manual
       answer_within: 1d
@@ -959,6 +962,15 @@ class TrainingSection(FileSection):
     """This is the seed of weights, batches and injections; the same seed gives the same model."""
     min_hours: float = Field(24.0, ge=1)
     """With less running time than so many hours a retraining stops."""
+    young_from_s: LastingS = 604800
+    """From so much time after its first reading on a dataset whose readings do not fill range is
+    trained on what there is, every day; its models are young while some weekday was seen fewer than
+    three times. Where range is no longer than this, nothing is ever young."""
+    young_until_s: LastingS = 3024000
+    """So long after the first reading nothing is young any more, whichever weekdays were seen; nor
+    is it once its readings fill range."""
+    young_detector: DetectorName = "dense_autoencoder"
+    """This is the detector of young models, with its own defaults; the dataset's follows."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
     own. By default it begins anew."""

@@ -90,6 +90,17 @@ class IncidentRow:
     sentence: str
     provisional: bool
     continues: str | None = None
+    unknown_weekdays: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class YoungModel:
+    """How often a young model has seen the weekdays, and on which nobody is told; 0 is Monday."""
+
+    model_id: int
+    weekdays_seen: list[int]
+    weekdays_held: list[int]
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,7 @@ SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
 )
 SELECT_FLAGS = Query("scoring/select_flags", Flag)
 SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
+SELECT_YOUNG_MODELS = Query("scoring/select_young_models", YoungModel)
 SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")
 SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)

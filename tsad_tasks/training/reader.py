@@ -231,6 +231,12 @@ class TrainingReader:
         """How many steps after the beginning of the range a moment is."""
         return (unix_s(at) - unix_s(self.span.start_at)) // self.spec.step_s
 
+    @property
+    def local_hours(self) -> NDArray[np.int64]:
+        """Seconds since 1970 on the clocks of the site of each hour of the range, (n_hours,)."""
+        first_s, end_s = (unix_s(at) for at in self.span.whole)
+        return site_seconds(np.arange(first_s, end_s, 3600, dtype=np.int64), self.spec.zone)
+
     def whole_ranges(self, entities: Entities) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
         """Name, id and readings (n_steps, n_channels) of each entity over the range, read once."""
         n_values = max(1, self.step(self.span.end_at) * len(self.spec.channels))
