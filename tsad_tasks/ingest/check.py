@@ -331,6 +331,9 @@ def _rate(
     config: DatasetConfig, rows: SourceRows, chosen: NDArray[np.bool_], channels: Sequence[str]
 ) -> Iterator[Finding]:
     """How far apart the chosen readings of one series are, which are of these channels."""
+    if all(config.channels[name].counts_events for name in channels):
+        # Events come when they do.
+        return
     series = rows.entity if rows.tag is None else rows.tag
     of_one = chosen & (series == series.max(initial=-1, where=chosen))
     times_us = np.unique(rows.times_us[of_one])

@@ -51,6 +51,16 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class PartialHour:
+    """An hour in which so many steps of a counter have less than was consumed."""
+
+    entity_id: int
+    hour_at: datetime
+    channel: str
+    n_steps: int
+
+
+@dataclass(frozen=True)
 class TopAttribution:
     """The leading channel of a flagged reading, with what was read and what was expected."""
 
@@ -144,6 +154,7 @@ UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")
 READ_FLAGS = Statement("scoring/read_flags")
 READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
 SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
+SELECT_PARTIAL_HOURS = Query("scoring/select_partial_hours", PartialHour)
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
 WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")
