@@ -174,7 +174,9 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
         spec.features, spec.scaler(entity), detector, stretch.values, stretch.start_s, entity
     )
     errors = found.combined(spec, entity)
-    made = entity_scores(spec, [entity], errors[None], moved=found.moved[None])
+    made = entity_scores(
+        spec, [entity], errors[None], moved=found.moved[None], farthest=found.farthest[None]
+    )
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)
     probability: Floats64 | None = None
