@@ -33,7 +33,7 @@ VIEWS = {
         dataset text, entity text, at timestamptz, lineage text, kind text, severity text, score
         real, error real, threshold real, channel text, share real, actual float8, expected
         float8, unit text, provisional boolean, model_id integer, revision integer, known_from
-        timestamptz, unknown_weekday text""",
+        timestamptz, unknown_weekday text, outside_experience text""",
     "v_attribution": """
         dataset text, entity text, at timestamptz, channel text, unit text, share real, actual
         float8, expected float8, spread float8, model_id integer, step integer, step_share real,
@@ -74,7 +74,8 @@ VIEWS = {
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
         peak_score real, peak_at timestamptz, channel text, sentence text, provisional boolean,
         policy_version text, model_id integer, updated_at timestamptz, verdict text,
-        suppressed_by text, continues text, unknown_weekdays text, held boolean""",
+        suppressed_by text, continues text, unknown_weekdays text, held boolean,
+        outside_experience text""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
@@ -115,6 +116,9 @@ VIEWS = {
         text, address text, state text, attempts integer, next_attempt_at timestamptz,
         last_error text, created_at timestamptz, delivered_at timestamptz, failed_at
         timestamptz, payload jsonb, key text, version integer""",
+    "v_outside_experience": """
+        dataset text, entity text, channel text, unit text, lineage text, started_at
+        timestamptz, ended_at timestamptz, n_hours integer""",
     "v_quality": """
         dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps
         integer, detail text""",
@@ -129,7 +133,8 @@ VIEWS = {
     "v_status": """
         dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage
         real, n_needed integer, n_seen integer, provisional boolean, model_id integer, revision
-        integer, detail text, scored_at timestamptz, unknown_weekday text""",
+        integer, detail text, scored_at timestamptz, unknown_weekday text,
+        outside_experience text""",
     "v_training_decision": """
         dataset text, decision_id bigint, lineage text, start_at timestamptz, end_at
         timestamptz, decision text, decided_by text, reason text, n_readings bigint, n_entities

@@ -188,6 +188,7 @@ class _Merge:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
         self._window, self._rule = config.detector.n_steps, incident_rule(self._policy)
+        self._has_conditions = bool(config.conditions)
         entities = select_entities(store, dataset.dataset_id)
         self._names = {key: name for name, key in entities.items()}
         least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
@@ -372,17 +373,36 @@ class _Merge:
             model_id=[int(flags.more["model_id"][i]) for _, flags, i in told],
         )
         tops = {(row.entity_id, unix_s(row.at)): row for row in leading}
+        outside = self._outside([part for part, _ in drafts], [flags for _, flags in drafts])
         return [
-            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))))
-            for (part, flags), i in zip(drafts, worst, strict=True)
+            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))), names)
+            for (part, flags), i, names in zip(drafts, worst, outside, strict=True)
         ]
 
-    def _row(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> IncidentRow:
+    def _outside(self, parts: Sequence[_Part], flags: Sequence[_Flags]) -> list[str]:
+        """Conditions of each incident that were outside of what training saw; empty: none."""
+        if not self._has_conditions:
+            return [""] * len(parts)
+        rows = self._store.rows(
+            queries.SELECT_OUTSIDE_CONDITIONS,
+            entity_id=[part.entity_id for part in parts],
+            model_id=[int(one.more["model_id"][0]) for one in flags],
+            first_at=[from_unix_s(one.at_s[0]) for one in flags],
+            last_at=[from_unix_s(one.at_s[-1]) for one in flags],
+        )
+        names = {row.number: row.channels for row in rows}
+        return [names.get(number, "") for number in range(1, len(parts) + 1)]
+
+    def _row(
+        self, part: _Part, flags: _Flags, top: TopAttribution | None, outside: str
+    ) -> IncidentRow:
         name, peak, more = self._names[part.entity_id], int(np.argmax(flags.scores)), flags.more
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
         said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
+        if outside:
+            said = f"{said}; training never saw such {outside}"
         unknown = self._unknown(flags)
         said = f"{said}; continues {part.continues}" if part.continues else said
         levels = np.where(unknown.held, 1, more["severity"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from tsad_tasks.base.interval import Interval
 from tsad_tasks.storage.store import Query, Statement, Store
@@ -72,6 +73,13 @@ class TopAttribution:
     actual: float | None
     expected: float | None
     spread: float | None
+
+
+class OutsideConditions(NamedTuple):
+    """What training never saw in the hours of an incident, of a list that is numbered from 1."""
+
+    number: int
+    channels: str
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)
 UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")
 READ_FLAGS = Statement("scoring/read_flags")
 READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
+SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
 SELECT_PARTIAL_HOURS = Query("scoring/select_partial_hours", PartialHour)
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")

@@ -43,7 +43,7 @@ from tsad_tasks.training.retrain import Count, Retraining, ScopeFolder, with_cho
 from tsad_tasks.training.survey import Scales, Survey
 
 CALIBRATED_FILE = "calibrated.npz"
-_ERRORS = ("channel_errors", "residuals", "live", "moved")
+_ERRORS = ("channel_errors", "residuals", "live", "moved", "farthest")
 
 
 def calibrate(run: Retraining) -> Count:

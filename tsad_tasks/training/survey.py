@@ -12,6 +12,7 @@ from tsad_tasks.base.arrays import Flags
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.experience import with_conditions
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
 from tsad_tasks.model.weekdays import dates_seen, times_seen
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
@@ -78,12 +79,13 @@ def surveyed(
             scaler = fit_scaler(
                 *learned, channel_circles(config, config.model_names), config.event_positions
             )
+            scaler = _with_later(scaler, held(clean[split:], reader.spec.hold_steps), config.step_s)
+            if config.conditions:
+                scaler = with_conditions(scaler, reader.spec, clean)
             if unseen := reader.spec.unseen.tolist():
                 # No entity has what no input is made of.
                 scaler = replace(scaler, not_fitted=tuple(sorted({*scaler.not_fitted, *unseen})))
-            found.scalers[name] = _with_later(
-                scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
-            )
+            found.scalers[name] = scaler
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
