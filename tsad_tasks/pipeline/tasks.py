@@ -133,9 +133,12 @@ def notify(store: Store, run: TaskRun) -> Any:
     if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
-    from tsad_tasks.pipeline.catch_up import give_back, note_done
+    from tsad_tasks.pipeline.catch_up import give_back, made_up, note_done
 
-    counts = notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+    ends: dict[str, Any] = {"end_at": run.span["end_at"]}
+    if run.is_scheduled and made_up(run.config, run.parts):
+        ends["made_up_from"] = run.parts[0].start_at
+    counts = notify.notify(store, run.config, run.send, **ends)
     if run.is_scheduled:
         # What was found in them is told: only now they are done.
         note_done(store, run.config, run.parts)
