@@ -105,11 +105,19 @@ class _MailServer(socketserver.ThreadingTCPServer):
 class _WebHandler(BaseHTTPRequestHandler):
     server: _WebServer
 
+    def do_GET(self) -> None:
+        self._answer({"path": self.path})
+
     def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        is_json = self.headers["Content-Type"].startswith("application/json")
+        self._answer(json.loads(content) if is_json else {"text": content.decode()})
+
+    def _answer(self, content: dict[str, Any]) -> None:
         fault = self.server.receiver.fault()
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if fault in (BUSY, UNKNOWN):
-            return self._say(503 if fault == BUSY else 410)
+            self._say(503 if fault == BUSY else 410)
+            return
         self.server.receiver.take(
             self.headers["Idempotency-Key"], content | {"headers": dict(self.headers)}
         )
@@ -117,7 +125,6 @@ class _WebHandler(BaseHTTPRequestHandler):
             self.server.receiver.ended.wait(5)
         if fault == TAKEN:
             self._say(204)
-        return None
 
     def _say(self, status: int) -> None:
         self.send_response(status)

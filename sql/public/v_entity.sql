@@ -8,7 +8,7 @@ CREATE OR REPLACE VIEW tsad.v_entity AS
            AS retired_why,
          nullif(i.carrier, '') AS carrier,
          coalesce(w.n_hours >= 3 AND w.last_at - w.first_at >= interval '48 hours', false) AS has_habit,
-         u.until AS known_until
+         u.until AS known_until, s.is_quiet, CASE WHEN s.is_quiet THEN w.last_at + s.patience END AS silent_from
   FROM tsad.dataset d
   CROSS JOIN LATERAL (
     SELECT (SELECT h.read_until FROM tsad.ingest_hour h WHERE h.dataset_id = d.dataset_id ORDER BY h.hour_at DESC LIMIT 1) AS until,
@@ -30,11 +30,11 @@ CREATE OR REPLACE VIEW tsad.v_entity AS
     SELECT r.from_at, r.said_by, r.why FROM tsad.retirement r
     WHERE r.entity_id = e.entity_id AND r.withdrawn_at IS NULL AND coalesce(w.last_at - interval '1 hour' < r.from_at, true)
     ORDER BY r.from_at, r.retirement_id LIMIT 1) t ON true
-  -- The habit matters only of who is quiet now, and has one.
+  -- The habit matters only of who is quiet now, or nearly so, and has one.
   LEFT JOIN LATERAL (
     SELECT range_agg(l.hours) AS hours FROM tsad.entity_life l
     WHERE l.entity_id = e.entity_id AND l.month_at > w.last_at - interval '120 days') y
-    ON t.from_at IS NULL AND u.until - w.last_at >= u.least AND w.last_at - w.first_at >= interval '48 hours'
+    ON t.from_at IS NULL AND u.until - w.last_at >= u.least - interval '1 hour' AND w.last_at - w.first_at >= interval '48 hours'
   LEFT JOIN LATERAL (
     SELECT count(x.gap) AS n_gaps, max(x.gap) AS longest, max(x.end_at) - min(x.start_at) AS span, sum(x.end_at - x.start_at) AS lived,
            (array_agg(x.gap ORDER BY x.gap DESC) FILTER (WHERE x.gap IS NOT NULL))[2] AS second,
@@ -46,10 +46,9 @@ CREATE OR REPLACE VIEW tsad.v_entity AS
     SELECT (SELECT range_agg(tstzrange(lower(r) + interval '168 hours', upper(r) + interval '168 hours')) FROM unnest(y.hours) r)
            * (SELECT range_agg(tstzrange(lower(r) + interval '336 hours', upper(r) + interval '336 hours')) FROM unnest(y.hours) r) AS hours) k ON true
   LEFT JOIN LATERAL (
-    SELECT (SELECT sum(upper(r) - lower(r)) FROM unnest(k.hours * tstzmultirange(tstzrange(w.last_at, u.until))) r) AS missed,
+    SELECT (SELECT sum(upper(r) - lower(r)) FROM unnest(k.hours * tstzmultirange(tstzrange(w.last_at, greatest(u.until, w.last_at)))) r) AS missed,
            (SELECT sum(upper(r) - lower(r)) FROM unnest(k.hours * tstzmultirange(tstzrange(w.last_at - interval '168 hours', w.last_at))) r) AS told,
-           (SELECT sum(upper(r) - lower(r)) FROM unnest(k.hours * y.hours * tstzmultirange(tstzrange(w.last_at - interval '168 hours', w.last_at))) r) AS kept
-    WHERE u.until > w.last_at) m ON true
+           (SELECT sum(upper(r) - lower(r)) FROM unnest(k.hours * y.hours * tstzmultirange(tstzrange(w.last_at - interval '168 hours', w.last_at))) r) AS kept) m ON true
   CROSS JOIN LATERAL (
     SELECT greatest(u.least, 1.5 * coalesce(CASE
       WHEN g.lived < (g.span - g.longest) / 2 THEN CASE WHEN g.n_gaps >= 5 THEN g.second ELSE g.longest END
@@ -61,7 +60,9 @@ CREATE OR REPLACE VIEW tsad.v_entity AS
                 WHEN w.last_at IS NULL THEN 'silent'
                 WHEN c.n_ends >= 10 AND w.last_at - w.first_at < interval '48 hours' AND u.until - w.last_at >= interval '24 hours' THEN 'retired'
                 WHEN u.until - w.last_at >= p.patience OR (m.missed >= u.least AND m.kept >= 0.9 * m.told) THEN 'silent'
-                ELSE 'alive' END AS state) s;
+                ELSE 'alive' END AS state,
+           coalesce(u.until - w.last_at >= p.patience - interval '1 hour'
+                    OR (m.missed >= u.least - interval '1 hour' AND m.kept >= 0.9 * m.told), false) AS is_quiet) s;
 
 COMMENT ON VIEW tsad.v_entity IS 'Every entity: whether it is alive, silent (and since when) or retired (and by whom). Derived from the hours with rows, up to where the source was read.';
 COMMENT ON COLUMN tsad.v_entity.dataset IS 'Name of the dataset file.';
@@ -77,5 +78,7 @@ COMMENT ON COLUMN tsad.v_entity.retired_why IS 'Why.';
 COMMENT ON COLUMN tsad.v_entity.carrier IS 'What carries its readings by the source''s inventory, such as a gateway or proxy; NULL: not said.';
 COMMENT ON COLUMN tsad.v_entity.has_habit IS 'Whether it has reported for two days or more, so that silence is worth a message.';
 COMMENT ON COLUMN tsad.v_entity.known_until IS 'Up to where the dataset''s source was read: all this is as of then.';
+COMMENT ON COLUMN tsad.v_entity.is_quiet IS 'Whether it is silent, or will be within the hour if nothing comes.';
+COMMENT ON COLUMN tsad.v_entity.silent_from IS 'From when on it counts as silent by its usual silence, if nothing comes; NULL while it is not quiet.';
 
 GRANT SELECT ON tsad.v_entity TO tsad_writer, tsad_reader;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE VIEW tsad.v_exclusion AS
-  SELECT d.name AS dataset, m.version, x.model_id, e.name AS entity, x.start_at, x.end_at, x.reason, x.n_steps
+  SELECT d.name AS dataset, m.version, x.model_id, e.name AS entity, x.start_at, x.end_at, x.reason, x.n_steps, x.channel
   FROM tsad.exclusion x
   JOIN tsad.model m USING (model_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -14,5 +14,6 @@ COMMENT ON COLUMN tsad.v_exclusion.start_at IS 'Beginning, included.';
 COMMENT ON COLUMN tsad.v_exclusion.end_at IS 'End, not included.';
 COMMENT ON COLUMN tsad.v_exclusion.reason IS 'Why it was left out.';
 COMMENT ON COLUMN tsad.v_exclusion.n_steps IS 'Steps of the grid that this concerns.';
+COMMENT ON COLUMN tsad.v_exclusion.channel IS 'The one channel that was left out; NULL: all channels.';
 
 GRANT SELECT ON tsad.v_exclusion TO tsad_writer, tsad_reader;

@@ -5,12 +5,12 @@ CREATE OR REPLACE VIEW tsad.v_quality AS
   JOIN tsad.dataset d USING (dataset_id)
   JOIN tsad.channel c USING (channel_id);
 
-COMMENT ON VIEW tsad.v_quality IS 'Sensor trouble by hour: constant, stuck, at_limit, out_of_range, unit_jump, dead.';
+COMMENT ON VIEW tsad.v_quality IS 'Sensor trouble by hour: constant, stuck, at_limit, out_of_range, unit_jump, dead, sampling_changed; of counters counter_reset, meter_replaced, spread_over_gap, wraps_unknown.';
 COMMENT ON COLUMN tsad.v_quality.dataset IS 'Name of the dataset file.';
 COMMENT ON COLUMN tsad.v_quality.entity IS 'The machine or host.';
 COMMENT ON COLUMN tsad.v_quality.channel IS 'The sensor; in anomalies and incidents the one that carries most of the error.';
 COMMENT ON COLUMN tsad.v_quality.hour_at IS 'Beginning of the hour, UTC.';
-COMMENT ON COLUMN tsad.v_quality.verdict IS 'constant, stuck, at_limit, out_of_range, unit_jump or dead.';
+COMMENT ON COLUMN tsad.v_quality.verdict IS 'constant, stuck, at_limit, out_of_range, unit_jump, dead, sampling_changed, counter_reset, meter_replaced, spread_over_gap or wraps_unknown.';
 COMMENT ON COLUMN tsad.v_quality.n_steps IS 'Steps of the grid that this concerns.';
 COMMENT ON COLUMN tsad.v_quality.detail IS 'More in words.';
 

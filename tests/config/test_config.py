@@ -70,9 +70,9 @@ CASES = [
         "an unknown field further down",
         'unit: "%"',
         'units: "%"',
-        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, period, "
-        "no_value, across, valid_for, sensor_range (did you mean unit?). "
-        "Received: '%'.",
+        ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, per, "
+        "wraps_at, max_rate, event_id, period, no_value, across, "
+        "valid_for, sensor_range (did you mean unit?). Received: '%'.",
     ),
     (
         "a missing field",

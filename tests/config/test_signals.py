@@ -52,3 +52,28 @@ def test_the_bundle_keeps_signals_and_says_nothing_where_all_are_gauges() -> Non
     assert "signals" not in feature_spec_of(_config()).to_json()
     spec = feature_spec_of(_config(signal="counter"))
     assert spec.to_json()["signals"] == ("counter", "gauge")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"per": "hour"}, "signal: counter"),
+        ({"signal": "event_count", "max_rate": 3}, "signal: counter"),
+        ({"signal": "counter", "event_id": "id"}, "signal: event_count"),
+        ({"signal": "counter", "valid_for": "5min"}, "valid_for"),
+        ({"signal": "counter", "wraps_at": "a lot"}, "2^32"),
+        ({"signal": "counter", "max_rate": 0}, "greater than 0"),
+    ],
+)
+def test_a_key_that_means_nothing_to_the_signal_is_an_error(
+    keys: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _config(**keys)
+    assert said in str(caught.value)
+
+
+def test_a_width_may_be_a_power() -> None:
+    given = [_config(signal="counter", wraps_at=one) for one in ("2^32", "2**32", 4294967296)]
+    assert {one.channels["total"].wraps_at for one in given} == {2.0**32}
+    assert len({read_settings(one, {}).digest for one in given}) == 1

@@ -55,15 +55,20 @@ VIEWS = {
         dataset text, entity text, state text, first_seen_at timestamptz, last_seen_at
         timestamptz, silent_since timestamptz, usual_silence interval, retired_at timestamptz,
         retired_by text, retired_why text, carrier text, has_habit boolean, known_until
-        timestamptz""",
+        timestamptz, is_quiet boolean, silent_from timestamptz""",
     "v_exclusion": """
         dataset text, version integer, model_id integer, entity text, start_at timestamptz,
-        end_at timestamptz, reason text, n_steps bigint""",
+        end_at timestamptz, reason text, n_steps bigint, channel text""",
     "v_channel_epoch": """
         dataset text, epoch_id bigint, entity text, channel text, kind text, from_at
         timestamptz, declared boolean, scale float8, offset float8, usable_at timestamptz,
         n_running_hours float8, needed_hours float8, reason text, said_by text, said_at
         timestamptz, withdrawn_at timestamptz, login text, withdrawn_login text""",
+    "v_health": """
+        dataset text, state text, scored_until timestamptz, late_s bigint, why text, last_run_at
+        timestamptz, read_until timestamptz, newest_reading_at timestamptz, n_live bigint, n_silent
+        bigint, n_retired bigint, champion text, champion_trained_until timestamptz, champion_age
+        interval, last_error text, last_error_at timestamptz""",
     "v_incident": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text,
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,

@@ -446,3 +446,25 @@ def test_double_epochs_are_the_same_whichever_range_they_are_read_in(
             assert all(start_us <= us < end_us for us in times_us)
             found += times_us
     assert sorted(found) == wanted_us
+
+
+def test_what_is_said_of_sensors_is_the_same_in_any_order_of_runs(plant: Plant) -> None:
+    plant.run("DELETE FROM reading")
+    plant.run(
+        "INSERT INTO reading SELECT t, 'm1', CASE WHEN extract(isodow FROM t) < 6 THEN "
+        "50 + sin(extract(epoch FROM t)) ELSE 0 END, CASE WHEN t < '2024-05-14 10:20Z' THEN 5 ELSE "
+        "50 END + cos(extract(epoch FROM t)) FROM generate_series('2024-04-29 00:00Z'::timestamptz,"
+        " '2024-05-15 23:50Z', '10 min') t"
+    )
+    plant.run("UPDATE reading SET temp = 42 WHERE at >= '2024-05-14 06:00Z' AND at < '2024-05-15'")
+    said = "SELECT hour_at, channel, verdict, n_steps, detail FROM tsad.v_quality ORDER BY 1, 2, 3"
+    plant.ingest("2024-04-29 00:00", "2024-05-16 00:00")
+    forwards = plant.rows(said)
+    assert {row[1:3] for row in forwards} >= {("temp", "constant"), ("load", "unit_jump")}
+    assert {row[0].day for row in forwards} == {14, 15}
+    plant.rows("DELETE FROM tsad.quality RETURNING 1")
+    plant.rows("DELETE FROM tsad.reading_block RETURNING 1")
+    plant.rows("DELETE FROM tsad.fitted_channel RETURNING 1")
+    for start, end in [("05-10", "05-16"), ("05-03", "05-10"), ("04-29", "05-03")]:
+        plant.ingest(f"2024-{start} 00:00", f"2024-{end} 00:00", force=True)
+    assert plant.rows(said) == forwards

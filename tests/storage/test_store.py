@@ -27,7 +27,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
 from tsad_tasks.storage.datasets import lock_champions, lock_hours, select_dataset, select_layouts
-from tsad_tasks.storage.readings import read_blocks, write_blocks
+from tsad_tasks.storage.readings import read_blocks, read_counts, read_summaries, write_blocks
 from tsad_tasks.storage.scores import write_scores, write_unscored_hours
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, NewModel
@@ -457,3 +457,45 @@ def test_an_hour_without_champion_is_marked_and_unmarked(room: Room) -> None:
     assert room.rows("SELECT status, detail FROM tsad.v_status") == [("no_champion", "none yet")]
     assert mark(None) == 0
     assert room.rows("SELECT FROM tsad.v_status") == []
+
+
+def test_summaries_are_stored_with_blocks_and_made_where_they_are_not(room: Room) -> None:
+    room.write(HOUR_AT, [[1, 2], [1, 4]])
+    room.write(HOUR_AT + HOUR, [[5, 2], [6, 4]])
+    room.rows("UPDATE tsad.reading_block SET summary = NULL WHERE hour_at = %s", HOUR_AT)
+    hours = [HOUR_AT, HOUR_AT + HOUR, HOUR_AT + 2 * HOUR]
+    for _ in range(2):
+        with room.store.transaction():
+            found = read_summaries(room.store, room.layout, room.entity_ids, hours)
+        assert found["n"].tolist() == [[[2, 2], [2, 2], [0, 0]], [[0, 0]] * 3]
+        assert found["longest"][0, :2].tolist() == [[2, 1], [1, 1]]
+        assert found["median"][0, :2].tolist() == [[1, 3], [5.5, 3]]
+    assert room.rows("SELECT count(*) FROM tsad.reading_block WHERE summary IS NULL") == [(0,)]
+
+
+def test_summaries_are_seen_in_the_columns_of_a_later_layout(room: Room) -> None:
+    room.write(HOUR_AT, [[1, 2], [1, 4]])
+    grown = room.grown(room_config("cpu", "load", "fan"))
+    grown.write(HOUR_AT + HOUR, [[5, 2, 7], [6, 4, 7]])
+    with room.store.transaction():
+        asked = grown.entity_ids[:1], [HOUR_AT, HOUR_AT + HOUR]
+        found = read_summaries(room.store, grown.layout, *asked)
+    assert found["n"].tolist() == [[[2, 2, 0], [2, 2, 2]]]
+
+
+def test_numbers_of_readings_are_kept_and_a_change_of_them_alone_is_no_revision(
+    room: Room,
+) -> None:
+    values, once = np.ones((1, 2, 2)), np.array([[[1, 1], [0, 1]]], np.uint8)
+    for counts in (None, once, once * 0 + 1, once * 0 + 6):
+        with room.store.transaction():
+            of = room.layout, room.entity_ids[:1], [HOUR_AT], values
+            assert write_blocks(room.store, *of, counts).n_changed == 1
+            assert write_blocks(room.store, *of, counts).n_changed == 0
+            asked = room.store, room.layout, room.entity_ids, HOUR_AT, HOUR_AT + HOUR
+            found = read_counts(*asked)
+        assert found.known.tolist() == [[counts is not None], [False]]
+        wanted = np.zeros((2, 2)) if counts is None else counts[0]
+        assert found.counts[0].tolist() == wanted.tolist()
+    # Six readings a step are content: what is made of them is less noisy.
+    assert room.rows("SELECT revision FROM tsad.reading_block") == [(2,)]

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from devstack.postgres import Cluster
@@ -20,11 +21,16 @@ from tests.plants.weeks import (
     week,
 )
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.interval import Interval
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.labels import add_label
 from tsad_tasks.feedback.verdicts import set_verdict
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.model.features import fit_scaler
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.exclusions import exclusions_of
+from tsad_tasks.training.reader import TrainingReader, training_range, training_scopes
+from tsad_tasks.training.windows import entity_training
 
 # Half a day of the held-out part of the second week; the same fault a week later.
 OUTAGE, AGAIN = (week(1, 130), week(1, 142)), (week(2, 130), week(2, 142))
@@ -216,3 +222,58 @@ def test_what_was_not_read_otherwise_is_learned(weeks: Weeks, case: str) -> None
         weeks.config = config_of(source={**CONFIG["source"], "channels": channels})
     excluded = weeks.excluded(weeks.train(week(2)).model_id)
     assert not [reason for reason in excluded if reason.startswith("other settings")]
+
+
+def _bad(weeks: Weeks, channel: str, n_hours: int, verdict: str = "unit_jump") -> None:
+    """A sensor out of order in the first hours of the second week."""
+    weeks.execute(
+        "INSERT INTO tsad.quality SELECT e.entity_id, h, c.channel_id, %s, 6, '' "
+        "FROM tsad.entity e JOIN tsad.channel c USING (dataset_id), "
+        "generate_series(%s::timestamptz, %s::timestamptz - interval '1 hour', '1 hour') h "
+        "WHERE e.name = %s AND c.name = %s",
+        verdict,
+        week(1),
+        week(1, n_hours),
+        MACHINE,
+        channel,
+    )
+
+
+def test_a_sensor_out_of_order_is_left_out_alone_and_stops_no_training(weeks: Weeks) -> None:
+    _unlearned_high_scores(weeks)
+    first, *others = weeks.config.channel_names
+    assert others
+    _bad(weeks, first, 60)
+    summary = weeks.train(week(2))
+    assert weeks.excluded(summary.model_id) == {f"quality: unit_jump of {first}": 360}
+    rows = weeks.execute("SELECT channel, n_steps FROM tsad.v_exclusion WHERE model_id = %s",
+                      summary.model_id)  # fmt: skip
+    assert rows == [(first, 360)]
+
+
+def test_the_other_channels_of_these_hours_are_learned(weeks: Weeks) -> None:
+    first, *_ = weeks.config.channel_names
+    with Store.connect(weeks.uri) as store:
+        (scope,) = training_scopes(store, weeks.config)
+        span = training_range(weeks.config, week(2))
+        plain = exclusions_of(store, weeks.config, scope, span)
+        ends = Interval(week(1), week(1, 3))
+        (key,) = [key for name, key in scope.entities if name == MACHINE]
+        before = TrainingReader.of_store(store, weeks.config, span, plain).clean(key, ends)
+    _bad(weeks, first, 2)
+    with Store.connect(weeks.uri) as store:
+        found = exclusions_of(store, weeks.config, scope, span)
+        reader = TrainingReader.of_store(store, weeks.config, span, found)
+        values, usable = reader.clean(key, ends)
+        windows = [
+            entity_training(one, key, fit_scaler(before[0], "robust"), 10**6,
+                            one.values(key, span.whole)).n_available
+            for one in (reader, TrainingReader.of_store(store, weeks.config, span, plain))
+        ]  # fmt: skip
+    assert (values[:12, 0] != values[:12, 0]).all()
+    assert np.array_equal(values[:, 1:], before[0][:, 1:])
+    assert np.array_equal(values[12:], before[0][12:])
+    assert usable.all()
+    assert before[1].all()
+    # Windows within these hours are learned without the channel; those across an end are not.
+    assert windows[0] == windows[1] - (reader.spec.width - 1)

@@ -36,8 +36,14 @@ def block_checksum(values: NDArray[np.float64], channel_ids: Sequence[int]) -> i
     return int(block_checksums(values[None], channel_ids)[0])
 
 
-def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> NDArray[np.int64]:
+def block_checksums(
+    blocks: NDArray[np.float64],
+    channel_ids: Sequence[int],
+    n_values: NDArray[np.uint8] | None = None,
+) -> NDArray[np.int64]:
     """The `block_checksum` of each of several blocks, (n_blocks, n_steps, n_channels).
+
+    `n_values`, of the same shape, are part of it where steps are made from several readings.
 
     >>> blocks = np.array([[[1.0]], [[2.0]]])
     >>> int(block_checksums(blocks, [7])[1]) == block_checksum(blocks[1], [7])
@@ -50,9 +56,14 @@ def block_checksums(blocks: NDArray[np.float64], channel_ids: Sequence[int]) -> 
     canonical[np.isnan(canonical)] = np.nan
     head = blake2b(np.array([*blocks.shape[1:], *channel_ids], "<i8").tobytes(), digest_size=8)
     found = np.empty(len(blocks), "<i8")
+    several = np.zeros(len(blocks), bool)
+    if n_values is not None:
+        several = np.asarray((n_values > 1).any(axis=(1, 2)))
     for i, content in enumerate(canonical.reshape(len(blocks), blocks.shape[1] * blocks.shape[2])):
         digest = head.copy()
         digest.update(content.data)
+        if n_values is not None and several[i]:
+            digest.update(np.ascontiguousarray(n_values[i]).data)
         found[i] = int.from_bytes(digest.digest(), "little", signed=True) or 1
     return found
 

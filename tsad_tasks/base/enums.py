@@ -110,6 +110,12 @@ class QualityVerdict(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNIT_JUMP = "unit_jump"
     DEAD = "dead"
+    SAMPLING_CHANGED = "sampling_changed"
+    # Of a counter, by what its totals did.
+    COUNTER_RESET = "counter_reset"
+    METER_REPLACED = "meter_replaced"
+    SPREAD_OVER_GAP = "spread_over_gap"
+    WRAPS_UNKNOWN = "wraps_unknown"
 
 
 @unique
@@ -144,6 +150,32 @@ class NewsEvent(StrEnum):
     TRAINING_STOPPED = "training_stopped"
     PROMOTED = Decision.PROMOTED.value
     ROLLED_BACK = Decision.ROLLED_BACK.value
+
+
+@unique
+class HealthState(StrEnum):
+    """Whether a dataset is scored in time."""
+
+    OK = "ok"
+    LATE = "late"
+    DEGRADED = "degraded"
+    NOT_SCORING = "not_scoring"
+
+
+@unique
+class SilenceEvent(StrEnum):
+    """What is told of machines that usually report."""
+
+    SILENT = "silent"
+    BACK = "back"
+
+
+@unique
+class RetirementOrigin(StrEnum):
+    """Who may say that an entity is gone for good."""
+
+    PERSON = "person"
+    INVENTORY = "inventory"
 
 
 @unique

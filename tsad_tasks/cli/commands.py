@@ -8,6 +8,7 @@ from tsad_tasks.cli.champions import models, promote, prune, rollback, rules, sh
 from tsad_tasks.cli.datasets import datasets
 from tsad_tasks.cli.demo import demo, simulate
 from tsad_tasks.cli.feedback import epoch, label, labels, maintenance, new_normal, verdict
+from tsad_tasks.cli.health import entities, health, retire, unretire
 from tsad_tasks.cli.ingest import ingest, load_csv
 from tsad_tasks.cli.notifications import notify
 from tsad_tasks.cli.reporting import evaluate, explore, report
@@ -23,7 +24,8 @@ app = typer.Typer(
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
     *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),
-    *(verdict, label, labels, new_normal, demo, simulate, up, down, status, migrate),
+    *(verdict, label, labels, new_normal, demo, simulate, up, down, status, health, migrate),
+    *(entities, retire, unretire),
     *(load_csv, ingest, retrain, history, score, rescore, report, anomalies),
 )
 for command in COMMANDS:

@@ -206,6 +206,28 @@ ValidFor = Annotated[
     BeforeValidator(_valid_for),
     WithJsonSchema({"anyOf": [DURATION_JSON, {"const": "until_changed"}]}),
 ]
+_POWER = re.compile(r"\s*(\d{1,3})\s*(?:\^|\*\*)\s*(\d{1,3})\s*")
+
+
+def _wraps_at(given: Any) -> Any:
+    """A number above 0, which may be a power.
+
+    >>> _wraps_at("2^32"), _wraps_at(10000)
+    (4294967296.0, 10000)
+    """
+    match = _POWER.fullmatch(given) if isinstance(given, str) else None
+    value = math.pow(int(match[1]), int(match[2])) if match and int(match[2]) <= 64 else given
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < 1e30:
+        raise ValueError("a number above 0, or a power such as 2^32")
+    return value
+
+
+WrapsAt = Annotated[
+    float,
+    BeforeValidator(_wraps_at),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": _POWER.pattern}]}),
+]
 # A cell as a source has it: what a column is compared with.
 Word = bool | int | float | str
 _CODES = "a value, or a list of values and of ranges such as [-9999, [32767, 65535]]"

@@ -236,6 +236,11 @@ class DatasetConfig(FileSection):
         return found if set(found) != {Signal.GAUGE.value} else ()
 
     @property
+    def event_channels(self) -> tuple[str, ...]:
+        """Channels whose rows are events: no row is none."""
+        return tuple(name for name, one in self.channels.items() if one.counts_events)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 

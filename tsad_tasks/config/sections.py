@@ -38,6 +38,7 @@ from tsad_tasks.config.checks import (
     Width,
     Word,
     Words,
+    WrapsAt,
     ZoneName,
     check_known,
 )
@@ -48,6 +49,8 @@ _MAX_PATTERN_CHARACTERS = 500
 _SILENCE_S = 3600
 # Of a channel's `sensor_range`, when it was two fields.
 FORMER_ENDS = ("low", "high")
+_PER_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_PER_UNIT = {"second": "s", "minute": "min", "hour": "h", "day": "d", "step": "step"}
 
 
 class FileSection(Section):
@@ -187,7 +190,9 @@ class ChannelSection(FileSection):
         pressure: {column: PRESS_OUT, unit: bar, sensor_range: [0, 16]}
         valve: {valid_for: until_changed}
         level: {no_value: [-9999, [32767, 65535]]}
-        energy: {unit: kWh, signal: counter}
+        energy: {unit: kWh, signal: counter, per: hour, max_rate: 40}
+        packets: {signal: counter, wraps_at: 2^32}
+        logins: {signal: event_count, event_id: login_id}
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
 
@@ -208,6 +213,17 @@ class ChannelSection(FileSection):
     signal: Signal = Signal.GAUGE
     """This says what the values are: a level (gauge), a total that counts up (counter), a direction
     (angle), a state or mode (discrete), or rows that are events (event_count)."""
+    per: Literal["second", "minute", "hour", "day", "step"] = "second"
+    """What a counter counts is stored as a rate, per this time."""
+    wraps_at: WrapsAt | None = None
+    """A counter that would reach this begins at 0 again, such as 2^32. By default none does."""
+    max_rate: float | None = Field(None, gt=0)
+    """A counter never counts faster than this, as a rate per the time that per says: a total that
+    does is that of another meter. By default what is usual for each meter says what is
+    plausible."""
+    event_id: Named | None = None
+    """This column says which event a row is of: of several rows of an hour with the same one the
+    first counts. By default each row is an event."""
     period: Period | None = None
     """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
     It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
@@ -256,11 +272,45 @@ class ChannelSection(FileSection):
 
     def check_signal(self, *place: str | int) -> None:
         """Raises an error about the field that does not go with what the values are."""
+        keys = {"per": Signal.COUNTER, "wraps_at": Signal.COUNTER, "max_rate": Signal.COUNTER,
+                "event_id": Signal.EVENT_COUNT}  # fmt: skip
+        for name, signal in keys.items():
+            given = getattr(self, name)
+            if given != type(self).model_fields[name].default and self.signal is not signal:
+                raise wrong(f"no such field, or signal: {signal}", shown(given), *place, name)
+        if self.signal in (Signal.COUNTER, Signal.EVENT_COUNT) and self.valid_for_s:
+            expected = f"no such field, since a {self.signal} has what its rows say of each step"
+            raise wrong(expected, shown(self.valid_for_s), *place, "valid_for")
         if self.signal == Signal.ANGLE:
             self._check_angle(*place)
         elif self.period is not None:
             expected = "no such field, since the channel is no angle"
             raise wrong(expected, f"{self.period:g}", *place, "period")
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether values are totals that count up."""
+        return self.signal is Signal.COUNTER
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether rows are events."""
+        return self.signal is Signal.EVENT_COUNT
+
+    def unit_s(self, step_s: int) -> int:
+        """Seconds that a counter's rates are per."""
+        return step_s if self.per == "step" else _PER_S[self.per]
+
+    @property
+    def shown_unit(self) -> str | None:
+        """The unit of what is stored, as people see it.
+
+        >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
+        'kWh/h'
+        """
+        if not self.is_counter or self.unit is None:
+            return self.unit
+        return f"{self.unit}/{_PER_UNIT[self.per]}"
 
     def _check_angle(self, *place: str | int) -> None:
         if self.aggregate not in ("mean", "last"):
@@ -453,6 +503,11 @@ class SourceSection(FileSection):
                 expected = f"a column of its own, since {of_column[column]} is {shown(column)}"
                 raise wrong(expected, shown(column), "channels", name)
         self._check_names()
+        ids = {name: one.event_id for name, one in self.channels.items() if one.counts_events}
+        for name, event_id in ids.items():
+            if event_id != self.event_id:
+                expected = f"{shown(self.event_id)}, as its other channels say"
+                raise wrong(expected, shown(event_id), "channels", name, "event_id")
         if self.shape == "long" and self.value_column is None:
             raise wrong("this field, since the table is long", "nothing", "value_column")
         if self.shape == "wide":
@@ -499,6 +554,22 @@ class SourceSection(FileSection):
     def has_validity(self) -> bool:
         """Whether a value of any channel stays valid beyond its step."""
         return any(channel.valid_for_s for channel in self.channels.values())
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether values of any channel are totals."""
+        return any(channel.is_counter for channel in self.channels.values())
+
+    @property
+    def needs_before(self) -> bool:
+        """Whether rows before a range decide what is in it."""
+        return self.has_validity or self.has_counters
+
+    @property
+    def event_id(self) -> str | None:
+        """The column that says which event a row is of, where one does."""
+        given = (channel.event_id for channel in self.channels.values())
+        return next((name for name in given if name is not None), None)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -1037,6 +1108,22 @@ class NotificationTarget(FileSection):
         return tuple(self.email or self.to or ("",))
 
 
+class HeartbeatSection(FileSection):
+    """A sign of life, sent after each interval that was scored, for a monitor that misses it.
+
+    Examples
+    --------
+    notifications:
+      heartbeat: {connection: healthchecks, method: get}
+    """
+
+    connection: ConnectionId
+    """This is the id of the connection that holds the URL, as that of a webhook."""
+    method: Literal["get", "post", "metrics"] = "get"
+    """With get the URL is asked for, which healthchecks.io and Uptime Kuma take; post sends JSON;
+    metrics posts what a Prometheus Pushgateway takes."""
+
+
 class NotificationsSection(FileSection):
     """Who is told what becomes of live incidents and models. Without targets nobody is.
 
@@ -1045,6 +1132,8 @@ class NotificationsSection(FileSection):
     notifications:
       targets:
         - {email: [shift@example.com]}
+      silence: true
+      heartbeat: {connection: healthchecks}
       max_age: 2d
       max_per_run: 20
     """
@@ -1052,8 +1141,14 @@ class NotificationsSection(FileSection):
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
     max_age_s: LastingS = 172800
-    """An incident whose last flag is older than this opens no alert, and older decisions are no
-    news."""
+    """An incident whose last flag is older than this opens no alert, and older decisions and
+    silences are no news."""
+    heartbeat: HeartbeatSection | None = None
+    """A sign of life is sent here after each interval that was scored, with or without targets.
+    By default there is none."""
+    silence: bool = True
+    """Targets are told once of a machine that usually reports and has stopped, and once when it is
+    back; machines that one thing carries, in one message."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 

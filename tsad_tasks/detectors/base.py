@@ -182,6 +182,11 @@ class Detector(Protocol):
         """Whether a window has one error, the same in all its live channels."""
         return False
 
+    @property
+    def noise_power(self) -> int:
+        """Errors grow with this power of the readings' noise; 0: not in proportion to it."""
+        return 0
+
     def fit(
         self,
         training: TrainingSet,

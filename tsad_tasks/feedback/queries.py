@@ -41,3 +41,6 @@ SELECT_MAINTENANCE_DATASET = Query("feedback/select_maintenance_dataset", str)
 SELECT_MAINTENANCE_WINDOWS = Query("feedback/select_maintenance_windows", MaintenanceWindow)
 WITHDRAW_MAINTENANCE = Statement("feedback/withdraw_maintenance")
 UPDATE_SUPPRESSED_BY = Statement("feedback/update_suppressed_by")
+
+INSERT_RETIREMENT = Query("feedback/insert_retirement", int)
+WITHDRAW_RETIREMENT = Query("feedback/withdraw_retirement", int)

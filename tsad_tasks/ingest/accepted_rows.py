@@ -26,7 +26,7 @@ _LARGEST = 1e300
 _PAST_END = 0.01
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
-_OF_SOME = ("channel", "unknown_label", "bad", "tag")
+_OF_SOME = ("channel", "unknown_label", "bad", "tag", "event")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig)
     """Values of rows that were accepted, and of others that are, without counting what is not."""
     others = _taken(others, config, Tally())
     names = ["times_us", "entity", "updated_us", "values", "table"]
-    names += [name for name in ("channel", "tag") if getattr(rows, name) is not None]
+    names += [name for name in ("channel", "tag", "event") if getattr(rows, name) is not None]
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(others, name), getattr(rows, name)]) for name in names
     }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.counter import meter_of, meters_of
 from tsad_tasks.ingest.grid import Grid, Gridded, Rows, to_grid
 from tsad_tasks.ingest.held import Validity
 from tsad_tasks.ingest.signals import circle_of, how_of
@@ -32,14 +33,17 @@ class ChannelSeries:
     Attributes
     ----------
     entity : (n_series,) positions in the grid.
-    values, present : (n_series, n_steps)
+    values, present, n_values : (n_series, n_steps)
     tags : those of the channel, of any entity.
+    marks : (n_marks, n_series, n_hours) of a counter; None: it is none.
     """
 
     entity: NDArray[np.intp]
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
+    n_values: NDArray[np.uint8]
     tags: tuple[Tag, ...] = ()
+    marks: NDArray[np.int64] | None = None
 
 
 def gridded_series(
@@ -57,16 +61,16 @@ def gridded_series(
     """
     channels = config.channels.values()
     said = rows.updated_us, rows.values, rows.channel, rows.table, rows.offered
-    every = Rows(rows.times_us, rows.entity, *said)
+    every = Rows(rows.times_us, rows.entity, *said, rows.event)
     joined = [at for at, channel in enumerate(channels) if channel.across is not None]
-    aggregates = [how_of(channel) for channel in channels]
+    aggregates, meters = [how_of(channel) for channel in channels], meters_of(config)
     if rows.tag is None or rows.channel is None or not joined:
-        gridded = to_grid(every, grid, aggregates, validity)
+        gridded = to_grid(every, grid, aggregates, validity, meters)
         return gridded, {
             name: _one_of_each(gridded, config.channel_names.index(name)) for name in apart
         }
     others = _of(every, ~np.isin(rows.channel, joined))
-    gridded, found = to_grid(others, grid, aggregates, validity), {}
+    gridded, found = to_grid(others, grid, aggregates, validity, meters), {}
     for position in joined:
         series = _series(config, rows, grid, position, gridded, validity)
         if (name := config.channel_names[position]) in apart:
@@ -79,14 +83,18 @@ def gridded_series(
 def _of(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:
     assert rows.channel is not None
     at = {name: getattr(rows, name)[chosen] for name in ("times_us", "entity", "updated_us")}
-    return replace(rows, **at, values=rows.values[chosen], channel=rows.channel[chosen])
+    event = None if rows.event is None else rows.event[chosen]
+    channel = rows.channel[chosen]
+    return replace(rows, **at, values=rows.values[chosen], channel=channel, event=event)
 
 
 def _one_of_each(gridded: Gridded, position: int) -> ChannelSeries:
     """A channel of which each entity has one series."""
     entity = np.flatnonzero(gridded.present[:, :, position].any(axis=1))
-    parts = gridded.values[entity, :, position], gridded.present[entity, :, position]
-    return ChannelSeries(entity, *parts)
+    at = entity, slice(None), position
+    marks = None if gridded.marks is None else gridded.marks[:, entity, :, position]
+    cells = gridded.values[at], gridded.present[at], gridded.n_values[at]
+    return ChannelSeries(entity, *cells, marks=marks)
 
 
 def _series(
@@ -109,13 +117,18 @@ def _series(
     entity_of[own] = rows.entity[chosen]
     said = rows.times_us[chosen], own, rows.updated_us[chosen], rows.values[chosen]
     narrow = replace(grid, n_entities=len(tags), n_channels=1)
-    alone = Rows(*said, channel=np.zeros(len(chosen), np.intp))
+    event = None if rows.event is None else rows.event[chosen]
+    alone = Rows(*said, channel=np.zeros(len(chosen), np.intp), event=event)
     own_validity = validity and validity.of_series(position, entity_of)
-    found = to_grid(alone, narrow, [how_of(config.channels[name])], own_validity)
+    channel = config.channels[name]
+    meters = {0: meter_of(channel, config.step_s)} if channel.is_counter else None
+    found = to_grid(alone, narrow, [how_of(channel)], own_validity, meters)
     for count in COUNTS:
         np.add.at(getattr(gridded, count), entity_of, getattr(found, count))
     of_channel = tuple(tag for tag in rows.tags if tag.channel == name)
-    return ChannelSeries(entity_of, found.values[:, :, 0], found.present[:, :, 0], of_channel)
+    marks = None if found.marks is None else found.marks[..., 0]
+    parts = found.values[:, :, 0], found.present[:, :, 0], found.n_values[:, :, 0]
+    return ChannelSeries(entity_of, *parts, of_channel, marks)
 
 
 def put_together(
@@ -148,6 +161,9 @@ def put_together(
         )
         gridded.values[entity, :, position] = together
         gridded.present[entity, :, position] = series.present[mine].any(axis=0)
+        gridded.n_values[entity, :, position] = series.n_values[mine].max(axis=0)
+        if gridded.marks is not None and series.marks is not None:
+            gridded.marks[:, entity, :, position] = series.marks[:, mine].sum(axis=1)
 
 
 def _n_held(tags: Sequence[Tag], grid: Grid) -> NDArray[np.int64]:

@@ -6,13 +6,14 @@ order of time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.ingest.counter import MARKS, Meter, Totals, metered
 from tsad_tasks.ingest.held import UNTIL_CHANGED, Pieces, Validity, pieces, word_spans
 from tsad_tasks.model.circle import Circle, means
 
@@ -20,7 +21,7 @@ Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-Aggregate = Literal["last", "mean", "min", "max", "count"]
+Aggregate = Literal["last", "mean", "min", "max", "count", "events"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Rows:
     channel : (n_rows,) position of the channel of long rows; None for wide ones.
     table : (n_rows,) which table a wide row is from.
     offered : (n_tables, n_channels) which channels that table has at all.
+    event : (n_rows,) what stands for an event's id, 0 where a row has none; None: no row has.
     """
 
     times_us: Int64
@@ -93,6 +95,7 @@ class Rows:
     channel: Index | None = None
     table: Index | None = None
     offered: Mask | None = None
+    event: Int64 | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ class Gridded:
     resampled : (n_entities, n_hours) rows beyond the first of their step, made one by the channel's
         aggregate.
     off_grid : (n_entities, n_hours) rows alone in their step, moved to its beginning.
+    n_values : as `values`, from how many values each was made, at most 255; 0 where a former value
+        holds.
+    marks : (n_marks, n_entities, n_hours, n_channels) of counters; None: there are none.
     """
 
     values: Float
@@ -114,10 +120,16 @@ class Gridded:
     duplicate: Int64
     resampled: Int64
     off_grid: Int64
+    n_values: NDArray[np.uint8]
+    marks: Int64 | None = None
 
 
 def to_grid(
-    rows: Rows, grid: Grid, aggregates: Sequence[How], validity: Validity | None = None
+    rows: Rows,
+    grid: Grid,
+    aggregates: Sequence[How],
+    validity: Validity | None = None,
+    meters: Mapping[int, Meter] | None = None,
 ) -> Gridded:
     """Readings on the grid, and how many rows were not taken as they came.
 
@@ -133,6 +145,9 @@ def to_grid(
     of the step in each known state and in others, and the number of changes. A change is a row with
     another state than the row before it, of the same step or valid until then.
 
+    Of `meters`, by the position of their channel, a step holds the rate of consumption; rows before
+    the grid say from which total on.
+
     >>> grid = Grid(0, HOUR_US, 1800, n_entities=1, n_channels=1)
     >>> times_us = np.array([0, 900, 1800]) * 1_000_000
     >>> entity, updated_us = np.zeros(3, np.intp), np.zeros(3, np.int64)
@@ -143,19 +158,40 @@ def to_grid(
     n_more = sum(how.n_columns for how in aggregates if isinstance(how, States))
     values = np.full((grid.n_entities * grid.n_steps, grid.n_channels + n_more), np.nan)
     present = np.zeros(values.shape, bool)
+    n_values = np.zeros(values.shape, np.uint8)
     counts = np.zeros((3, grid.n_entities, grid.n_hours), np.int64)
-    merge = np.maximum if rows.channel is None else np.add
+    merge, marks = np.maximum if rows.channel is None else np.add, no_marks(grid, meters)
     for part, channels in _parts(rows, grid) if len(rows.times_us) else ():
         stay = [channel for channel in channels if validity and validity.valid_us[channel]]
         if validity is not None and stay:
             _put_held(part, grid, aggregates, channels, validity, values, present)
+        if meters and marks is not None:
+            totals = [channel for channel in channels if channel in meters]
+            for channel in totals:
+                column = part.values[:, channels.index(channel)]
+                _put_metered(part, column, grid, meters[channel], channel, values, present, marks)
+            stay = [*stay, *totals]
         inside = part.times_us >= grid.start_us
         said = part if inside.all() else _chosen(part, inside)
-        if len(said.times_us):
-            put = _put(said, grid, aggregates, channels, stay, values, present)
+        events = [channel for channel in channels if aggregates[channel] == "events"]
+        stay = [*stay, *events]
+        for channel in events:
+            column = said.values[:, channels.index(channel)]
+            again = _put_events(said, column, grid, channel, values, present, n_values)
+            counts[0] = merge(counts[0], again)
+        if len(events) < len(channels) and len(said.times_us):
+            put = _put(said, grid, aggregates, channels, stay, values, present, n_values)
             counts = merge(counts, put)
     shape = (grid.n_entities, grid.n_steps, values.shape[1])
-    return Gridded(values.reshape(shape), present.reshape(shape), *counts)
+    duplicate, resampled, off_grid = counts
+    whole = values.reshape(shape), present.reshape(shape)
+    return Gridded(*whole, duplicate, resampled, off_grid, n_values.reshape(shape), marks)
+
+
+def no_marks(grid: Grid, meters: Mapping[int, Meter] | None) -> Int64 | None:
+    """Marks of counters of which there are none yet; None where there are no counters."""
+    shape = len(MARKS), grid.n_entities, grid.n_hours, grid.n_channels
+    return np.zeros(shape, np.int64) if meters else None
 
 
 def first_columns(aggregates: Sequence[How]) -> list[int]:
@@ -188,13 +224,15 @@ def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
         place = chosen[:, None] if rows.channel is not None else np.ix_(chosen, channels)
         if len(chosen):
             said = rows.times_us[chosen], rows.entity[chosen], rows.updated_us[chosen]
-            yield Rows(*said, rows.values[place]), channels
+            event = None if rows.event is None else rows.event[chosen]
+            yield Rows(*said, rows.values[place], event=event), channels
 
 
 def _chosen(rows: Rows, which: Mask) -> Rows:
     """Some rows of one part."""
     said = rows.times_us[which], rows.entity[which], rows.updated_us[which]
-    return Rows(*said, rows.values[which])
+    event = None if rows.event is None else rows.event[which]
+    return Rows(*said, rows.values[which], event=event)
 
 
 def _put(
@@ -205,8 +243,9 @@ def _put(
     stay: list[int],
     values: Float,
     present: Mask,
+    n_values: NDArray[np.uint8],
 ) -> Int64:
-    """Writes `values` and `present`; rows not taken as they came, (3, entities, hours).
+    """Writes `values`, `present`, `n_values`; rows not taken as they came, (3, entities, hours).
 
     Of channels that `stay` valid only numbers of rows are written.
     """
@@ -220,6 +259,7 @@ def _put(
     firsts = first_columns(aggregates)
     for k, channel in enumerate(channels):
         column, how = content[:, k], aggregates[channel]
+        n_values[targets, channel] = n_known = _n_known(column, starts)
         if channel in stay and how != "count":
             continue
         present[targets, channel] = True
@@ -227,6 +267,8 @@ def _put(
             changes = _changes_within(column, cells, targets)
             of_shares = [_aggregated(one, starts, sizes, "mean") for one in _shares(column, how)]
             _put_states(firsts[channel], targets, of_shares, changes, values, present)
+            further = slice(firsts[channel], firsts[channel] + how.n_columns)
+            n_values[targets, further] = n_known[:, None]
         values[targets, channel] = _aggregated(column, starts, sizes, _plain(how))
     alone = np.zeros(len(keys), bool)
     alone[starts[sizes == 1]] = len(stay) < len(channels)
@@ -317,6 +359,72 @@ def _changes_of_words(
     return np.bincount(at, minlength=len(targets)).astype(np.float64)
 
 
+def _put_events(
+    rows: Rows,
+    column: Float,
+    grid: Grid,
+    channel: int,
+    values: Float,
+    present: Mask,
+    n_values: NDArray[np.uint8],
+) -> Int64:
+    """Writes how many rows each step has; rows (n_entities, n_hours) of events that an earlier row
+    of the hour told of.
+    """
+    chosen = np.flatnonzero(~np.isnan(column))
+    entity = rows.entity[chosen].astype(np.int64)
+    since_us = rows.times_us[chosen] - grid.start_us
+    hour = entity * grid.n_hours + since_us // HOUR_US
+    again = np.zeros(len(chosen), bool)
+    if rows.event is not None:
+        event = rows.event[chosen]
+        order = np.lexsort((since_us, event, hour))
+        same = (np.diff(hour[order]) == 0) & (np.diff(event[order]) == 0)
+        again[order[1:][same & (event[order][1:] != 0)]] = True
+    cells = (entity * grid.n_steps + since_us // grid.step_us)[~again]
+    found, n_rows = np.unique(cells, return_counts=True)
+    # A row without a value that counts is a row.
+    every = rows.entity.astype(np.int64) * grid.n_steps
+    every = every + (rows.times_us - grid.start_us) // grid.step_us
+    present[every, channel], values[every, channel] = True, 0.0
+    values[found, channel] = n_rows
+    # How many rows come is what is measured, and says nothing of how it is.
+    n_values[every, channel] = 1
+    n_cells = grid.n_entities * grid.n_hours
+    counted = np.bincount(hour[again], minlength=n_cells)
+    return counted.reshape(grid.n_entities, grid.n_hours).astype(np.int64)
+
+
+def _put_metered(
+    rows: Rows,
+    column: Float,
+    grid: Grid,
+    meter: Meter,
+    channel: int,
+    values: Float,
+    present: Mask,
+    marks: Int64,
+) -> None:
+    """Writes `values`, `present` and `marks` of one counter."""
+    inside = rows.times_us >= grid.start_us
+    at = (rows.times_us[inside] - grid.start_us) // grid.step_us
+    present[rows.entity[inside] * grid.n_steps + at, channel] = True
+    first_us = int(rows.times_us.min())
+    width = grid.end_us - first_us
+    of_it = Rows(rows.times_us, rows.entity, rows.updated_us, column[:, None])
+    keys = rows.entity.astype(np.int64) * width + (rows.times_us - first_us)
+    keys, content, _ = _distinct(of_it, keys)
+    # A row without a total says nothing of it: the total before it is still that.
+    is_known = ~np.isnan(content[:, 0])
+    keys = keys[is_known]
+    totals = Totals(keys // width, keys % width + first_us, content[is_known, 0])
+    span = grid.start_us, grid.end_us, grid.step_us, grid.n_entities
+    found = metered(totals, meter, *span)
+    present[found.cells, channel] = True
+    values[found.cells, channel] = found.values
+    marks[..., channel] = found.marks
+
+
 def _moments(rows: Rows, grid: Grid) -> tuple[Index, Int64, Float]:
     """Entity, time and values of each moment in order; of those before the grid each entity's last.
 
@@ -382,6 +490,15 @@ def _distinct(rows: Rows, keys: Int64) -> tuple[Int64, Float, Int64]:
 
 def _run_starts(ordered: Int64) -> Index:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+
+
+def _n_known(column: Float, starts: Index) -> NDArray[np.uint8]:
+    """How many values are in each run of `column`, at most 255."""
+    known = ~np.isnan(column)
+    if len(starts) == len(column):
+        return known.view(np.uint8)
+    sums = np.add.reduceat(known, starts, dtype=np.int64)
+    return np.minimum(sums, 255).astype(np.uint8)
 
 
 def _aggregated(column: Float, starts: Index, sizes: Index, aggregate: Aggregate | Circle) -> Float:

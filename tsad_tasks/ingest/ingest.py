@@ -36,9 +36,10 @@ from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
+from tsad_tasks.ingest.quality import DAY_H
 from tsad_tasks.ingest.read_settings import ReadSettings, former_config, read_settings
 from tsad_tasks.ingest.sensor_changes import learn_sensors
-from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours
+from tsad_tasks.ingest.sensor_quality import dependent_hours, judge_hours, mark_hours
 from tsad_tasks.ingest.series import series_held
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
@@ -53,8 +54,19 @@ from tsad_tasks.ingest.tally import Tally
 from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
-from tsad_tasks.storage.lives import living_entities, note_lives
-from tsad_tasks.storage.readings import WrittenBlocks, read_raw_blocks, write_blocks
+from tsad_tasks.storage.lives import (
+    SELECT_LIFE_ENDS,
+    counted_entities,
+    counted_hours,
+    living_entities,
+    note_lives,
+)
+from tsad_tasks.storage.readings import (
+    WrittenBlocks,
+    read_counts,
+    read_raw_blocks,
+    write_blocks,
+)
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.storage.turns import source_turn
 
@@ -73,6 +85,8 @@ _LOOK_AGAIN = timedelta(minutes=1)
 # So many hours of one entity are judged again at once, when a sensor was there earlier than known.
 _JUDGED_HOURS = 168
 _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
+# So long after its first value a sensor that never moved is told of.
+_TOLD_WITHIN = timedelta(hours=2 * DAY_H + 1)
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,7 @@ def ingest_interval(
     history_s: int = 0,
     now: Callable[[], datetime] | None = None,
     force: bool = False,
+    comes_again: bool = False,
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.
 
@@ -129,11 +144,12 @@ def ingest_interval(
     now : tells when the interval has settled and until when rows may change: by default the
         warehouse's clock, whatever the one of this machine says.
     force : read the hours of [start_at, end_at) whatever the ledger says, and no others late.
+    comes_again : whoever asks comes again, and need not wait here until others have read.
 
     Raises
     ------
     NotYet
-        The interval has not settled yet.
+        The interval has not settled yet; or, where one comes again, others are reading.
     SourceError, AccessDenied, Unavailable
         See `open_sources`.
     """
@@ -150,6 +166,7 @@ def ingest_interval(
     forced = frozenset(hours_between(start_at, end_at) if force else ())
     settings = read_settings(config, {})
     ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock, settings)
+    ingest = replace(ingest, comes_again=comes_again)
 
     def check(part: OpenPart) -> None:
         _check_replayed(part, end_at, settled_at, now_at)
@@ -237,7 +254,10 @@ class _Ingest:
     now: Callable[[], datetime]
     settings: ReadSettings
     former_parts: Mapping[str, Former] = field(default_factory=dict)
+    # Hours that other ones have made due again.
+    again: set[datetime] = field(default_factory=set)
     late_before: datetime | None = None
+    comes_again: bool = False
     back: set[tuple[int, datetime]] = field(default_factory=set)
 
     @contextmanager
@@ -246,7 +266,8 @@ class _Ingest:
         with ExitStack() as stack:
             # In one order for all, lest two wait for each other.
             for connection, n_turns in sorted(_turns(self.config).items()):
-                turn = source_turn(self.store, connection, n_turns, self.dataset_id)
+                of = self.store, connection, n_turns, self.dataset_id
+                turn = source_turn(*of, comes_again=self.comes_again)
                 stack.enter_context(turn)
             yield
 
@@ -262,6 +283,7 @@ class _Ingest:
             known = [ledger[hour].settings for hour in due if hour in ledger]
             digests = {digest for digest in known if digest is not None}
         summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
+        ingest = self
         while due:
             with self.turns(), ExitStack() as stack:
                 held = series_held(self.store, self.config, self.dataset_id, uris)
@@ -273,9 +295,12 @@ class _Ingest:
                             raise SourceError(refusal)
                 settings = read_settings(self.config, held.scales)
                 former = self.former(digests - {settings.digest}, uris, held.tags, stack)
-                reading = replace(self, settings=settings, former_parts=former)
+                reading = replace(ingest, settings=settings, former_parts=former)
                 done, due = reading.read_hours(parts, due, held.version)
             summary += done
+            if ingest.again:
+                due = sorted({*due, *ingest.again})
+                ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
         return summary
 
     def former(
@@ -445,7 +470,8 @@ class _Chunk:
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
-        merged = self._merge(layout, entity_ids, read, known)
+        uneventful = self._uneventful(entity_ids, read)
+        merged = self._merge(layout, entity_ids, read, known, uneventful)
         written, changed = merged.written, merged.changed
         rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
         self._note_late(entity_ids, changed)
@@ -461,10 +487,14 @@ class _Chunk:
             known_hours = [*filter(self.ingest.ledger(judged).get, judged)]
             n_verdicts = judge_hours(store, self.ingest.config, layout, whose, known_hours)
             n_verdicts += self._judge_since(layout, written.earlier, judged)
+        if read.gridded.marks is not None or anew:
+            grid = entity_ids, self.hours, read.gridded
+            n_verdicts += mark_hours(store, self.ingest.config, layout, *grid)
         told = columns(queries.issues_of(self.tally), queries.IngestIssue)
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
+        self.ingest.again.update(self._uneventful_since(entity_ids, read))
         # Last, since whoever reads other hours of the same month waits for the end of this.
         grown = set(note_lives(store, entity_ids, self.hours, read.is_heard))
         self.ingest.back.update(
@@ -579,10 +609,87 @@ class _Chunk:
         first_at = self.hours[0] - timedelta(seconds=back_s) - HOUR
         return living_entities(self.ingest.store, self.ingest.dataset_id, first_at)
 
+    def _uneventful(self, entity_ids: Sequence[int], read: AcceptedRows) -> Mask | None:
+        """Cells (n_entities, n_steps, n_channels) in which no row is no event; None: there are no
+        events.
+
+        So it is in steps that were read to their end, of tables that could be read and that reach
+        back so far, from the entity's first row on and until it is retired.
+        """
+        config, layout = self.ingest.config, self.ingest.layout
+        names = config.event_channels
+        if not names:
+            return None
+        end_at = self.hours[-1] + HOUR
+        counted = counted_hours(self.ingest.store, entity_ids, self.hours[0], end_at)
+        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
+        began_s = {one.entity_id: unix_s(one.first_at) for one in ends}
+        steps = np.arange(counted.shape[1] * layout.n_steps)
+        is_counted = np.repeat(counted, layout.n_steps, axis=1)
+        start_s = unix_s(self.hours[0])
+        for position, key in enumerate(entity_ids):
+            if began_s.get(key, start_s) >= start_s:
+                said = read.gridded.present[position].any(axis=1)
+                first = int(said.argmax()) if said.any() else len(steps)
+                is_counted[position] = steps >= first
+        n_seen = (unix_s(self.read_until) - start_s) // layout.step_s
+        is_counted &= (steps < n_seen) & (steps >= self._first_step())
+        found = np.zeros(read.gridded.present.shape, bool)
+        for name in names:
+            at = config.channel_names.index(name)
+            if read.is_whole[at]:
+                found[:, :, at] = is_counted
+        return found
+
+    def _uneventful_since(self, entity_ids: Sequence[int], read: AcceptedRows) -> list[datetime]:
+        """Hours that were read before, in which entities are now known to have been there."""
+        if not self.ingest.config.event_channels or not read.is_heard.any():
+            return []
+        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
+        known = {one.entity_id: one.first_at for one in ends}
+        spans = list[tuple[datetime, datetime]]()
+        for position in np.flatnonzero(read.is_heard.any(axis=1)).tolist():
+            first_at = self.hours[int(read.is_heard[position].argmax())]
+            until_at = known.get(entity_ids[position], _LATEST_AT)
+            if first_at < until_at:
+                spans.append((first_at, until_at))
+        if not spans:
+            return []
+        asked = [min(first for first, _ in spans), max(until for _, until in spans)]
+        hours = set(self.ingest.ledger(asked)) - set(self.hours)
+        return [hour for hour in hours if any(first < hour <= until for first, until in spans)]
+
+    def _first_step(self) -> int:
+        """The first step from which on the sources of events have what there was.
+
+        Only of hours in which nothing can come late any more a source may have lost rows.
+        """
+        start_at, now_at = self.hours[0], self.ingest.now()
+        late_within = timedelta(seconds=self.ingest.config.late_rows_within_s)
+        if start_at + HOUR + late_within >= now_at:
+            return 0
+        first = 0
+        for part in self.parts:
+            if not part.config.event_channels:
+                continue
+            with part.asked() as source:
+                oldest = [source.time_bounds(table, now_at)[0] for table in source.tables]
+            since = [unix_s(at) for at in oldest if at is not None]
+            n_steps = len(self.hours) * self.ingest.layout.n_steps
+            of_it = (
+                (min(since) - unix_s(start_at)) // self.ingest.layout.step_s if since else n_steps
+            )
+            first = max(first, of_it)
+        return first
+
     def _read(self, known: dict[str, int]) -> list[tuple[DatasetConfig, AcceptedRows]]:
         """What each source says of the hours."""
         # All known entities are compared where an hour was read before: some may have vanished.
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
+        if self.ingest.config.event_channels:
+            ends = self.hours[0], self.hours[-1] + HOUR
+            counted = counted_entities(self.ingest.store, self.ingest.dataset_id, *ends)
+            shown = [*{*shown, *counted}]
         return [(part.config, self._read_part(part, known, shown)) for part in self.parts]
 
     def _read_part(
@@ -630,6 +737,7 @@ class _Chunk:
         entity_ids: list[int],
         read: AcceptedRows,
         known: dict[str, int],
+        uneventful: Mask | None = None,
     ) -> _Merged:
         """What the source says wins; what it does not say stays, unless other settings made it."""
         n_hours = len(self.hours)
@@ -645,24 +753,40 @@ class _Chunk:
         offered = self._offered() & read.is_whole
         ended = self._ended(read, known) & offered
         after = np.where(present, read.gridded.values, np.where(ended, np.nan, before))
+        if uneventful is not None:
+            # What was counted and has no row any more stays: absence does not erase.
+            after = np.where(uneventful & ~present & np.isnan(after), 0.0, after)
         kept = ~np.isnan(before) & ~present & ~ended
+        if uneventful is not None:
+            kept &= ~(uneventful & (before == 0))
         gone = (kept & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]
             self._count("vanished", name, step, "gone from the source; kept")
         differs = ~((after == before) | (np.isnan(after) & np.isnan(before)))
+        former = read_counts(store, layout, entity_ids, *span)
+        counts = former.counts
+        n_before = counts[:, :, positions]
+        n_after = np.where(present | ended, read.gridded.n_values, n_before)
+        if uneventful is not None:
+            n_after = np.where(uneventful & ~present & ~np.isnan(after), 1, n_after)
+            present = present | (uneventful & ~np.isnan(after))
+        differs |= n_after != n_before
         by_hour = (len(entity_ids), n_hours, -1)
         changed: Mask = differs.reshape(by_hour).any(axis=2)
+        changed |= (blocks.checksums != 0) & ~former.known
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
-        merged[:, :, positions] = after
+        merged[:, :, positions], counts[:, :, positions] = after, n_after
         at_entity, at_hour = np.nonzero(changed)
         shape = (len(entity_ids), n_hours, layout.n_steps, -1)
         whose = [entity_ids[i] for i in at_entity.tolist()]
         hours = [self.hours[i] for i in at_hour.tolist()]
         written = merged.reshape(shape)[at_entity, at_hour]
+        n_written = counts.reshape(shape)[at_entity, at_hour]
         is_cut = self._is_cut(kept, present)
-        return _Merged(write_blocks(store, layout, whose, hours, written), changed, is_cut)
+        of = write_blocks(store, layout, whose, hours, written, n_written)
+        return _Merged(of, changed, is_cut)
 
     def _is_cut(self, kept: Mask, present: Mask) -> Mask:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
@@ -722,9 +846,10 @@ class _Chunk:
         judged: Sequence[datetime],
     ) -> int:
         """How many verdicts on hours that were read before, of sensors that are now known to have
-        been there by then: where nothing was read of them they are dead.
+        been there by then: where nothing was read of them they are dead, and what never moved since
+        is told of once.
         """
-        until = [one.known_at or _LATEST_AT for one in earlier]
+        until = [one.known_at + _TOLD_WITHIN if one.known_at else _LATEST_AT for one in earlier]
         if not until:
             return 0
         ledger = self.ingest.ledger([min(one.hour_at for one in earlier), max(until) - HOUR])

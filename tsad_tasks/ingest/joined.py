@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, n_readings
 from tsad_tasks.ingest.across import COUNTS, ChannelSeries, put_together
-from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded
+from tsad_tasks.ingest.counter import Meter, meters_of
+from tsad_tasks.ingest.grid import HOUR_US, Grid, Gridded, no_marks
 from tsad_tasks.ingest.sources.base import OpenPart
 from tsad_tasks.ingest.tally import Tally
 
@@ -74,7 +75,7 @@ def joined(
         for part, read in parts
     ]
     grid = Grid(*span_us, config.step_s, len(names), len(config.channel_names))
-    gridded, is_whole = _nothing(grid), np.ones(grid.n_channels, bool)
+    gridded, is_whole = _nothing(grid, meters_of(config)), np.ones(grid.n_channels, bool)
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     is_heard = np.zeros((grid.n_entities, grid.n_hours), bool)
     for one in placed:
@@ -82,6 +83,7 @@ def joined(
         is_heard[one.entities] |= one.read.is_heard
         for count in COUNTS:
             getattr(gridded, count)[one.entities] += getattr(one.read.gridded, count)
+        _add_marks(gridded.marks, one, config)
     for position, name in enumerate(config.channel_names):
         having = [one for one in placed if name in one.config.channels]
         is_whole[position] = all(one.read.is_whole[one.column(name)] for one in having)
@@ -113,15 +115,29 @@ class _Placed(NamedTuple):
         return self.config.channel_names.index(name)
 
 
-def _nothing(grid: Grid) -> Gridded:
+def _nothing(grid: Grid, meters: Mapping[int, Meter]) -> Gridded:
     shape = (grid.n_entities, grid.n_steps, grid.n_channels)
-    counts = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
-    return Gridded(np.full(shape, np.nan), np.zeros(shape, bool), *counts)
+    nothing, n_values = (np.full(shape, np.nan), np.zeros(shape, bool)), np.zeros(shape, np.uint8)
+    a, b, c = (np.zeros((grid.n_entities, grid.n_hours), np.int64) for _ in COUNTS)
+    return Gridded(*nothing, a, b, c, n_values, no_marks(grid, meters))
+
+
+def _add_marks(marks: NDArray[np.int64] | None, one: _Placed, config: DatasetConfig) -> None:
+    """Adds what was told of counters of one source; of series apart it is added with them."""
+    own = one.read.gridded.marks
+    if marks is None or own is None:
+        return
+    for name in one.config.channel_names:
+        if name not in one.read.apart:
+            marks[:, one.entities, :, config.channel_names.index(name)] += own[
+                ..., one.column(name)
+            ]
 
 
 def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
     """Write a channel of all sources; hours (n_entities, n_hours) in which several have values."""
     values, present = gridded.values[:, :, position], gridded.present[:, :, position]
+    n_values = gridded.n_values[:, :, position]
     n_known = np.zeros((grid.n_entities, grid.n_hours), np.int64)
     for one in having:
         column, entities = one.column(name), one.entities
@@ -130,6 +146,7 @@ def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridde
         known = ~np.isnan(own)
         values[entities] = np.where(known, own, values[entities])
         present[entities] |= one.read.gridded.present[:, :, column]
+        n_values[entities] = np.maximum(n_values[entities], one.read.gridded.n_values[:, :, column])
         by_hour = known.reshape(len(entities), grid.n_hours, 3600 // grid.step_s)
         n_known[entities] += by_hour.any(axis=2)
     return n_known > 1
@@ -147,7 +164,11 @@ def _one_list(name: str, having: Sequence[_Placed]) -> ChannelSeries:
         np.concatenate(entity),
         np.concatenate([series.values for series in found]),
         np.concatenate([series.present for series in found]),
+        np.concatenate([series.n_values for series in found]),
         tuple(tags.values()),
+        None
+        if found[0].marks is None
+        else np.concatenate([series.marks for series in found if series.marks is not None], axis=1),
     )
 
 

@@ -50,6 +50,7 @@ def renamed_rows(rows: SourceRows, until_us: int) -> SourceRows | None:
         unknown_label=None,
         bad=None if rows.bad is None else rows.bad[row],
         tag=tag.astype(np.intp),
+        event=None if rows.event is None else np.zeros(len(said), np.int64),
     )
 
 

@@ -1,38 +1,50 @@
 """Verdicts on sensors for hours whose readings changed, from the hour itself and a fixed look-back.
 
-What is usual for a sensor is taken from the same hour of the seven days before; what came just
-before, from the hour before. So a change in one hour may change the verdicts of the next hour and
-of the same hour of the next seven days. A channel is dead only from the hour of its first value on:
-before that the entity does not have it.
+What is usual for a sensor is taken from summaries of the hours `AGES` before, which are stored with
+the readings: a verdict is a function of the readings up to its hour. So a change in one hour may
+change the verdicts of the hours that look back at it. A channel is dead only from the hour of its
+first value on: before that the entity does not have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.quality import MOVED_SPREADS, STUCK_STEPS, quality_verdicts
-from tsad_tasks.ingest.queries import DELETE_QUALITY, INSERT_QUALITY, SensorVerdict
+from tsad_tasks.ingest.counter import DETAILS, MARKS
+from tsad_tasks.ingest.grid import Gridded
+from tsad_tasks.ingest.quality import (
+    AGES,
+    STUCK_STEPS,
+    LookBack,
+    SensorFinding,
+    sensor_findings,
+)
+from tsad_tasks.ingest.queries import (
+    DELETE_MARKS,
+    DELETE_QUALITY,
+    INSERT_QUALITY,
+    SensorVerdict,
+)
 from tsad_tasks.ingest.signals import channel_circles
-from tsad_tasks.model.circle import Circle
+from tsad_tasks.model.hour_summary import SUMMARY
 from tsad_tasks.storage.datasets import Layout
-from tsad_tasks.storage.fitted import first_values
-from tsad_tasks.storage.readings import read_raw_blocks
+from tsad_tasks.storage.fitted import NEVER_S, first_values
+from tsad_tasks.storage.readings import read_raw_blocks, read_summaries
 from tsad_tasks.storage.store import Store, columns
 
-Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-PREVIOUS_H = 1
-REFERENCE_H = tuple(24 * day for day in range(1, 8))
-_SEEN_H = (0, PREVIOUS_H, *REFERENCE_H)
-MIN_REFERENCE = 30
+_SEEN_H = (0, *AGES)
 _GROUP_BYTES = 64 << 20
+_SATURDAY = 5
 
 
 def dependent_hours(hours: Sequence[datetime]) -> list[datetime]:
@@ -50,71 +62,113 @@ def judge_hours(
     """How many verdicts on these entities and hours, replacing former ones. Needs their locks."""
     if not len(entity_ids) or not hours:
         return 0
-    needed = sorted({unix_s(hour - n * HOUR) for hour in hours for n in _SEEN_H})
-    runs = np.split(np.array(needed), np.flatnonzero(np.diff(needed) != 3600) + 1)
-    size = max(1, _GROUP_BYTES // (len(needed) * layout.n_steps * len(layout.channel_ids) * 8))
+    needed_s = np.array(sorted({unix_s(hour - n * HOUR) for hour in hours for n in _SEEN_H}))
+    needed = [from_unix_s(at_s) for at_s in needed_s.tolist()]
+    of_entity = (len(needed) + len(AGES)) * len(layout.channel_ids) * SUMMARY.itemsize
+    size = max(1, _GROUP_BYTES // of_entity)
+    own = [layout.channel_names.index(name) for name in config.channel_names]
     verdicts: list[SensorVerdict] = []
     for first in range(0, len(entity_ids), size):
         ids = entity_ids[first : first + size]
-        blocks: dict[datetime, Float] = {}
-        for run in runs:
-            start_at, end_at = from_unix_s(run[0]), from_unix_s(run[-1]) + HOUR
-            values = read_raw_blocks(store, layout, ids, start_at, end_at).values
-            for at_s, block in zip(run, np.split(values, len(run), axis=1), strict=True):
-                blocks[from_unix_s(at_s)] = block
-        first_s = first_values(store, ids, layout.channel_ids)
+        seen = read_summaries(store, layout, ids, needed)[:, :, own]
+        first_s = first_values(store, ids, layout.channel_ids)[:, own]
         for hour in hours:
-            fitted = first_s <= unix_s(hour)
-            verdicts += _hour_verdicts(config, layout, ids, hour, blocks, fitted)
-    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours))
+            at = np.searchsorted(needed_s, [unix_s(hour - n * HOUR) for n in _SEEN_H])
+            look = _look_back(config, layout, hour, seen[:, at], first_s)
+            found = _with_steps_outside(store, layout, ids, hour, own, look)
+            for one in found:
+                channel_id = layout.channel_ids[own[one.channel_index]]
+                said = one.verdict, one.n_steps, one.detail
+                verdicts.append(SensorVerdict(ids[one.entity_index], hour, channel_id, *said))
+    kept = [str(one) for one in MARKS]
+    store.execute(DELETE_QUALITY, entity_ids=list(entity_ids), hours=list(hours), kept=kept)
     store.execute(INSERT_QUALITY, **columns(verdicts, SensorVerdict))
     return len(verdicts)
 
 
-def _hour_verdicts(
+def mark_hours(
+    store: Store,
     config: DatasetConfig,
     layout: Layout,
     entity_ids: Sequence[int],
-    hour: datetime,
-    blocks: dict[datetime, Float],
-    fitted: Mask,
-) -> list[SensorVerdict]:
-    """Verdicts on one hour, of blocks by hour, each (n_entities, n_steps, n_channels); `fitted`
-    (n_entities, n_channels) says which channels the entities have by then.
+    hours: Sequence[datetime],
+    gridded: Gridded,
+) -> int:
+    """How many marks on counters of entities and hours that were read, replacing former ones.
+
+    Needs their locks. Hours in which an entity has no row keep what was said of them.
     """
-    columns = [layout.channel_names.index(name) for name in config.channel_names]
-    circles = channel_circles(config)
-    is_angle = np.array([circle is not None for circle in circles] or [False] * len(columns))
+    n_cells = gridded.present.size // max(1, len(entity_ids) * len(hours))
+    by_hour = (len(entity_ids), len(hours), n_cells)
+    entity, hour = np.nonzero(gridded.present.reshape(by_hour).any(axis=2))
+    whose = [entity_ids[i] for i in entity.tolist()], [hours[i] for i in hour.tolist()]
+    words = [str(one) for one in MARKS]
+    store.execute(DELETE_MARKS, entity_ids=whose[0], hours=whose[1], marks=words)
+    if gridded.marks is None:
+        return 0
+    ids = [layout.channel_ids[layout.channel_names.index(name)] for name in config.channel_names]
+    found = [
+        SensorVerdict(entity_ids[i], hours[h], ids[k], MARKS[mark], n, DETAILS[MARKS[mark]])
+        for mark, i, h, k in np.argwhere(gridded.marks).tolist()
+        if (n := int(gridded.marks[mark, i, h, k]))
+    ]
+    store.execute(INSERT_QUALITY, **columns(found, SensorVerdict))
+    return len(found)
+
+
+def _look_back(
+    config: DatasetConfig,
+    layout: Layout,
+    hour: datetime,
+    seen: NDArray[np.void],
+    first_s: NDArray[np.int64],
+) -> LookBack:
+    """Of summaries (n_entities, 1 + n_ages, n_channels) of an hour and of those before it."""
     ranges = [channel.sensor_range for channel in config.channels.values()]
+    circles = channel_circles(config) or (None,) * len(ranges)
+    is_angle = np.array([circle is not None for circle in circles])
+    # What is stored of a total or of events is no level that a sensor could be stuck at.
+    is_amount = np.array([one.is_counter or one.counts_events for one in config.channels.values()])
     # Of an angle one end of the range is the other; what is no angle was not taken.
-    low, high = np.where(is_angle, np.nan, np.array(ranges, np.float64).T)
-    on_change = reported_on_change(config)
-    values, previous = (blocks[hour - n * HOUR][:, :, columns] for n in (0, PREVIOUS_H))
-    reference = [blocks[hour - n * HOUR][:, :, columns] for n in REFERENCE_H]
-    median, spread = usual_level(_turned(np.concatenate(reference, axis=1), circles))
-    # Its level tells nothing of its unit.
-    median = np.where(is_angle, np.nan, median)
-    verdicts = []
-    fitted = fitted[:, columns]
-    looked_at = suspects(values, previous, low, high, median, spread, fitted)
-    for i in np.flatnonzero(looked_at).tolist():
-        usual = {"reference_median": median[i], "reference_spread": spread[i], "fitted": fitted[i]}
-        usual["on_change"] = on_change
-        for found in quality_verdicts(values[i], previous[i], low=low, high=high, **usual):
-            channel_id = layout.channel_ids[columns[found.channel_index]]
-            verdicts.append(SensorVerdict(entity_ids[i], hour, channel_id, *found[1:]))
-    return verdicts
+    low, high = np.where(is_angle | is_amount, np.nan, np.array(ranges, np.float64).T)
+    hold_s = np.array([channel.hold_s for channel in config.channels.values()], np.float64)
+    return LookBack(
+        seen[:, 0],
+        seen[:, 1:],
+        layout.n_steps,
+        low,
+        high,
+        np.where(first_s < NEVER_S, (unix_s(hour) - first_s) // 3600, -1),
+        reported_on_change(config) | is_amount,
+        hold_s / 3600,
+        hour.astimezone(ZoneInfo(config.site_zone)).weekday() >= _SATURDAY,
+        is_angle | is_amount,
+    )
 
 
-def _turned(reference: Float, circles: Sequence[Circle | None]) -> Float:
-    """Values (n_entities, n_steps, n_channels), of angles how far they are from the first one."""
-    for position, circle in enumerate(circles):
-        if circle is not None:
-            column = reference[:, :, position]
-            first = (~np.isnan(column)).argmax(axis=1)[:, None]
-            turned = circle.difference(column, np.take_along_axis(column, first, axis=1))
-            reference[:, :, position] = turned
-    return reference
+def _with_steps_outside(
+    store: Store,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hour: datetime,
+    own: Sequence[int],
+    look: LookBack,
+) -> list[SensorFinding]:
+    """The findings; how many steps are outside of a range is counted in the readings themselves."""
+    found = sensor_findings(look)
+    outside = [one for one in found if one.verdict is QualityVerdict.OUT_OF_RANGE]
+    if not outside:
+        return found
+    places = sorted({one.entity_index for one in outside})
+    ids = [entity_ids[place] for place in places]
+    values = read_raw_blocks(store, layout, ids, hour, hour + HOUR).values[:, :, own]
+    n_outside = ((values < look.low) | (values > look.high)).sum(axis=1)
+    return [
+        one._replace(n_steps=int(n_outside[places.index(one.entity_index), one.channel_index]))
+        if one.verdict is QualityVerdict.OUT_OF_RANGE
+        else one
+        for one in found
+    ]
 
 
 def reported_on_change(config: DatasetConfig) -> Mask:
@@ -125,54 +179,3 @@ def reported_on_change(config: DatasetConfig) -> Mask:
     enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
     given = [channel.valid_for_s for channel in config.channels.values()]
     return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
-
-
-def suspects(
-    values: Float,
-    previous: Float,
-    low: Float,
-    high: Float,
-    median: Float,
-    spread: Float,
-    fitted: Mask,
-) -> Mask:
-    """Entities (n_entities,) that may have a verdict at all: a quick look before the thorough one.
-
-    Parameters
-    ----------
-    values, previous : (n_entities, n_steps, n_channels)
-    low, high : (n_channels,)
-    median, spread, fitted : (n_entities, n_channels)
-    """
-    both = np.concatenate([previous, values], axis=1)
-    has_gaps = np.isnan(both).any(axis=1) & fitted
-    at_range = ((values <= low) | (values >= high)).any(axis=1)
-    n_equal = (np.diff(both, axis=1) == 0).sum(axis=1)
-    is_still = (n_equal >= STUCK_STEPS - 1) | (n_equal == both.shape[1] - 1)
-    level, before = np.median(values, axis=1), np.median(previous, axis=1)
-    has_moved = np.maximum(np.abs(level - median), np.abs(level - before)) > MOVED_SPREADS * spread
-    found: Mask = (has_gaps | at_range | is_still | has_moved).any(axis=1)
-    return found
-
-
-def usual_level(reference: Float) -> tuple[Float, Float]:
-    """Median and robust standard deviation by entity and channel; NaN with fewer than 30 values.
-
-    >>> median, spread = usual_level(np.arange(40.0).reshape(1, 40, 1))
-    >>> float(median[0, 0]), round(float(spread[0, 0]), 2)
-    (19.5, 14.83)
-    """
-    n_values = (~np.isnan(reference)).sum(axis=1)
-    median = _medians(reference, n_values)
-    spread = 1.4826 * _medians(np.abs(reference - median[:, None, :]), n_values)
-    known = n_values >= MIN_REFERENCE
-    return np.where(known, median, np.nan), np.where(known, spread, np.nan)
-
-
-def _medians(values: Float, n_values: NDArray[np.int64]) -> Float:
-    # NaN sorts last, so the first n_values of each are the known ones.
-    ordered = np.sort(values, axis=1)
-    places = (np.maximum(n_values + k, 0)[:, None, :] // 2 for k in (-1, 0))
-    low, high = (np.take_along_axis(ordered, place, axis=1)[:, 0, :] for place in places)
-    medians: Float = np.where(n_values > 0, (low + high) / 2, np.nan)
-    return medians

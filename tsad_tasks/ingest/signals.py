@@ -29,5 +29,7 @@ def channel_circles(config: DatasetConfig) -> tuple[Circle | None, ...]:
 
 def how_of(channel: ChannelSection) -> How:
     """How readings of the channel that share a step become one."""
+    if channel.counts_events:
+        return "events"
     circle = circle_of(channel)
     return circle if circle is not None and channel.aggregate == "mean" else channel.aggregate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ import numpy as np
 from tsad_tasks.base.arrays import Flags, Ints
 from tsad_tasks.base.enums import Signal
 from tsad_tasks.model.features import SUNDAY, Scaler, derived_history
+from tsad_tasks.model.noise import ChannelNoise
 from tsad_tasks.model.tails import ChannelTails
 from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
 
@@ -154,6 +155,9 @@ class ModelSpec:
     top_k : how many of the highest, for top_k.
     expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold
         has no budget.
+    noise : by entity name, from how many readings each channel's steps were made, and what noise
+        makes of its errors; without entities it makes no difference how many there are.
+    noise_power : errors grow with this power of the noise of readings, 1 or 2.
     """
 
     features: FeatureSpec
@@ -167,6 +171,8 @@ class ModelSpec:
     combine: str = "mean"
     top_k: int = 2
     expected_incidents_per_day: float | None = None
+    noise: Mapping[str, ChannelNoise] = field(default_factory=dict)
+    noise_power: int = 2
 
     @property
     def score_reach_hours(self) -> int:
@@ -185,8 +191,8 @@ class ModelSpec:
         return entity not in self.scalers
 
     def to_json(self) -> dict[str, Any]:
-        """The spec as a JSON object."""
-        return {
+        """The spec as a JSON object; without noise as it was before there was any."""
+        made = {
             "features": self.features.to_json(),
             "scalers": {name: scaler.to_json() for name, scaler in sorted(self.scalers.items())},
             "pooled_scaler": self.pooled_scaler.to_json(),
@@ -201,6 +207,10 @@ class ModelSpec:
             "top_k": self.top_k,
             "expected_incidents_per_day": self.expected_incidents_per_day,
         }
+        if self.noise:
+            made["noise"] = {name: one.to_json() for name, one in sorted(self.noise.items())}
+            made["noise_power"] = self.noise_power
+        return made
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ModelSpec:
@@ -224,4 +234,8 @@ class ModelSpec:
             combine=fields.get("combine", "mean"),
             top_k=fields.get("top_k", 2),
             expected_incidents_per_day=fields.get("expected_incidents_per_day"),
+            noise={
+                name: ChannelNoise.from_json(one) for name, one in fields.get("noise", {}).items()
+            },
+            noise_power=fields.get("noise_power", 2),
         )

@@ -10,6 +10,7 @@ from typing import Any
 from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
 from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
+from tsad_tasks.notifications.silences import SILENCES, silence_lines, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
@@ -50,8 +51,10 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
 
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
-    """Many events of incidents, or many news of models, in one message."""
-    sql = shown_statement("model_history" if events[0]["event"] in NEWS else "incidents")
+    """Many events of incidents, many news of models or many silences, in one message."""
+    first = events[0]["event"]
+    shown = "entities" if first in SILENCES else "incidents"
+    sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
     return {
         "event": "digest",
@@ -78,6 +81,8 @@ def subject(payload: Payload) -> str:
             said = f"{payload['n_events']} incidents found late"
     elif payload["event"] in NEWS:
         said = news_subject(payload)
+    elif payload["event"] in SILENCES:
+        said = silence_subject(payload)
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _SUBJECTS[payload["event"]].format(**payload)
@@ -106,6 +111,9 @@ def body(payload: Payload) -> str:
             if event["event"] in NEWS:
                 lines.append(news_line(event))
                 continue
+            if event["event"] in SILENCES:
+                lines.append(f"{event['event']:<9} {event['sentence']}")
+                continue
             span = span_text(*_span(event), event["zone"])
             what = f"{event['event']:<9} {event['severity']:<6}"
             found = "found late: " * bool(event.get("found_late"))
@@ -114,6 +122,8 @@ def body(payload: Payload) -> str:
         lines += [f"… and {n_left} more."] if n_left > 0 else []
     elif payload["event"] in NEWS:
         lines = news_lines(payload)
+    elif payload["event"] in SILENCES:
+        lines = silence_lines(payload)
     else:
         lines = _event_lines(payload)
     return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])

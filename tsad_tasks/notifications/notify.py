@@ -2,7 +2,8 @@
 
 `enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and
 address into the outbox, in one transaction; `enqueue_news` does that for decisions on models and
-trainings. `deliver` sends what is due, each message in a transaction of its own.
+trainings, `enqueue_silences` for machines that report no more. `deliver` sends what is due, each
+message in a transaction of its own.
 
 No event is lost, and none is put into the outbox twice. A process that dies after the receiver took
 a message and before that was committed sends it again, with the same key (an e-mail's Message-ID, a
@@ -12,19 +13,29 @@ webhook's Idempotency-Key): only a receiver that does not drop keys it has seen 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
+from tsad_tasks.base.enums import SilenceEvent
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
+from tsad_tasks.notifications.excuses import excused, stopped_lately
+from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import News, news_payload
+from tsad_tasks.notifications.silences import (
+    NewSilence,
+    OpenSilence,
+    QuietEntity,
+    new_silences,
+    silence_payload,
+)
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
 from tsad_tasks.storage.store import Store, columns
 
@@ -53,6 +64,14 @@ class NewsSummary:
 
 
 @dataclass(frozen=True)
+class SilenceSummary:
+    """Silences that are told, that they began or are over, and messages put into the outbox."""
+
+    n_silences: int = 0
+    n_silence_messages: int = 0
+
+
+@dataclass(frozen=True)
 class DeliverySummary:
     """Messages accepted, put off, and given up."""
 
@@ -78,8 +97,10 @@ def notify(
     made_up_from: datetime | None = None,
 ) -> dict[str, int]:
     """Counts of what was found to tell and of what was delivered; see `enqueue`."""
-    found = enqueue(store, config, end_at=end_at, made_up_from=made_up_from)
-    return asdict(found) | notify_of_models(store, config, send)
+    found = asdict(enqueue(store, config, end_at=end_at, made_up_from=made_up_from))
+    found |= asdict(enqueue_silences(store, config))
+    found |= notify_of_models(store, config, send)
+    return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
 
 def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[str, int]:
@@ -169,6 +190,136 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
             for to, chosen in wanted.items()
         }
         return NewsSummary(len(told), _insert(store, config, dataset_id, messages))
+
+
+def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
+    """Entities that usually report and have stopped, each told once; and once that they are back.
+
+    As of where the source was read up to; what became silent longer than `notifications.max_age`
+    before is not told. Told and put into the outbox in one transaction.
+    """
+    wanted = _wanted_news(config)
+    if not wanted or not config.notifications.silence:
+        return SilenceSummary()
+    with store.transaction():
+        dataset = select_dataset(store, config.dataset)
+        lock_dataset(store, dataset.dataset_id, "alerts")
+        known = store.rows(queries.SELECT_SILENCES, dataset_id=dataset.dataset_id)
+        if not known:
+            return SilenceSummary()
+        told = [*_ended_silences(store, config, dataset, known)]
+        told += _begun_silences(store, config, dataset, known)
+
+        def message(silence: _ToldSilence, to: Address) -> queries.NewNotification:
+            # Of one silence some may be back before the others.
+            key = message_key(silence.thread, silence.event, *to)
+            said = silence_payload(
+                config.dataset,
+                config.site_zone,
+                silence.thread,
+                silence.event,
+                silence.said,
+                silence.names,
+                silence.still_silent,
+            )
+            return queries.NewNotification(
+                None, silence.event, key, *to, said, silence_id=silence.silence_id
+            )
+
+        messages = {to: [message(one, to) for one in told] for to in wanted}
+        return SilenceSummary(len(told), _insert(store, config, dataset.dataset_id, messages))
+
+
+class _ToldSilence(NamedTuple):
+    """A silence that began, or is over."""
+
+    silence_id: int
+    thread: str
+    event: SilenceEvent
+    said: NewSilence | OpenSilence
+    names: Sequence[str]
+    still_silent: Sequence[str] = ()
+
+
+def _ended_silences(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, known: Sequence[QuietEntity]
+) -> Iterator[_ToldSilence]:
+    """Silences whose entities are back, or all but some that are not for long."""
+    members = [one for one in known if one.silence_id is not None]
+    if not members:
+        return
+    until_at, least = members[0].known_until, timedelta(seconds=config.least_silence_s)
+    back = {one.entity_id for one in members if one.is_back}
+    gone = {one.entity_id for one in members if one.state == "retired"}
+    _end_members(store, back, until_at, is_back=True)
+    _end_members(store, gone, until_at, is_back=False)
+    of = {"dataset_id": dataset.dataset_id}
+    still_open = {one.silence_id: one for one in store.rows(queries.SELECT_OPEN_SILENCES, **of)}
+    ids = [one.silence_id for one in members if one.silence_id is not None]
+    for silence_id in dict.fromkeys(ids):
+        silence = still_open.get(silence_id)
+        left = [
+            one
+            for one in members
+            if one.silence_id == silence_id and one.entity_id not in back | gone
+        ]
+        if silence is not None:
+            first_at = silence.first_back_at
+            if first_at is None or until_at - first_at < least:
+                continue
+            # Those that are left are told by themselves when they are back.
+            _end_members(store, {one.entity_id for one in left}, until_at, is_back=False)
+            _stored_silence(store, dataset, NewSilence(silence.carrier, False, tuple(left)))
+        else:
+            silence = store.one(queries.SELECT_SILENCE, silence_id=silence_id)
+        rows = store.rows(queries.SELECT_SILENT_NAMES, silence_id=silence_id)
+        names = [row.entity for row in rows if row.is_back]
+        if names:
+            others = [one.entity for one in left]
+            named = silence.thread, SilenceEvent.BACK, silence, names, others
+            yield _ToldSilence(silence.silence_id, *named)
+
+
+def _end_members(
+    store: Store, entity_ids: Collection[int], until_at: datetime, *, is_back: bool
+) -> None:
+    ended = {"entity_ids": sorted(entity_ids), "ended_at": until_at, "is_back": is_back}
+    store.execute(queries.UPDATE_SILENT_ENTITIES, **ended)
+
+
+def _begun_silences(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, known: Sequence[QuietEntity]
+) -> Iterator[_ToldSilence]:
+    """Silences of entities that nobody was told of."""
+    max_age = timedelta(seconds=config.notifications.max_age_s)
+    new = [one for one in known if one.is_new and stopped_lately(one, max_age)]
+    left_out = excused(store, config, dataset, new)
+    new = [one for one in new if one.entity_id not in left_out]
+    of = {"dataset_id": dataset.dataset_id}
+    for silence in store.rows(queries.SELECT_OPEN_SILENCES, **of) if new else ():
+        joining = [one for one in new if one.state == "silent" and silence.takes(one)]
+        new = [one for one in new if one not in joining]
+        _insert_members(store, silence.silence_id, joining)
+    for begun in new_silences(new):
+        silence_id, thread = _stored_silence(store, dataset, begun)
+        names = [one.entity for one in begun.entities]
+        yield _ToldSilence(silence_id, thread, SilenceEvent.SILENT, begun, names)
+
+
+def _stored_silence(store: Store, dataset: DatasetRow, begun: NewSilence) -> queries.SilenceName:
+    row = {"carrier": begun.carrier, "is_whole": begun.is_whole, "since_at": begun.since_at}
+    name = store.one(queries.INSERT_SILENCE, dataset_id=dataset.dataset_id, **row)
+    _insert_members(store, name.silence_id, begun.entities)
+    return name
+
+
+def _insert_members(store: Store, silence_id: int, members: Sequence[QuietEntity]) -> None:
+    store.execute(
+        queries.INSERT_SILENT_ENTITIES,
+        silence_id=silence_id,
+        entity_id=[one.entity_id for one in members],
+        since_at=[one.last_at for one in members],
+    )
 
 
 def _insert(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident
 from tsad_tasks.notifications.news import News
+from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
 from tsad_tasks.storage.store import Query, Statement
 
 
@@ -23,6 +24,7 @@ class NewNotification:
     address: str
     payload: dict[str, Any]
     news_id: int | None = None
+    silence_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,28 @@ class AlertName(NamedTuple):
     alert_id: int
     thread: str
 
+
+class SilenceName(NamedTuple):
+    """What a new silence is known by: its number, and the random name of its thread."""
+
+    silence_id: int
+    thread: str
+
+
+class SilentName(NamedTuple):
+    """An entity of a silence, and whether it is back."""
+
+    entity: str
+    is_back: bool
+
+
+SELECT_SILENCES = Query("notifications/select_silences", QuietEntity)
+SELECT_OPEN_SILENCES = Query("notifications/select_open_silences", OpenSilence)
+SELECT_SILENT_NAMES = Query("notifications/select_silent_names", SilentName)
+SELECT_SILENCE = Query("notifications/select_silence", OpenSilence)
+INSERT_SILENCE = Query("notifications/insert_silence", SilenceName)
+INSERT_SILENT_ENTITIES = Statement("notifications/insert_silent_entities")
+UPDATE_SILENT_ENTITIES = Statement("notifications/update_silent_entities")
 
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)

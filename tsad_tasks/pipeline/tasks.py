@@ -61,7 +61,7 @@ def ingest(store: Store, run: TaskRun) -> Any:
     for span in run.spans:
         # Scores look back on readings before the interval.
         needed_s = history_s(store, run.config, lineage=run.lineage, **span)
-        summary += ingest_interval(*of, history_s=needed_s, **span)
+        summary += ingest_interval(*of, history_s=needed_s, comes_again=True, **span)
     if nothing := nothing_read(*of, **run.span):
         raise NothingToDo(nothing)
     return summary
@@ -190,7 +190,7 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.ingest.ingest import ingest_interval
 
     ends = retraining(store, run).span.whole._asdict()
-    return ingest_interval(store, run.config, run.source_uris, **ends)
+    return ingest_interval(store, run.config, run.source_uris, comes_again=True, **ends)
 
 
 @trains("exclusions")

@@ -16,6 +16,7 @@ from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
+from tsad_tasks.model.noise import ChannelNoise, noise_growth
 from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring import queries
@@ -34,7 +35,7 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import DatasetRow, lock_champions
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
-from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.readings import read_blocks, read_counts
 from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
 from tsad_tasks.storage.store import Store
 
@@ -185,7 +186,32 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
         seen = np.zeros(wanted.shape, np.int64)
         seen[:, wanted.shape[1] - found.shape[1] :] = found
         seen = job.salted(seen, errors_at)
-    return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds)
+    growth = _growth(store, layout, job, values_at, columns, spec)
+    return FeatureShard(job, values_at, errors_at, values, wanted, seen, features, folds, growth)
+
+
+def _growth(
+    store: Store,
+    layout: datasets.Layout,
+    job: Job,
+    values_at: datetime,
+    columns: Sequence[int],
+    spec: ModelSpec,
+) -> NDArray[np.float32] | None:
+    """The growth of errors, see `FeatureShard`, by how the model's errors follow noise."""
+    if not spec.noise:
+        return None
+    nothing = ChannelNoise((0.0,) * len(columns), (0.0,) * len(columns))
+    noise = [spec.noise.get(name, nothing) for name, _ in job.entities]
+    learned, shares = (
+        np.array([getattr(one, part) for one in noise]) for part in ("readings", "shares")
+    )
+    found = read_counts(store, layout, job.entity_ids, values_at, job.end_at)
+    known = np.repeat(found.known, layout.n_steps, axis=1)
+    counts = found.counts[:, :, columns]
+    how = spec.features.width, spec.noise_power
+    growth = noise_growth(counts, known, learned, shares, *how)
+    return growth if (growth > 1).any() else None
 
 
 def _wanted(store: Store, job: Job, errors_at: datetime, seen: Seen) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ from tsad_tasks.scoring.own_scales import OwnScale, later_scales
 from tsad_tasks.scoring.queries import Champion, champions_in
 from tsad_tasks.scoring.reach import anchor_at, is_alive, score_reach, window_hours
 from tsad_tasks.storage.datasets import DatasetRow, upsert_dataset
-from tsad_tasks.storage.lives import living_entities
+from tsad_tasks.storage.lives import counted_entities, living_entities
 from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
 from tsad_tasks.storage.store import Store
@@ -164,6 +164,9 @@ def entities_with_life(
     changed_from, _, last_at = _ends(store, config, dataset, span, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     back_hours = max((window_hours(one) for one in champions), default=1)
+    if config.event_channels:
+        # Where rows are events their absence is a reading, however long it lasts.
+        return counted_entities(store, dataset.dataset_id, changed_from, last_at)
     return living_entities(store, dataset.dataset_id, hours_later(changed_from, -back_hours))
 
 

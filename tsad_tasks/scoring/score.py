@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -177,6 +177,10 @@ def computed_errors(
     else:
         folded, states = fold_shard(shard, shard.folds, spec, cast(FoldDetector, detector))
         found = at_ends(folded, windows.ends)
+    if shard.growth is not None:
+        # A mean of fewer readings is noisier: limits hold for errors as they were learned.
+        growth = shard.growth.reshape(-1, n_channels)[windows.ends]
+        found = replace(found, channel_errors=found.channel_errors / growth)
     errors = np.full(n_entities * n_steps, np.nan, np.float32)
     channel_errors, expected = np.full((2, len(errors), n_channels), np.nan, np.float32)
     names = [name for name, _ in shard.job.entities]

@@ -81,6 +81,8 @@ class FeatureShard:
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
     digests : int64 (n_entities, n_hours from errors_at), of what the wanted errors are made from.
     folds : where the folds of a folding model start.
+    growth : float32 (n_entities, n_steps, n_channels), by how much errors grow since steps have
+        fewer readings than were learned from; None: not at all.
     """
 
     job: Job
@@ -91,6 +93,7 @@ class FeatureShard:
     digests: NDArray[np.int64]
     features: InputSet
     folds: FoldStarts | None = None
+    growth: NDArray[np.float32] | None = None
 
     _ARRAYS: ClassVar[tuple[str, ...]] = (
         "inputs",
@@ -107,6 +110,7 @@ class FeatureShard:
         arrays |= {"targets": self.job.targets, "n_pending": self.job.n_pending}
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
+        arrays |= {} if self.growth is None else {"growth": self.growth}
         of_job = {name: getattr(self.job, name) for name in _OF_JOB}
         facts = ShardFacts(self.values_at, self.errors_at, **of_job)
         write_arrays(path, arrays, json_value(facts))
@@ -120,6 +124,7 @@ class FeatureShard:
         features = InputSet(*(arrays[name] for name in cls._ARRAYS))
         made: dict[str, Any] = {name: arrays[name] for name in ("values", "wanted", "digests")}
         made |= {"features": features, "folds": FoldStarts.from_arrays(arrays)}
+        made["growth"] = arrays.get("growth")
         return cls(job, facts.values_at, facts.errors_at, **made)
 
 

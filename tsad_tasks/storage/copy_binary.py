@@ -76,6 +76,12 @@ def text(values: Sequence[str]) -> Column:
     return Column(content, np.arange(content.shape[1])[None, :] < lengths[:, None] + 4)
 
 
+def octets(values: NDArray[Any]) -> Column:
+    """A bytea column: the bytes of each row of an array, (n_rows, ...)."""
+    body = _as_bytes(values)
+    return Column(_prefixed(body, body.shape[1]))
+
+
 def array(
     values: NDArray[Any],
     kind: str,
@@ -142,7 +148,10 @@ def encode(columns: Sequence[Column]) -> bytes:
 
 @dataclass(frozen=True)
 class Field:
-    """One fixed-width column to decode: a NumPy code, and the shape of arrays (NULL-free)."""
+    """One fixed-width column to decode: a NumPy code, and the shape of arrays (NULL-free).
+
+    Of a bytea the kind is `V` with its number of bytes.
+    """
 
     name: str
     kind: str
@@ -152,7 +161,8 @@ class Field:
     def dtype(self) -> list[Any]:
         length: Any = (f"{self.name}_n", ">i4")
         if not self.shape:
-            return [length, (self.name, f">{self.kind}")]
+            order = "" if self.kind.startswith("V") else ">"
+            return [length, (self.name, f"{order}{self.kind}")]
         head = (f"{self.name}_head", ">i4", (3 + 2 * len(self.shape),))
         element = np.dtype([("n", ">i4"), ("v", f">{self.kind}")])
         return [length, head, (self.name, element, self.shape)]

@@ -33,6 +33,7 @@ class LifeEnd(NamedTuple):
 UPSERT_LIVES = Query("storage/upsert_lives", int)
 SELECT_LIVING = Query("storage/select_living", EntityRow)
 SELECT_LIFE_ENDS = Query("storage/select_life_ends", LifeEnd)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -59,6 +60,18 @@ def living_entities(
     """Ids, by name, of entities that the source had rows of in some hour of [start_at, end_at)."""
     asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
     return dict(store.rows(SELECT_LIVING, **asked))
+
+
+def counted_entities(
+    store: Store, dataset_id: int, start_at: datetime, end_at: datetime
+) -> dict[str, int]:
+    """Ids, by name, of entities of which some whole hour of [start_at, end_at) counts; see
+    `counted_hours`.
+    """
+    known = living_entities(store, dataset_id, _EVER, end_at)
+    counted = counted_hours(store, list(known.values()), start_at, end_at)
+    names = [*known]
+    return {names[at]: known[names[at]] for at in np.flatnonzero(counted.any(axis=1)).tolist()}
 
 
 def counted_hours(

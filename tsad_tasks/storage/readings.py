@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import block_checksums
-from tsad_tasks.base.interval import unix_s
+from tsad_tasks.base.interval import HOUR, unix_s
+from tsad_tasks.model.hour_summary import SUMMARY, no_summaries, summaries
 from tsad_tasks.model.sensor_change import Piece, convert, pieces, salted, salts
 from tsad_tasks.storage import copy_binary as binary
-from tsad_tasks.storage.blocks import ensure_partitions, n_hours, read_hours
+from tsad_tasks.storage.blocks import KEY, ensure_partitions, n_hours, read_hours
 from tsad_tasks.storage.datasets import Layout, lock_dataset, select_layouts
 from tsad_tasks.storage.fitted import EarlierValue, note_first_values
 from tsad_tasks.storage.store import Incoming, Query, Statement, Store
@@ -36,6 +37,21 @@ class Blocks:
 
     values: NDArray[np.float64]
     checksums: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many readings of the source each step was made from.
+
+    Attributes
+    ----------
+    counts : uint8 (n_entities, n_hours × steps, n_channels), 255 for more; 0 where nothing was
+        read, though a former value may hold there.
+    known : bool (n_entities, n_hours); what was read before they were kept is not known.
+    """
+
+    counts: NDArray[np.uint8]
+    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,10 @@ READ_READING_BLOCKS = Statement("storage/read_reading_blocks")
 READ_READING_CHECKSUMS = Statement("storage/read_reading_checksums")
 INCOMING_READING = Incoming("storage/create_incoming_reading", "incoming_reading")
 UPSERT_READING_BLOCKS = Statement("storage/upsert_reading_blocks")
+READ_READING_COUNTS = Statement("storage/read_reading_counts")
+READ_SUMMARIES = Statement("storage/read_summaries")
+UPDATE_SUMMARIES = Statement("storage/update_summaries")
+INCOMING_SUMMARY = Incoming("storage/create_incoming_summary", "incoming_summary")
 
 
 def sensor_changes(
@@ -116,15 +136,100 @@ def read_raw_blocks(
     return Blocks(values.reshape(len(entity_ids), -1, n_channels), checksums)
 
 
-def _in_columns(values: NDArray[np.float64], stored: Layout, layout: Layout) -> NDArray[np.float64]:
-    """Blocks (n, steps, channels) of one layout in another's columns, NaN where it lacks one."""
+def _in_columns(
+    values: NDArray[Any], stored: Layout, layout: Layout, missing: float = np.nan
+) -> NDArray[Any]:
+    """Blocks (n, steps, channels) of one layout in another's columns; what it lacks is missing."""
     if stored.channel_ids == layout.channel_ids:
         return values
-    wide = np.full((*values.shape[:2], len(layout.channel_ids)), np.nan)
+    wide = np.full((*values.shape[:2], len(layout.channel_ids)), missing, values.dtype)
     for column, channel_id in enumerate(layout.channel_ids):
         if channel_id in stored.channel_ids:
             wide[:, :, column] = values[:, :, stored.channel_ids.index(channel_id)]
     return wide
+
+
+def read_counts(
+    store: Store, layout: Layout, entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+) -> Counts:
+    """How many readings of the source each step of [start_at, end_at) was made from."""
+    grid, span = (len(entity_ids), n_hours(start_at, end_at)), (start_at, end_at)
+    counts = np.zeros((*grid, layout.n_steps, len(layout.channel_ids)), np.uint8)
+    known = np.zeros(grid, bool)
+    dataset_id = store.one(SELECT_LAYOUT_DATASET, layout_id=layout.layout_id)
+    for stored in select_layouts(store, dataset_id):
+        if stored.step_s != layout.step_s:
+            continue
+        shape = (stored.n_steps, len(stored.channel_ids))
+        columns = [binary.Field("n_values", f"V{shape[0] * shape[1]}")]
+        key = stored.layout_id
+        at, rows = read_hours(store, READ_READING_COUNTS, columns, entity_ids, span, layout_id=key)
+        found = np.frombuffer(rows["n_values"].tobytes(), np.uint8).reshape(-1, *shape)
+        counts[at], known[at] = _in_columns(found, stored, layout, 0), True
+    return Counts(counts.reshape(len(entity_ids), -1, counts.shape[3]), known)
+
+
+def read_summaries(
+    store: Store, layout: Layout, entity_ids: Sequence[int], hours: Sequence[datetime]
+) -> NDArray[np.void]:
+    """Summaries (n_entities, n_hours, n_channels) of ascending hours; n is 0 without a block.
+
+    Of blocks from before summaries were kept they are made now, and kept.
+    """
+    hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
+    found = no_summaries((len(entity_ids), len(hours), len(layout.channel_ids)))
+    dataset_id = store.one(SELECT_LAYOUT_DATASET, layout_id=layout.layout_id)
+    order = np.argsort(np.asarray(entity_ids))
+    for stored in select_layouts(store, dataset_id):
+        if stored.step_s != layout.step_s:
+            continue
+        n_bytes = len(stored.channel_ids) * SUMMARY.itemsize
+        columns = [*KEY, binary.Field("known", "u1"), binary.Field("summary", f"V{n_bytes}")]
+        of: dict[str, object] = {"entity_ids": list(entity_ids), "hours": list(hours)}
+        of |= {"layout_id": stored.layout_id, "n_bytes": n_bytes}
+        rows = store.copy_out(READ_SUMMARIES, columns, **of)
+        entity = order[np.searchsorted(np.asarray(entity_ids), rows["entity_id"], sorter=order)]
+        hour = np.searchsorted(hours_s, binary.unix_s(rows["hour_at"]))
+        own = np.frombuffer(rows["summary"].tobytes(), SUMMARY)
+        own = own.reshape(len(entity), len(stored.channel_ids))
+        is_known = rows["known"] == 1
+        if not is_known.all():
+            own = own.copy()
+            lacking = np.flatnonzero(~is_known)
+            own[lacking] = _made_summaries(store, stored, entity_ids, hours, entity, hour, lacking)
+        for column, channel_id in enumerate(layout.channel_ids):
+            if channel_id in stored.channel_ids:
+                found[entity, hour, column] = own[:, stored.channel_ids.index(channel_id)]
+    return found
+
+
+def _made_summaries(
+    store: Store,
+    layout: Layout,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
+    entity: NDArray[np.intp],
+    hour: NDArray[np.intp],
+    lacking: NDArray[np.intp],
+) -> NDArray[np.void]:
+    """Summaries (n_lacking, n_channels) of blocks of one layout that have none."""
+    found = no_summaries((len(lacking), len(layout.channel_ids)))
+    for number in np.unique(hour[lacking]).tolist():
+        mine = np.flatnonzero(hour[lacking] == number)
+        whose = entity[lacking[mine]]
+        start_at = hours[number]
+        ids = [entity_ids[i] for i in whose.tolist()]
+        values = read_raw_blocks(store, layout, ids, start_at, start_at + HOUR).values
+        found[mine] = summaries(values)
+        columns = [
+            binary.number(ids, "i4"),
+            binary.timestamptz(np.full(len(ids), unix_s(start_at))),
+            binary.octets(found[mine]),
+        ]
+        store.copy_in(INCOMING_SUMMARY, columns)
+        # Blocks that somebody writes at this moment get theirs from that.
+        store.execute(UPDATE_SUMMARIES, layout_id=layout.layout_id)
+    return found
 
 
 def read_checksums(
@@ -182,8 +287,12 @@ def write_blocks(
     entity_ids: Sequence[int],
     hours: Sequence[datetime],
     values: NDArray[np.float64],
+    n_values: NDArray[np.uint8] | None = None,
 ) -> WrittenBlocks:
-    """A block per (entity, hour); values (n, steps, channels). Needs the locks of the hours."""
+    """A block per (entity, hour); values (n, steps, channels). Needs the locks of the hours.
+
+    `n_values`, of the same shape, says how many readings of the source made each; None: not known.
+    """
     if not len(entity_ids):
         return WrittenBlocks(0, [])
     hours_s = np.array([unix_s(hour) for hour in hours], np.int64)
@@ -196,8 +305,11 @@ def write_blocks(
         binary.number(entity_ids, "i4"),
         binary.timestamptz(hours_s),
         binary.number(np.full(len(entity_ids), layout.layout_id), "i4"),
-        binary.number(block_checksums(values, layout.channel_ids), "i8"),
+        binary.number(block_checksums(values, layout.channel_ids, n_values), "i8"),
         binary.array(values, "f8"),
+        binary.octets(summaries(values, n_values)),
+        # No bytes: not known.
+        binary.octets(np.zeros((len(values), 0), np.uint8) if n_values is None else n_values),
     ]
     store.copy_in(INCOMING_READING, columns)
     return WrittenBlocks(store.execute(UPSERT_READING_BLOCKS), earlier)

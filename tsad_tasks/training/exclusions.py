@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -165,10 +165,14 @@ class _Search:
             yield from self._rows({key: parts}, "high score")
 
     def bad_hours(self) -> Iterator[Exclusion]:
-        """Hours of sensors out of order."""
+        """Hours of sensors out of order, each for its own channel."""
+        spans = defaultdict[tuple[int, str, str], list[Span]](list)
         for bad in self._store.rows(SELECT_BAD_HOURS, entity_ids=self._ids, **self._ends):
             hour = (bad.hour_at, bad.hour_at + timedelta(hours=1))
-            yield from self._rows({bad.entity_id: [hour]}, f"quality: {bad.verdict}")
+            spans[bad.entity_id, bad.channel, bad.verdict].append(hour)
+        for (entity_id, channel, verdict), hours in spans.items():
+            for row in self._rows({entity_id: hours}, f"quality: {verdict} of {channel}"):
+                yield replace(row, channel=channel)
 
     def other_settings(self) -> Iterator[Exclusion]:
         """Hours whose values today's dataset file would not give: they are of another kind."""
@@ -246,6 +250,8 @@ def left_out_of(
     ends, by_reason = reader.span.whole, dict[str, int]()
     for name in sorted({_family(row.reason) for row in exclusions}):
         rows = [row for row in exclusions if _family(row.reason) == name]
+        # Of what is left out of one channel too: a step is not lost by it.
+        rows = [replace(row, channel=None) for row in rows]
         by_reason[name] = int((running & reader.excluded(entity_id, ends, rows)).sum())
     n_excluded = int((running & reader.excluded(entity_id, ends, exclusions)).sum())
     return LeftOut(int(running.sum()), n_excluded, by_reason)

@@ -29,6 +29,7 @@ from tsad_tasks.training.gate import gate_entities, run_gate
 from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
 from tsad_tasks.training.kept import Kept
 from tsad_tasks.training.limits import calibrated_spec
+from tsad_tasks.training.noise import learned_noise, readings_per_step
 from tsad_tasks.training.queries import Exclusion, NewModel
 from tsad_tasks.training.reader import (
     FoldGroup,
@@ -68,6 +69,11 @@ def calibrate(run: Retraining) -> Count:
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec, folds)
+        if detector.noise_power:
+            with run.store.transaction():
+                counts = readings_per_step(run.store, run.config, scope.entities, run.span)
+            noise = learned_noise(counts, held_out, errors, spec)
+            spec = replace(spec, noise=noise, noise_power=detector.noise_power)
         card = model_card(run, scope, scales, kept, detector, trained)
         card["expected_incidents_per_day"] = spec.expected_incidents_per_day
         canary = canary_of(spec, detector, held_out)

@@ -74,13 +74,14 @@ class ChampionAt:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Readings of an entity that a training left out, and why."""
+    """Readings of an entity that a training left out, and why; of all its channels, or of one."""
 
     entity_id: int
     start_at: datetime
     end_at: datetime
     reason: str
     n_steps: int
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class BadHour:
     entity_id: int
     hour_at: datetime
     verdict: str
+    channel: str
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -174,8 +174,12 @@ class TrainingReader:
         config: DatasetConfig,
         span: TrainingRange,
         exclusions: Sequence[Exclusion],
+        channels: Sequence[str] | None = None,
     ) -> None:
-        self.read, self.config, self.span, self.exclusions = read, config, span, exclusions
+        self.channels = tuple(channels or config.channel_names)
+        self.config, self.span, self.exclusions = config, span, exclusions
+        self.of_channels = [part for part in exclusions if part.channel is not None]
+        self.read = self._without_channels(read) if self.of_channels else read
         self.spec = feature_spec_of(config)
         kind = detector_class(config.detector.name)
         self.is_supervised, self.folds = kind.supervised, kind.folds
@@ -190,11 +194,34 @@ class TrainingReader:
         channels: Sequence[str] | None = None,
     ) -> TrainingReader:
         """What was ingested; of the dataset's channels, unless others are named."""
-        return cls(stored_readings(store, config, channels), config, span, exclusions)
+        return cls(stored_readings(store, config, channels), config, span, exclusions, channels)
+
+    def _without_channels(self, read: Read) -> Read:
+        """The same readings, unknown where one channel of an entity is left out."""
+
+        def without(
+            entity_ids: Sequence[int], start_at: datetime, end_at: datetime
+        ) -> NDArray[np.float64]:
+            values = read(entity_ids, start_at, end_at).copy()
+            for values_of, entity_id in zip(values, entity_ids, strict=True):
+                values_of[self.channels_out(entity_id, Interval(start_at, end_at))] = np.nan
+            return values
+
+        return without
+
+    def channels_out(self, entity_id: int, ends: Interval) -> NDArray[np.bool_]:
+        """bool (n_steps, n_channels), where one channel of an entity is left out."""
+        names = self.channels
+        n_steps = (unix_s(ends.end_at) - unix_s(ends.start_at)) // self.config.step_s
+        found = np.zeros((n_steps, len(names)), bool)
+        for name in {part.channel for part in self.of_channels} & {*names}:
+            own = [replace(part, channel=None) for part in self.of_channels if part.channel == name]
+            found[:, names.index(name)] = self._marked(entity_id, ends, own, 0)
+        return found
 
     def on(self, span: TrainingRange) -> TrainingReader:
         """The same readings, cut at other times."""
-        return TrainingReader(self.read, self.config, span, self.exclusions)
+        return TrainingReader(self.read, self.config, span, self.exclusions, self.channels)
 
     def step(self, at: datetime) -> int:
         """How many steps after the beginning of the range a moment is."""
@@ -219,7 +246,7 @@ class TrainingReader:
     ) -> NDArray[np.bool_]:
         """bool (n_steps,), which steps of an entity are left out; for all reasons, or for some."""
         chosen = self.exclusions if exclusions is None else exclusions
-        ranges = [part for part in chosen if part.reason != EXTREME_REASON]
+        ranges = [part for part in chosen if part.reason != EXTREME_REASON and part.channel is None]
         return self._marked(entity_id, ends, ranges, 0)
 
     def labelled(self, entity_id: int, ends: Interval) -> NDArray[np.bool_]:
@@ -230,7 +257,7 @@ class TrainingReader:
     def _marked(
         self, entity_id: int, ends: Interval, parts: Sequence[Exclusion], margin_s: int
     ) -> NDArray[np.bool_]:
-        first_s, step_s = unix_s(ends.start_at), self.spec.step_s
+        first_s, step_s = unix_s(ends.start_at), self.config.step_s
         marked = np.zeros((unix_s(ends.end_at) - first_s) // step_s, bool)
         for part in (part for part in parts if part.entity_id == entity_id):
             first = (unix_s(part.start_at) + margin_s - first_s) // step_s

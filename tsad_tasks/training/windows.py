@@ -93,7 +93,13 @@ def entity_training(
     extreme = is_extreme(features, spec.n_columns)
     index = entity_windows(spec, features, np.ones((1, len(values)), bool))
     ever = features.present[0].any(axis=0)
-    is_whole = index.live[:, ever].all(axis=1)
+    live = index.live
+    if reader.of_channels:
+        # A sensor out of order is as one that is dead in the whole window: the others are learned.
+        n_out = np.cumsum(reader.channels_out(entity_id, ends), axis=0)
+        before = np.concatenate([np.zeros((spec.width, n_out.shape[1])), n_out])[: len(n_out)]
+        live = live | ((n_out - before)[index.ends] == spec.width)
+    is_whole = live[:, ever].all(axis=1)
     usable = index.ends[is_whole & ~seen_by_window(out | extreme, spec.width)[index.ends]]
     split = reader.step(span.split_at)
     train, later = usable[usable < split], usable[usable >= split + spec.width]

@@ -5,7 +5,7 @@ WHERE n.dataset_id = %(dataset_id)s AND n.delivered_at IS NULL AND n.failed_at I
   AND n.connection <> ALL(%(unreachable)s::text[])
   AND NOT EXISTS (
     SELECT FROM tsad.notification b
-    WHERE b.alert_id = n.alert_id AND b.notification_id < n.notification_id AND b.medium = n.medium AND b.connection = n.connection
+    WHERE (b.alert_id = n.alert_id OR b.silence_id = n.silence_id) AND b.notification_id < n.notification_id AND b.medium = n.medium AND b.connection = n.connection
       AND b.address = n.address AND b.delivered_at IS NULL AND b.failed_at IS NULL)
 ORDER BY n.notification_id
 LIMIT 1

@@ -82,6 +82,10 @@ class FoldDetector(Detector):
         super().__init__(width, n_channels, n_inputs, **params)
         self.trained: dict[str, bytes] = {}
 
+    @property
+    def noise_power(self) -> int:
+        return 1
+
     @abstractmethod
     def empty(self, n_units: int) -> Units:
         """State of units that are commissioned and have seen nothing."""

@@ -24,6 +24,10 @@ class Autoencoder(NeuralDetector):
     A network may make the last steps of a window alone; then only those count.
     """
 
+    @property
+    def noise_power(self) -> int:
+        return 1 if self.error == "mae" else 2
+
     def objective(self, keras: Any, loss: Loss) -> Objective:
         error_of = keras.losses.get(loss)
 

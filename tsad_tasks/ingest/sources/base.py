@@ -110,8 +110,8 @@ class SourceRows:
 
     Attributes
     ----------
-    times_us : (n_rows,) microseconds since 1970, UTC; before the range where a row is the last of
-        its series, and may still hold.
+    times_us : (n_rows,) microseconds since 1970, UTC; before the range where a row is one of the
+        last of its series that decide what is in it.
     entity : (n_rows,) position in `entity_names`; -1 where the source has none.
     updated_us : (n_rows,) grows when a row changes; equal everywhere when there is no such column.
     label : (n_rows,) known anomalies.
@@ -129,6 +129,7 @@ class SourceRows:
     tag : (n_rows,) of series: position in `tags`, -1 for times at which no tag holds; None: entity
         and channel have names of their own, and values are as they are to be.
     tags : what series are, by which `values` are to be scaled.
+    event : (n_rows,) what stands for the event's id, 0 where a row has none; None: no row has.
     """
 
     times_us: NDArray[np.int64]
@@ -150,6 +151,7 @@ class SourceRows:
     bad: NDArray[np.bool_] | None = None
     tag: NDArray[np.intp] | None = None
     tags: tuple[Tag, ...] = ()
+    event: NDArray[np.int64] | None = None
 
 
 def plain_rows(
@@ -226,7 +228,8 @@ class Source(Protocol):
         """Rows with a time in [start_us, end_us), of all tables, as of one moment.
 
         `known_entities` are names that the source probably uses. Where values stay valid
-        (`valid_for` of a channel), the last row of each series before the range is there, too.
+        (`valid_for` of a channel), the last row of each series before the range is there, too; of
+        counters that have rows in it the last `N_BEFORE` totals (see `ingest/counter.py`).
         """
         ...
 

@@ -139,6 +139,11 @@ class PostgresSource(Source):
                     before = found.part, start_us, heard, self._tags
                     part = carried.with_carried(cursor, self._config, plan, *before)
                     found = replace(found, part=part)
+                if source.has_counters:
+                    part = carried.with_totals(
+                        cursor, self._config, plan, found.part, span, self._tags
+                    )
+                    found = replace(found, part=part)
                 copies.append((plan, found))
             if not copies:
                 raise SourceError(*(f"{one.table}: {one.detail}" for one in faults[:5]))
@@ -327,7 +332,12 @@ class PostgresSource(Source):
         for plan in self.tables:
             numbers = (*plan.columns, *plan.values)
             no_words = not self._config.source.words
-            texts = [column.name for column in numbers if no_words and column.family == "text"]
+            names = self._config.source.channel_columns()
+            events = {
+                names[name] for name, one in self._config.channels.items() if one.counts_events
+            }
+            texts = [one.name for one in numbers if one.family == "text" and one.name not in events]
+            texts = texts if no_words else []
             what = "those that are no number are read as NULL and counted as not_numeric"
             for name in texts:
                 text = f"{name}: Expected numbers. Received: texts; {what}."

@@ -29,7 +29,7 @@ _IGNORED = {
 
 @base.register("webhook")
 class Webhook(base.NotificationChannel):
-    """The payload with key, subject and text (which chats show)."""
+    """The payload with key, subject and text (which chats show); a heartbeat as it is asked for."""
 
     def send(self, message: base.Message, connection: base.Connection) -> None:
         from http.client import HTTPException
@@ -45,11 +45,11 @@ class Webhook(base.NotificationChannel):
         extras = dict(connection.extras)
         options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
         headers |= {name: str(value) for name, value in extras.items()}
-        headers["Content-Type"] = "application/json; charset=utf-8"
         headers["Idempotency-Key"] = message.key
-        shown = {"key": message.key, "subject": message.subject, "text": message.text}
-        content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
-        request = Request(url, content, headers, method="POST")
+        content, content_type = content_of(message)
+        if content is not None:
+            headers["Content-Type"] = content_type
+        request = Request(url, content, headers, method="GET" if content is None else "POST")
         timeout_s = float(options.get("timeout", base.TIMEOUT_S))
         try:
             with _opener(options).open(request, timeout=timeout_s) as answer:
@@ -59,6 +59,17 @@ class Webhook(base.NotificationChannel):
         except (OSError, HTTPException) as error:
             raise base.unreachable(error, message.connection) from error
         check_status(status, message.connection)
+
+
+def content_of(message: base.Message) -> tuple[bytes | None, str]:
+    """The body and its type; None: it is a GET, which a heartbeat may be."""
+    if message.address == "get":
+        return None, ""
+    if message.address == "metrics":
+        return message.text.encode(), "text/plain; version=0.0.4; charset=utf-8"
+    shown = {"key": message.key, "subject": message.subject, "text": message.text}
+    content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
+    return content, "application/json; charset=utf-8"
 
 
 def web_url(uri: str) -> tuple[str, dict[str, str]]:

@@ -126,7 +126,7 @@ def _example(config: DatasetConfig, subject: Subject, title: str, one: _Stretch)
     middle, half = expected.expected[:, channel], expected.spread[channel]
     series = ChannelSeries(
         name=name,
-        unit=config.channels[name].unit or "" if name in config.channels else "",
+        unit=config.channels[name].shown_unit or "" if name in config.channels else "",
         times=times,
         values=expected.actual[:, channel],
         expected=middle,

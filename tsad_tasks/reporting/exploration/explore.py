@@ -296,7 +296,7 @@ def _channel_view(config: DatasetConfig, found: Explored, channel: int) -> Chann
     period = dominant_period(values.T, lags) if lags > 1 else None
     return ChannelView(
         name=name,
-        unit=config.channels[name].unit or "",
+        unit=config.channels[name].shown_unit or "",
         summary=statistics.channel_summary((values[fitted] if fitted.any() else values).ravel()),
         histogram=shown,
         labelled=statistics.histogram(values[marks], edges=shown.edges) if marks.any() else None,

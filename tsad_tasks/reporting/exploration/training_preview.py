@@ -190,7 +190,7 @@ def _channel_preview(
     shown = statistics.histogram(learned)
     return content.ChannelPreview(
         name=name,
-        unit=reader.config.channels[name].unit or "",
+        unit=reader.config.channels[name].shown_unit or "",
         learned=shown,
         held_out=statistics.histogram(held_out, edges=shown.edges),
         distance=statistics.distance_of_distributions(learned.ravel(), held_out.ravel()),

@@ -34,6 +34,7 @@ _MARKS = {
     "channel": sql.SQL("0::int8"),
     "series": sql.SQL("0::int8"),
     "nanoseconds": sql.SQL("0::int8"),
+    "event": sql.SQL("0::int8"),
     "bad": sql.SQL("1::int2"),
 }
 _ASKED = "SELECT {what} FROM {table} WHERE {rows}"

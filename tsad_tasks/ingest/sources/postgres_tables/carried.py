@@ -7,13 +7,15 @@ however long ago the row is; series are those of the entities that were heard of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
 from psycopg2 import extensions, sql
 
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.checks import Numbers
+from tsad_tasks.ingest.counter import N_BEFORE, OLDEST_US
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.broken import BROKEN, attempt
@@ -35,6 +37,17 @@ _RECENT = (
 # An array of the column's own type, whichever that is, so that its index serves.
 _KEYS = "unnest(CASE WHEN false THEN ARRAY(SELECT {c} FROM {table}) ELSE {texts} END)"
 _KEYS_AS_TEXT = "unnest({texts}::text[])"
+
+# Of series with rows in a range the last totals before it. Not LIMIT, as above.
+_TOTALS = (
+    "SELECT carried.* FROM (SELECT DISTINCT {columns} FROM {table} WHERE {within}) "
+    "AS known({names}), LATERAL (SELECT * FROM {table} WHERE {rows} ORDER BY {at} DESC "
+    "FETCH FIRST {n} ROWS WITH TIES) AS carried"
+)
+_TOTALS_OF_ONE = (
+    "SELECT * FROM {table} WHERE {rows} ORDER BY {at} DESC FETCH FIRST {n} ROWS WITH TIES"
+)
+_IS_NUMBER = "({v} > '-Infinity'::float8 AND {v} < 'Infinity'::float8 AND abs({v}) <= 1e300)"
 
 
 def lasting_us(config: DatasetConfig) -> int:
@@ -117,3 +130,103 @@ def _last_rows(
         rows.append(sql.SQL(same).format(column, name))
     said = {"keys": comma.join(arrays), "names": comma.join(names)}
     return statements.about(plan, _OF_SERIES, rows=sql.SQL(" AND ").join(rows), **said)
+
+
+def with_totals(
+    cursor: extensions.cursor,
+    config: DatasetConfig,
+    plan: TablePlan,
+    part: Part,
+    span_us: tuple[int, int],
+    tags: Sequence[Tag] = (),
+) -> Part:
+    """A table's rows, with the last known totals before them of each counter that has any."""
+    fields, found = statements.copy_fields(config, plan), [part]
+    for rows in _totals(config, plan, span_us, tags):
+        try:
+            with attempt(cursor):
+                found.append(copied_by(cursor, plan, fields, rows))
+        except BROKEN:
+            # What cannot be read is told of where it is read itself.
+            continue
+    return {name: np.concatenate([one[name] for one in found[::-1]]) for name in part}
+
+
+def _totals(
+    config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int], tags: Sequence[Tag]
+) -> Iterator[sql.Composable]:
+    """A query for each column of totals; of a long table or of series there is one."""
+    source = config.source
+    names = [name for name, channel in source.channels.items() if channel.is_counter]
+    if source.shape == "long":
+        values = statements.first_value(config, plan.values)
+        codes = {source.channels[name].no_value for name in names}
+        known = _is_known(config, plan, values, codes.pop() if len(codes) == 1 else ())
+        yield _last_totals(config, plan, span_us, known, _of_counters(config, plan, names, tags))
+        return
+    for name in names:
+        position = config.channel_names.index(name)
+        if position in plan.channels:
+            column = plan.columns[plan.channels.index(position)]
+            value = statements.value_expression(config, column)
+            known = _is_known(config, plan, value, source.channels[name].no_value)
+            yield _last_totals(config, plan, span_us, known, known)
+
+
+def _is_known(
+    config: DatasetConfig, plan: TablePlan, value: sql.Composable, codes: Numbers
+) -> sql.Composable:
+    """Predicate for rows whose value is a number that is to be trusted."""
+    parts = [sql.SQL(_IS_NUMBER).format(v=value)]
+    for code in codes:
+        low, high = code if isinstance(code, tuple) else (code, code)
+        parts.append(
+            sql.SQL("NOT ({v} BETWEEN {low}::float8 AND {high}::float8)").format(
+                v=value, low=sql.Literal(low), high=sql.Literal(high)
+            )
+        )
+    if plan.quality is not None:
+        parts.append(sql.SQL("{} = 0").format(statements.is_bad(config, plan.quality)))
+    return sql.SQL(" AND ").join(parts)
+
+
+def _of_counters(
+    config: DatasetConfig, plan: TablePlan, names: Sequence[str], tags: Sequence[Tag]
+) -> sql.Composable:
+    """Predicate for rows of counters, where a row is of one channel."""
+    if plan.series:
+        texts = sql.SQL(", ").join(statements.series_names(plan.series))
+        series = sorted({tag.series for tag in tags if tag.channel in names})
+        listed = sql.SQL(", ").join(
+            sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, one))) for one in series
+        )
+        if not series:
+            return statements.NOTHING
+        return sql.SQL("({}) IN (VALUES {})").format(texts, listed)
+    columns = [config.source.channel_columns()[name] for name in names]
+    column = sql.Identifier(str(config.source.channel_column))
+    return sql.SQL("{}::text = ANY({})").format(column, sql.Literal(columns))
+
+
+def _last_totals(
+    config: DatasetConfig,
+    plan: TablePlan,
+    span_us: tuple[int, int],
+    known: sql.Composable,
+    chosen: sql.Composable,
+) -> sql.Composable:
+    """The last totals before a range, of series with rows in it that are `chosen`."""
+    source, both = config.source, sql.SQL(" AND ")
+    earlier = statements.before(config, plan.time, span_us[0], 2 * OLDEST_US)
+    given = (source.entity.column, source.channel_column)
+    keys = [one.name for one in plan.series] or [name for name in given if name is not None]
+    rows, n = [earlier, known], sql.Literal(N_BEFORE)
+    if not keys:
+        return statements.about(plan, _TOTALS_OF_ONE, rows=both.join(rows), n=n)
+    columns = [sql.Identifier(name) for name in keys]
+    names = [sql.Identifier(f"key_{at}") for at in range(len(keys))]
+    rows += [sql.SQL("{} = known.{}").format(*pair) for pair in zip(columns, names, strict=True)]
+    within = both.join([statements.in_range(config, plan.time, *span_us), chosen])
+    comma = sql.SQL(", ")
+    parts = {"columns": comma.join(columns), "names": comma.join(names), "within": within}
+    return statements.about(plan, _TOTALS, rows=both.join(rows), n=n, **parts)

@@ -106,7 +106,7 @@ def _copied(
     columns = decoder.columns()
     content = columns.pop("value")
     zeros = np.zeros(len(content), np.int64)
-    part: Part = {"updated": zeros, "label": zeros, "bad": zeros}
+    part: Part = {"updated": zeros, "label": zeros, "bad": zeros, "event": zeros}
     part |= {name: column[:, 0] for name, column in columns.items()}
     return part | {"value": content[:, 0] if plan.values else content}
 
@@ -151,6 +151,7 @@ def source_rows(
         faults=tuple(faults),
         bad=_joined(parts, "bad") == 1 if config.source.quality is not None else None,
         tags=tuple(tags),
+        event=_joined(parts, "event") if config.source.event_id is not None else None,
         **_whose(config, plans, parts, names, tags),
     )
 
@@ -271,7 +272,7 @@ def _in_span(config: DatasetConfig, plan: TablePlan, part: Part, span_us: tuple[
     if plan.nanoseconds is not None:
         part["time"] = part["time"] + part.pop("nanoseconds") // 1000
     kept = part["time"] < span_us[1]
-    if not config.source.has_validity:
+    if not config.source.needs_before:
         kept &= part["time"] >= span_us[0]
     return part if kept.all() else {name: column[kept] for name, column in part.items()}
 

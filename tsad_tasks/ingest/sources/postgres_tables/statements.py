@@ -30,6 +30,7 @@ ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 QUARTER_US = 900_000_000
 NEVER = -(2**63)
 NOTHING = sql.SQL("false")
+_EVENT = sql.SQL("1::float8")
 UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
@@ -161,7 +162,7 @@ def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composa
     return sql.SQL(text).format(c=c, words=sql.SQL(" ").join(words), value=value)
 
 
-def _first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.Composable:
+def first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.Composable:
     """The value of the first of these columns that is not NULL."""
     if len(columns) == 1:
         return value_expression(config, columns[0])
@@ -174,7 +175,7 @@ def _first_value(config: DatasetConfig, columns: Sequence[SourceColumn]) -> sql.
     return sql.SQL("CASE {} ELSE 'NaN'::float8 END").format(sql.SQL(" ").join(cases))
 
 
-def _is_bad(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
+def is_bad(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
     """1 where the quality column holds none of the good codes, else 0."""
     quality = cast("QualityColumn", config.source.quality)
     c, is_number = expression("{c}", column.name), column.family in NUMBERS
@@ -269,7 +270,7 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     names = ("entity", config.source.entity.column), ("channel", config.source.channel_column)
     fields += [CopyField(name, [expression(_HASH, col)], ">i8") for name, col in names if col]
     if plan.quality is not None:
-        fields.append(CopyField("bad", [_is_bad(config, plan.quality)], ">i2"))
+        fields.append(CopyField("bad", [is_bad(config, plan.quality)], ">i2"))
     if (updated := plan.updated_at) is not None:
         cast = "{c}::int8" if updated.family == "integer" else "{c}"
         known = sql.SQL("coalesce({known}, {none})").format(
@@ -279,11 +280,33 @@ def copy_fields(config: DatasetConfig, plan: TablePlan) -> list[CopyField]:
     if plan.label is not None:
         label = expression(_LABELS[plan.label.family], plan.label.name)
         fields.append(CopyField("label", [label], ">i2"))
+    if (event_id := config.source.event_id) is not None:
+        fields.append(CopyField("event", [expression(_HASH, event_id)], ">i8"))
     if plan.values:
-        values = [_first_value(config, plan.values)]
+        values = [_of_channel(config, first_value(config, plan.values))]
     else:
-        values = [value_expression(config, column) for column in plan.columns]
+        places = zip(plan.channels, plan.columns, strict=True)
+        values = [
+            _EVENT if config.channels[config.channel_names[at]].counts_events
+            else value_expression(config, column) for at, column in places
+        ]  # fmt: skip
     return [*fields, CopyField("value", values, ">f8")]
+
+
+def _of_channel(config: DatasetConfig, value: sql.Composable) -> sql.Composable:
+    """The value of a row of a long table, where rows of events have one whatever they say."""
+    source = config.source
+    names = [name for name, channel in source.channels.items() if channel.counts_events]
+    if not names or source.channel_column is None:
+        return value
+    columns = [source.channel_columns()[name] for name in names]
+    text = "CASE WHEN {channel}::text = ANY({columns}) THEN {event} ELSE {value} END"
+    return sql.SQL(text).format(
+        channel=sql.Identifier(source.channel_column),
+        columns=sql.Literal(columns),
+        event=_EVENT,
+        value=value,
+    )
 
 
 def rows_statement(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from psycopg2 import extensions, sql
 
@@ -42,6 +42,7 @@ _FAMILIES: dict[str, Family] = {
     "numeric": "numeric", "bool": "bool", "timestamptz": "timestamptz", "timestamp": "timestamp",
     "date": "date", "json": "json", "jsonb": "json",
 }  # fmt: skip
+_ANY = set(get_args(Family))
 _VALUES = {*NUMBERS, "bool", "text", "json"}
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
@@ -203,6 +204,7 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     needed += [("nanoseconds column", time.nanoseconds), ("column", source.channel_column)]
     needed += [("column", name) for name in (*source.value_columns, *source.series_columns)]
     needed += [("column", name) for name in source.rows_where]
+    needed.append(("event_id column", source.event_id))
     if source.quality is not None:
         needed.append(("quality column", source.quality.column))
     family = table.columns[time.column].family if time.column in table.columns else None
@@ -230,8 +232,12 @@ def _unusable(config: DatasetConfig, table: FoundTable) -> str:
     if not table.is_readable:
         return "Expected a login that may read it. Received: permission denied."
     columns = source.channel_columns().values()
+    events = {
+        source.channel_columns()[name] for name, one in source.channels.items() if one.counts_events
+    }
     if source.shape == "wide" and not any(
-        name in table.columns and table.columns[name].family in _VALUES for name in columns
+        name in table.columns and (table.columns[name].family in _VALUES or name in events)
+        for name in columns
     ):
         return f"Expected at least one of the columns {', '.join(columns)}. {table.received()}"
     return ""
@@ -294,14 +300,18 @@ def _plan(config: DatasetConfig, table: FoundTable, tags: Sequence[Tag]) -> Tabl
         return column
 
     names = {} if source.shape == "long" else source.channel_columns()
-    channels = [usable(column, _VALUES, "numbers", name) for name, column in names.items()]
+    # Of events only that there is a row counts, whatever the column holds.
+    channels = [
+        usable(column, _ANY if source.channels[name].counts_events else _VALUES, "numbers", name)
+        for name, column in names.items()
+    ]
     label = usable(source.label, _VALUES - {"json"}, "a truth, a number or a text")
     updates = {"timestamptz", "timestamp", "integer"}
     updated_at = usable(source.updated_at, updates, "a timestamp or an integer")
     entity = source.entity
     used = {source.time.column, source.time.nanoseconds, entity.column, source.channel_column}
     used |= {*source.value_columns, *source.series_columns, *source.rows_where}
-    used |= {source.updated_at, source.label, *source.channel_columns().values()}
+    used |= {source.event_id, source.updated_at, source.label, *source.channel_columns().values()}
     quality = source.quality and source.quality.column
     return TablePlan(
         table.title,

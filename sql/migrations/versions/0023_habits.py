@@ -1,4 +1,4 @@
-"""Hours whose rows came late."""
+"""What is usual for a sensor."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ down_revision = "0022"
 
 
 def upgrade() -> None:
-    statements = Path(__file__).parents[1].joinpath("0023_late.sql").read_text(encoding="utf-8")
+    statements = Path(__file__).parents[1].joinpath("0023_habits.sql").read_text(encoding="utf-8")
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(statements)

@@ -1,0 +1,15 @@
+"""What is said of counters."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0026"
+down_revision = "0025"
+
+
+def upgrade() -> None:
+    statements = Path(__file__).parents[1].joinpath("0026_counters.sql").read_text(encoding="utf-8")
+    # Without parameters psycopg2 leaves the percent signs alone.
+    with op.get_bind().connection.cursor() as cursor:
+        cursor.execute(statements)

@@ -1,0 +1,170 @@
+"""Whether a dataset is scored in time, for somebody else's monitoring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from devstack.postgres import BROWSER, Cluster
+from tests.cli.test_commands import Tsad, tsad
+from tests.storage.rooms import Room, new_model, opened_room
+from tsad_tasks.base.clock import utc_now
+from tsad_tasks.base.interval import HOUR, hour_floor
+from tsad_tasks.champions.records import insert_model, open_period
+from tsad_tasks.storage.lives import note_lives
+from tsad_tasks.storage.store import Store
+
+__all__ = ["tsad"]
+
+
+@pytest.fixture
+def room(cluster: Cluster, template_database: str) -> Iterator[Room]:
+    name = f"health_{uuid4().hex}"
+    uri = cluster.create_database(name, template=template_database)
+    with opened_room(uri) as opened:
+        yield opened
+    cluster.drop_database(name)
+
+
+def scored(room: Room, until_at: datetime, read_until: datetime | None = None) -> None:
+    """A champion has scored the room up to an hour; its first entity lived in each of ten days."""
+    model = new_model(room)
+    hours = [until_at - i * HOUR for i in range(1, 241)]
+    with room.store.transaction():
+        model_id = insert_model(room.store, model).model_id
+        open_period(room.store, model.scope, model_id, valid_from=hours[-1], reason="first")
+        note_lives(room.store, room.entity_ids[:1], hours, np.ones((1, 240), bool))
+    for hour_at in hours[:5]:
+        room.rows("INSERT INTO tsad.score_hour VALUES (%s, %s, true)", model_id, hour_at)
+    room.rows(
+        "INSERT INTO tsad.ingest_hour (dataset_id, hour_at, read_until, read_at, n_rows, "
+        "n_readings, newest_at) VALUES (%s, %s, %s, now(), 1, 1, %s)",
+        room.dataset_id,
+        hours[0],
+        read_until or until_at,
+        until_at - timedelta(minutes=5),
+    )
+
+
+def step(room: Room, step: str, state: str, message: str = "", ago: int = 0) -> None:
+    room.rows(
+        "INSERT INTO tsad.run_status (dataset_id, run_id, step, state, message, finished_at) "
+        "VALUES (%s, %s, %s, %s, %s, now() - %s * interval '1 minute')",
+        room.dataset_id,
+        f"{uuid4()}",
+        step,
+        state,
+        message,
+        ago,
+    )
+
+
+def seen(room: Room, *columns: str) -> tuple[Any, ...]:
+    (row,) = room.rows(f"SELECT {', '.join(columns)} FROM tsad.v_health")  # noqa: S608
+    return row
+
+
+def test_a_dataset_that_was_scored_in_time_is_ok(room: Room) -> None:
+    now = hour_floor(utc_now())
+    scored(room, now)
+    step(room, "score", "done")
+    columns = ("state", "why", "scored_until", "n_live", "n_silent", "n_retired", "champion")
+    assert seen(room, *columns) == ("ok", None, now, 1, 1, 0, "version 1")
+
+
+@pytest.mark.parametrize(
+    ("n_hours", "state"), [(0, "ok"), (3, "late"), (5, "late"), (9, "not_scoring")]
+)
+def test_how_late_it_is_says_how_bad_it_is(room: Room, n_hours: int, state: str) -> None:
+    scored(room, hour_floor(utc_now()) - n_hours * HOUR)
+    step(room, "score", "done", ago=60 * n_hours)
+    found = seen(room, "state", "late_s", "why")
+    assert found[0] == state
+    if n_hours:
+        assert (n_hours - 1) * 3600 <= found[1] <= n_hours * 3600
+        assert found[2].startswith("no run has come further; the last one ended at ")
+
+
+def test_an_interval_that_is_not_settled_is_not_late(room: Room) -> None:
+    scored(room, hour_floor(utc_now()) - 3 * HOUR)
+    room.rows("UPDATE tsad.dataset SET wait_s = 4 * 3600")
+    assert seen(room, "state", "late_s") == ("ok", 0)
+
+
+def test_a_failure_is_named_until_it_is_made_good(room: Room) -> None:
+    scored(room, hour_floor(utc_now()))
+    step(room, "ingest", "source_error", "Expected a table. Received: none.", ago=5)
+    said = "ingest: source_error Expected a table. Received: none."
+    assert seen(room, "state", "why", "last_error") == ("degraded", said, said)
+    step(room, "ingest", "done")
+    assert seen(room, "state", "why", "last_error") == ("ok", None, said)
+
+
+def test_without_a_champion_nothing_is_scored(room: Room) -> None:
+    scored(room, hour_floor(utc_now()))
+    room.rows("UPDATE tsad.champion_period SET valid_to = now()")
+    assert seen(room, "state", "why") == (
+        "not_scoring",
+        "it has no champion, so nothing is scored",
+    )
+
+
+def test_a_dataset_that_was_only_registered_is_not_scoring(room: Room) -> None:
+    assert seen(room, "state", "why") == ("not_scoring", "nothing was read from its source yet")
+
+
+def test_a_dataset_of_which_nothing_is_alive_is_degraded(room: Room) -> None:
+    scored(room, hour_floor(utc_now()))
+    room.rows("DELETE FROM tsad.entity_life")
+    assert seen(room, "state", "why") == ("degraded", "none of its entities is alive")
+
+
+def test_who_reads_may_ask(room: Room, cluster: Cluster) -> None:
+    scored(room, hour_floor(utc_now()))
+    name = room.uri.rpartition("/")[2].split("?")[0]
+    with Store.connect(cluster.uri(name, BROWSER)) as store, store.transaction():
+        from tsad_tasks.cli.health import HEALTH
+
+        assert [row["state"] for row in store.rows(HEALTH, dataset=None)] == ["ok"]
+
+
+@pytest.mark.parametrize(("n_hours", "code"), [(0, 0), (3, 1), (9, 2)])
+def test_the_exit_code_says_it(
+    room: Room, tsad: Tsad, monkeypatch: pytest.MonkeyPatch, n_hours: int, code: int
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", room.uri)
+    scored(room, hour_floor(utc_now()) - n_hours * HOUR)
+    step(room, "score", "done")
+    plain, as_json = tsad("health"), tsad("health", "room", "--json")
+    assert (plain.code, as_json.code) == (code, code)
+    (row,) = json.loads(as_json.out)
+    assert (row["dataset"], row["n_live"]) == ("room", 1)
+    assert plain.out.startswith(f"room {row['state'].upper()}")
+
+
+def test_an_unknown_dataset_and_an_empty_warehouse_are_no_good_health(
+    room: Room, tsad: Tsad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", room.uri)
+    assert tsad("health", "rome").code == 2
+    room.rows("TRUNCATE tsad.dataset CASCADE")
+    assert tsad("health").code == 2
+
+
+def test_a_person_retires_on_a_terminal_and_takes_it_back(
+    room: Room, tsad: Tsad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", room.uri)
+    scored(room, hour_floor(utc_now()))
+    assert "b" in tsad("entities", "room", "--state", "silent").out
+    assert tsad("retire", "room", "b", "--why", "sold", "--by", "anna").code == 0
+    assert seen(room, "n_live", "n_silent", "n_retired") == (1, 0, 1)
+    assert "sold" in tsad("entities", "room", "--state", "retired").out
+    assert tsad("unretire", "room", "b", "--why", "it was another").code == 0
+    assert tsad("unretire", "room", "b", "--why", "again").code == 2

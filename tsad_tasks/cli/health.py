@@ -1,0 +1,119 @@
+"""`tsad health`, `entities`, `retire`, `unretire`: what is scored in time, and what is gone."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from devstack import local
+from tsad_tasks.base.enums import HealthState
+from tsad_tasks.base.interval import moment
+from tsad_tasks.base.masking import masked
+from tsad_tasks.cli.options import Dataset, choice
+from tsad_tasks.cli.screen import list_rows, say
+from tsad_tasks.storage.datasets import select_dataset
+from tsad_tasks.storage.store import Query
+
+HEALTH = Query("cli/select_health", dict)
+ENTITIES = Query("cli/select_entity_list", dict)
+_EXIT = {
+    HealthState.OK: 0,
+    HealthState.LATE: 1,
+    HealthState.DEGRADED: 1,
+    HealthState.NOT_SCORING: 2,
+}
+_NOTHING_KNOWN = 2
+_STATES = ("alive", "silent", "retired")
+
+Entity = Annotated[str, Argument(help="Machine or host.")]
+Why = Annotated[str, Option(help="Why; it is kept.")]
+By = Annotated[str | None, Option(help="Who says so; default: your login.")]
+
+
+def health(
+    dataset: Annotated[
+        str | None, Argument(help="Name of a dataset; default: every one in the warehouse.")
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="The rows of v_health, for programs.")] = False,
+) -> None:
+    """Say whether datasets are scored in time, and if not, why; for other systems' monitoring.
+
+    Exit code 0: all are ok; 1: one is late or degraded; 2: one is not scoring, or none is known.
+    """
+    with local.open_store() as store, store.transaction():
+        if dataset is not None:
+            select_dataset(store, dataset)
+        rows = store.rows(HEALTH, dataset=dataset)
+    if as_json:
+        typer.echo(masked(json.dumps(rows, default=_plain, ensure_ascii=False)))
+    elif rows:
+        for row in rows:
+            say(_line(row))
+    else:
+        say("No dataset is known to the warehouse yet.")
+    raise typer.Exit(max((_EXIT[row["state"]] for row in rows), default=_NOTHING_KNOWN))
+
+
+def _plain(value: Any) -> Any:
+    """A value of a row as JSON has it: times in ISO 8601, spans in seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One line of a dataset, as a plugin of a monitoring system gives it."""
+    until: datetime | None = row["scored_until"]
+    parts = [
+        f"scored until {until:%Y-%m-%d %H:%M}" if until else "never scored",
+        f"{row['n_live']} alive, {row['n_silent']} silent, {row['n_retired']} retired",
+    ]
+    if row["champion"]:
+        parts.append(f"champion {row['champion']}")
+    why = f" - {row['why']}" if row["why"] else ""
+    return f"{row['dataset']} {row['state'].upper()}{why} ({'; '.join(parts)})"
+
+
+def entities(
+    dataset: Dataset,
+    state: Annotated[str | None, Option(help=f"Only these: {', '.join(_STATES)}.")] = None,
+) -> None:
+    """List entities: alive, silent since when, retired by whom."""
+    chosen = choice("--state", state, _STATES) or ""
+    with local.open_store() as store, store.transaction():
+        name = select_dataset(store, dataset).name
+        rows = store.rows(ENTITIES, dataset=name, state=chosen)
+    list_rows(f"{dataset}, UTC", rows, f"No {chosen} entity of {dataset}.".replace("  ", " "))
+
+
+def retire(
+    dataset: Dataset,
+    entity: Entity,
+    why: Why,
+    since: Annotated[
+        str | None, Option(help="Gone since; default: from where the source was read up to.")
+    ] = None,
+    by: By = None,
+) -> None:
+    """Say that an entity is gone for good: it is not missed any more. It is alive again with its
+    next rows.
+    """
+    from tsad_tasks.feedback.retirements import retire_entity
+
+    from_at = None if since is None else moment(since)
+    with local.open_store() as store:
+        said_by = by or getpass.getuser()
+        number = retire_entity(store, dataset, entity, why=why, from_at=from_at, said_by=said_by)
+    say(f"Retirement {number}: {entity} is retired.")
+
+
+def unretire(dataset: Dataset, entity: Entity, why: Why, by: By = None) -> None:
+    """Take back that an entity is gone."""
+    from tsad_tasks.feedback.retirements import unretire_entity
+
+    with local.open_store() as store:
+        unretire_entity(store, dataset, entity, why=why, said_by=by or getpass.getuser())
+    say(f"{entity} is not retired.")
