@@ -71,7 +71,7 @@ CASES = [
         'unit: "%"',
         'units: "%"',
         ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, per, "
-        "wraps_at, max_rate, event_id, period, no_value, across, "
+        "wraps_at, max_rate, event_id, period, states, no_value, across, "
         "valid_for, sensor_range (did you mean unit?). Received: '%'.",
     ),
     (

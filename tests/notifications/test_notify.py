@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
 from devstack.postgres import PIPELINE, Cluster
+from tests import statements
 from tests.plants.challengers import FAILED, PASSED
 from tests.plants.mortal import FOREVER, Killed, MortalStore
 from tests.receivers import BUSY, DROPPED, TAKEN, UNKNOWN, Running, mail_server, plain_text, webhook
@@ -47,6 +48,7 @@ from tsad_tasks.champions.queries import (
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.notifications.channels.base import Message, sender
+from tsad_tasks.notifications.news import news_lines, news_subject
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
     EnqueueSummary,
@@ -706,6 +708,69 @@ def test_without_being_asked_a_target_is_told_of_all_but_promotions(hall: Hall) 
     hall.config = configured(max_per_run=4)
     assert hall.news() == NewsSummary(4, 8)
     assert sorted({event for (event,) in hall.rows("event")}) == sorted(set(EVERY) - {"promoted"})
+
+
+def _weeks_pass(hall: Hall, n: int) -> None:
+    statement = "UPDATE tsad.news SET told_at = clock_timestamp() - %s * interval '7 days'"
+    statements.run(hall.room.uri, statement, (n,))
+
+
+def _messages(hall: Hall) -> list[tuple[Any, ...]]:
+    return hall.ask(
+        "SELECT address, connection, payload FROM tsad.notification ORDER BY notification_id"
+    )
+
+
+def test_a_training_that_stops_asks_its_owner_and_says_what_happens_unanswered(hall: Hall) -> None:
+    hall.config = configured(targets=[SHIFT | {"news": []}], owner="ada@example.com")
+    hall.stops()
+    assert hall.news() == NewsSummary(1, 1)
+    ((address, connection, payload),) = _messages(hall)
+    assert (address, connection) == ("ada@example.com", "mail")
+    assert payload["asked"] == (
+        "ada@example.com is asked what is normal and what to leave out. While nobody answers, what "
+        "is champion goes on, the next training is tried on its schedule (0 3 * * 1 UTC), and this "
+        "is said again each week."
+    )
+    assert payload["asked"] in news_lines(payload)
+
+
+def test_without_an_owner_the_message_says_so(hall: Hall) -> None:
+    hall.stops()
+    assert hall.news() == NewsSummary(1, 2)
+    said = {payload["asked"] for *_, payload in _messages(hall)}
+    assert all("Nobody is asked by name (notifications.owner)." in one for one in said)
+
+
+def test_the_owner_is_reminded_each_week_until_a_training_goes_on(hall: Hall) -> None:
+    hall.config = configured(owner="ada@example.com")
+    hall.stops()
+    hall.news()
+    for week in (1, 2):
+        assert hall.news() == NewsSummary()
+        _weeks_pass(hall, week)
+        assert [hall.news(), hall.news()] == [NewsSummary(0, 1), NewsSummary()]
+    reminders = [
+        (address, news_subject(payload))
+        for address, _, payload in _messages(hall)
+        if "reminder" in payload
+    ]
+    assert reminders == [
+        ("ada@example.com", "a training was stopped, 1 week ago, and nobody answered"),
+        ("ada@example.com", "a training was stopped, 2 weeks ago, and nobody answered"),
+    ]
+    hall.challenges(PASSED, seed=12)
+    _weeks_pass(hall, 3)
+    assert hall.news() == NewsSummary()
+
+
+def test_a_training_that_stops_anew_is_told_and_the_former_one_not_any_more(hall: Hall) -> None:
+    hall.config = configured(targets=[], owner="ada@example.com")
+    hall.stops()
+    hall.news()
+    _weeks_pass(hall, 1)
+    hall.stops(reason="still not")
+    assert [hall.news(), hall.news()] == [NewsSummary(1, 1), NewsSummary()]
 
 
 def test_an_address_in_two_targets_is_told_what_either_asks_for(hall: Hall) -> None:

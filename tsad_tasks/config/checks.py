@@ -261,6 +261,49 @@ SensorRange = Annotated[
     tuple[float | None, float | None],
     BeforeValidator(_only(lambda ends: isinstance(ends, list | tuple) and len(ends) == 2, _RANGE)),
 ]
+MAX_STATES = 20
+_YAML: dict[Any, str] = {True: "on", False: "off"}
+_STATES = "a list of numbers such as [0, 1], or numbers by name such as {closed: 0, open: 1}"
+
+
+def _states(given: Any) -> Any:
+    """Codes by name, of a list of codes or of codes by name; YAML takes on and off for truths."""
+    if isinstance(given, dict):
+        names = (_YAML[name] if isinstance(name, bool) else str(name) for name in given)
+        return dict(zip(names, given.values(), strict=True))
+    codes = given if isinstance(given, (list, tuple)) and given else [None]
+    if any(isinstance(code, bool) or not isinstance(code, (int, float)) for code in codes):
+        raise ValueError(_STATES)
+    if len({*codes}) < len(codes):
+        raise ValueError("states of different numbers")
+    return {f"{code:g}": code for code in codes}
+
+
+def _are_states(states: dict[str, float]) -> bool:
+    """Whether they have names of their own and codes of their own, not too many."""
+    names = {name.strip().lower() for name in states} - {"other", ""}
+    return len(names) == len({*states.values()}) == len(states) <= MAX_STATES
+
+
+States = Annotated[
+    dict[str, float],
+    AfterValidator(
+        _only(
+            _are_states,
+            f"1 to {MAX_STATES} states of different names (none of them other) and numbers",
+            lambda states: ", ".join(f"{name}: {code:g}" for name, code in states.items()),
+        )
+    ),
+    BeforeValidator(_states),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "object", "additionalProperties": {"type": "number"}},
+            ]
+        }
+    ),
+]
 _PERIOD = "a number above 0, or 2pi"
 Period = Annotated[
     float,

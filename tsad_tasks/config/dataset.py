@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,7 +18,7 @@ from tsad_tasks.base.settings import (
     validated,
     wrong,
 )
-from tsad_tasks.config.checks import DatasetName, IntervalS, ZoneName
+from tsad_tasks.config.checks import DatasetName, IntervalS, ZoneName, is_channel_name
 from tsad_tasks.config.sections import (
     COUNTED_IN_RULES,
     FOLDING_THRESHOLDS,
@@ -46,6 +46,28 @@ from tsad_tasks.detectors.registry import DETECTORS
 _LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
+
+
+# Beside the states of a discrete channel: all others.
+OTHER = "other"
+
+
+class StateColumn(NamedTuple):
+    """A column of readings of a discrete channel: the share of a step in one of its states, or in
+    `OTHER` ones; None: how often it changed.
+    """
+
+    channel: str
+    state: str | None
+
+    @property
+    def name(self) -> str:
+        """What it is called.
+
+        >>> StateColumn("valve", "open").name, StateColumn("valve", None).name
+        ('valve=open', 'valve changes')
+        """
+        return f"{self.channel} changes" if self.state is None else f"{self.channel}={self.state}"
 
 
 class DatasetConfig(FileSection):
@@ -153,9 +175,10 @@ class DatasetConfig(FileSection):
         step_s = self.step_s
         if step_s > self.interval_s:
             raise wrong("a step no longer than score_every", f"{step_s} s", "source", 0, "step")
+        self._check_state_columns()
         for name in self.alarm_policy.min_deviation:
-            if name not in self.channels:
-                expected = f"one of the channels {', '.join(self.channel_names)}"
+            if name not in self.stored_names:
+                expected = f"one of the channels {', '.join(self.stored_names)}"
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
@@ -178,6 +201,17 @@ class DatasetConfig(FileSection):
             alarm_policy=self.alarm_policy.model_copy(update={"merge_gap_s": merge_gap_s}),
         )
         return self
+
+    def _check_state_columns(self) -> None:
+        """What is stored of a discrete channel has names of its own, no longer than others."""
+        for column in self.state_columns:
+            places = [at for at, one in enumerate(self.sources) if column.channel in one.channels]
+            place = ("source", places[0], "channels", column.channel)
+            if not is_channel_name(column.name):
+                expected = f"names so short that {column.name} has at most 63 bytes"
+                raise wrong(expected, f"{len(column.name.encode())}", *place)
+            if column.name in self.channels:
+                raise wrong(f"no channel {column.name} beside it", "one", *place)
 
     @property
     def source(self) -> SourceSection:
@@ -230,15 +264,70 @@ class DatasetConfig(FileSection):
         return tuple(self.channels)
 
     @property
+    def state_columns(self) -> tuple[StateColumn, ...]:
+        """What is stored of discrete channels beside their states, in the order of the channels."""
+        return tuple(
+            StateColumn(name, state)
+            for name, channel in self.channels.items()
+            for state in (*channel.state_codes, *((OTHER, None) if channel.state_codes else ()))
+        )
+
+    @property
+    def stored_names(self) -> tuple[str, ...]:
+        """Names of all columns of readings: the channels, then what is stored of discrete ones."""
+        return (*self.channels, *(one.name for one in self.state_columns))
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the columns that a model looks at; of discrete ones in place of their states.
+
+        The share of a channel's first state is what the others leave of the step.
+        """
+        seen = [name for name, one in self.channels.items() if not one.state_codes]
+        firsts = {name: next(iter(one.state_codes), None) for name, one in self.channels.items()}
+        seen += [one.name for one in self.state_columns if one.state != firsts[one.channel]]
+        if self.running_when is not None and self.state_columns:
+            from tsad_tasks.base.expression import channels_of
+
+            seen += [name for name in channels_of(self.running_when) if name not in seen]
+        return tuple(seen)
+
+    def hold_steps(self, names: Sequence[str]) -> tuple[int, ...]:
+        """For how many steps a trained model takes the last value of each of these columns; how
+        often a state changed is of its step alone.
+        """
+        changes = {one.name for one in self.state_columns if one.state is None}
+        held = ((name not in changes and self.channel_of(name)) or None for name in names)
+        return tuple(channel.hold_s // self.step_s if channel else 0 for channel in held)
+
+    def channel_of(self, name: str) -> ChannelSection | None:
+        """The channel that a column of readings, by its name, is of; None: it is of none."""
+        parents = {one.name: one.channel for one in self.state_columns}
+        return self.channels.get(parents.get(name, name))
+
+    def unit_of(self, name: str) -> str:
+        """Unit of a column of readings, empty where it has none."""
+        return (self.channels[name].shown_unit or "") if name in self.channels else ""
+
+    @property
     def signals(self) -> tuple[str, ...]:
-        """What the values of each channel are; empty where all are gauges."""
-        found = tuple(channel.signal.value for channel in self.channels.values())
+        """What the values are that a model looks at; empty where all are gauges.
+
+        Shares of states are gauges, and states themselves discrete.
+        """
+        known = {name: channel.signal.value for name, channel in self.channels.items()}
+        found = tuple(known.get(name, Signal.GAUGE.value) for name in self.model_names)
         return found if set(found) != {Signal.GAUGE.value} else ()
 
     @property
     def event_channels(self) -> tuple[str, ...]:
         """Channels whose rows are events: no row is none."""
         return tuple(name for name, one in self.channels.items() if one.counts_events)
+
+    @property
+    def event_positions(self) -> tuple[int, ...]:
+        """Where these are among the columns that models see."""
+        return tuple(self.model_names.index(name) for name in self.event_channels)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -262,13 +351,15 @@ class DatasetConfig(FileSection):
         del parts["features"]["rebaseline_after_s"]
         parts |= {
             "startup_grace_s": self.startup_grace_s,
-            "channels": self.channel_names,
+            "channels": self.model_names,
             "step_s": self.step_s,
         }
         if self.signals:
             parts["signals"] = self.signals
         if any(circles := [channel.circle for channel in self.channels.values()]):
             parts["circles"] = circles
+        if codes := [one.state_codes for one in self.channels.values() if one.state_codes]:
+            parts["states"] = codes
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)

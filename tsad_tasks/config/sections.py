@@ -30,6 +30,7 @@ from tsad_tasks.config.checks import (
     Period,
     SensorRange,
     Share,
+    States,
     StepS,
     Steps,
     TableNames,
@@ -193,6 +194,8 @@ class ChannelSection(FileSection):
         energy: {unit: kWh, signal: counter, per: hour, max_rate: 40}
         packets: {signal: counter, wraps_at: 2^32}
         logins: {signal: event_count, event_id: login_id}
+        door: {signal: discrete, valid_for: until_changed}
+        mode: {signal: discrete, states: {"off": 0, manual: 1, auto: 2}}
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
 
@@ -228,6 +231,9 @@ class ChannelSection(FileSection):
     """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
     It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
     360."""
+    states: States = Field(default_factory=dict)
+    """These are the states of a discrete channel: their numbers, or their numbers by name, which is
+    also what a text in the source stands for. By default they are 0 and 1."""
     no_value: Numbers = ()
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
@@ -286,6 +292,26 @@ class ChannelSection(FileSection):
         elif self.period is not None:
             expected = "no such field, since the channel is no angle"
             raise wrong(expected, f"{self.period:g}", *place, "period")
+        if self.signal == Signal.DISCRETE:
+            self._check_discrete(*place)
+        elif self.states:
+            expected = "no such field, since the channel is not discrete"
+            raise wrong(expected, ", ".join(self.states), *place, "states")
+
+    def _check_discrete(self, *place: str | int) -> None:
+        if "aggregate" in self.model_fields_set and self.aggregate != "last":
+            expected = "last or no such field, since states have no mean, and none is the greatest"
+            raise wrong(expected, self.aggregate, *place, "aggregate")
+        if self.across is not None:
+            expected = "no such field, since the states of several series are not one"
+            raise wrong(expected, self.across, *place, "across")
+
+    @property
+    def state_codes(self) -> dict[str, float]:
+        """Numbers of a discrete channel's states by name; empty: it is not discrete."""
+        if self.signal != Signal.DISCRETE:
+            return {}
+        return self.states or {"0": 0.0, "1": 1.0}
 
     @property
     def is_counter(self) -> bool:
@@ -308,6 +334,8 @@ class ChannelSection(FileSection):
         >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
         'kWh/h'
         """
+        if self.counts_events and self.unit == "1":
+            return None
         if not self.is_counter or self.unit is None:
             return self.unit
         return f"{self.unit}/{_PER_UNIT[self.per]}"
@@ -388,6 +416,7 @@ class SourceSection(FileSection):
       tables: history
       series: itemid
       dictionary: SELECT itemid, host AS entity, key_ AS channel FROM items NATURAL JOIN hosts
+      inventory: SELECT host AS entity, status = 1 AS retired FROM hosts
       channels: {load: {column: "system.cpu.load[all,avg1]"}}
 
     source:
@@ -427,6 +456,10 @@ class SourceSection(FileSection):
     """This one SELECT on the source says in place of a tags file what each series is, in the
     columns that a tags file has; channels are those of the source. It is asked before each run. By
     default there is none."""
+    inventory: Named | None = None
+    """This one SELECT on the source says of entities whether they are gone for good (retired) and
+    what carries their readings (carrier), such as a gateway. It is asked before each run. By
+    default nothing says it."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
@@ -494,9 +527,12 @@ class SourceSection(FileSection):
         if self.dictionary is not None and (self.tags is not None or not self.names_select):
             received = "tags, too" if self.tags is not None else shown(self.dictionary)
             raise wrong("one SELECT, and no tags", received, "dictionary")
+        if self.inventory is not None and not self.inventory_select:
+            raise wrong("one SELECT", shown(self.inventory), "inventory")
         if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags (or a dictionary)", "the other alone", name)
+        self._check_words()
         of_column: dict[str, str] = {}
         for name, column in self.channel_columns().items():
             if not self.series and of_column.setdefault(column, name) != name:
@@ -518,6 +554,15 @@ class SourceSection(FileSection):
         check_known(self.kind, SOURCES, "kind")
         validated(SOURCES[self.kind].settings_model, self.params, "params")
         return self
+
+    def _check_words(self) -> None:
+        """A text is one number, whichever of a source's columns it is in."""
+        for name, channel in self.channels.items():
+            for word, code in channel.states.items():
+                if (known := self.known_words.get(word.strip().lower())) != code:
+                    other = "null" if known is None else f"{known:g}"
+                    expected = f"{other}, as words or another channel have it"
+                    raise wrong(expected, f"{code:g}", "channels", name, "states", word)
 
     def _check_names(self) -> None:
         """Names of entities and channels come from columns, or from tags, and not from both."""
@@ -590,6 +635,11 @@ class SourceSection(FileSection):
         return (self.dictionary or "").strip().rstrip(";")
 
     @property
+    def inventory_select(self) -> str:
+        """The inventory's query, likewise."""
+        return (self.inventory or "").strip().rstrip(";")
+
+    @property
     def names_from(self) -> str:
         """What says of series what they are, for people."""
         return self.tags or "the dictionary"
@@ -603,6 +653,15 @@ class SourceSection(FileSection):
     def series_columns(self) -> tuple[str, ...]:
         """Those that together name a series; empty where columns name entity and channel."""
         return _listed(self.series)
+
+    @property
+    def known_words(self) -> dict[str, float | None]:
+        """Words that are numbers in columns of values: names of states, and `words`."""
+        found = dict(self.words)
+        for channel in self.channels.values():
+            for name, code in channel.state_codes.items():
+                found.setdefault(name.strip().lower(), code)
+        return found
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""
@@ -1134,12 +1193,17 @@ class NotificationsSection(FileSection):
         - {email: [shift@example.com]}
       silence: true
       heartbeat: {connection: healthchecks}
+      owner: ada@example.com
       max_age: 2d
       max_per_run: 20
     """
 
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
+    owner: MailAddress | None = None
+    """This one person is asked by e-mail when a training stops, and reminded each week until one
+    goes on. By default nobody is asked by name, and those who are told of training_stopped are
+    reminded."""
     max_age_s: LastingS = 172800
     """An incident whose last flag is older than this opens no alert, and older decisions and
     silences are no news."""
@@ -1151,6 +1215,12 @@ class NotificationsSection(FileSection):
     back; machines that one thing carries, in one message."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
+
+    @property
+    def owner_connection(self) -> str:
+        """Id of the connection to the owner's mail server: that of the first e-mail target."""
+        mails = [one.connection_id for one in self.targets if one.medium == "email"]
+        return mails[0] if mails else "smtp_default"
 
 
 class RetentionSection(FileSection):

@@ -182,6 +182,18 @@ class Detector(Protocol):
         """Whether a window has one error, the same in all its live channels."""
         return False
 
+    def usual_error(self, per_day: float) -> float | None:
+        """The error that a healthy entity exceeds so often, where the detector's scale says that.
+
+        None where held-out errors alone say how high they are.
+        """
+        return None
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what was learned, and what not, for the card of a model."""
+        return []
+
     @property
     def noise_power(self) -> int:
         """Errors grow with this power of the readings' noise; 0: not in proportion to it."""

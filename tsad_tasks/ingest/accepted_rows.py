@@ -116,7 +116,8 @@ def accepted_rows(
         True
     )
     counts = n_rows.astype(np.int64), n_readings(gridded.values, grid)
-    is_whole = np.full(grid.n_channels, not rows.faults)
+    _without_marks(gridded, config)
+    is_whole = np.full(gridded.values.shape[2], not rows.faults)
     return AcceptedRows(names, gridded, labelled, *counts, newest_us, is_whole, is_heard, series)
 
 
@@ -185,8 +186,9 @@ def _with_uncounted(rows: SourceRows, others: SourceRows, config: DatasetConfig)
 def _taken(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
     """Usable rows with the values that they say; what is not taken is counted."""
     usable = _usable(rows, config, tally)
-    taken = _scaled(_screened(_valued(usable, config, tally), tally), tally)
-    return _on_circles(taken, config, tally)
+    screened = _screened(_valued(usable, config, tally), tally, config)
+    taken = _scaled(screened, tally, config)
+    return _of_states(_on_circles(taken, config, tally), config, tally)
 
 
 def _usable(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
@@ -269,6 +271,31 @@ def _on_circles(rows: SourceRows, config: DatasetConfig, tally: Tally) -> Source
     return rows
 
 
+def _of_states(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
+    """The rows; those in states that a discrete channel does not have are counted."""
+    for position, channel in enumerate(config.channels.values()):
+        codes = channel.state_codes
+        if not codes:
+            continue
+        where = rows.channel == position if rows.channel is not None else (..., position)
+        values, is_other = rows.values[where], np.zeros(rows.values.shape, bool)
+        is_other[where] = ~np.isnan(values) & ~np.isin(values, [*codes.values()])
+        if is_other.any():
+            found = np.unique(rows.values[is_other])
+            named = ["a text" if code == -np.inf else f"{code:g}" for code in found[:3].tolist()]
+            detail = f"{', '.join(named)}: not one of the states {', '.join(codes)}"
+            _count_cells(rows, is_other, "unknown_state", tally, detail)
+    return rows
+
+
+def _without_marks(gridded: Gridded, config: DatasetConfig) -> None:
+    """A text that is no state is none of them, and has no number."""
+    for position, channel in enumerate(config.channels.values()):
+        if channel.state_codes:
+            column = gridded.values[:, :, position]
+            column[column == -np.inf] = np.nan
+
+
 def _is_among(values: NDArray[np.float64], codes: Sequence[object]) -> Mask:
     found = np.zeros(values.shape, bool)
     for code in codes:
@@ -279,28 +306,38 @@ def _is_among(values: NDArray[np.float64], codes: Sequence[object]) -> Mask:
     return found
 
 
-def _screened(rows: SourceRows, tally: Tally) -> SourceRows:
-    """The rows with NaN for every mark and whatever is too large to add up, both counted."""
+def _screened(rows: SourceRows, tally: Tally, config: DatasetConfig) -> SourceRows:
+    """The rows with NaN for every mark and whatever is too large to add up, both counted.
+
+    In discrete channels a mark stays: a text that is no state is one that nobody knows.
+    """
     beyond = np.abs(rows.values) > _LARGEST
     if not beyond.any():
         return rows
     is_mark = rows.values == -np.inf
+    for position, channel in enumerate(config.channels.values()):
+        if channel.state_codes:
+            where = rows.channel == position if rows.channel is not None else (..., position)
+            beyond[where] &= ~is_mark[where]
+            is_mark[where] = False
     for issue, cells in (("not_finite", beyond & ~is_mark), ("not_numeric", is_mark)):
         _count_cells(rows, cells, issue, tally)
     return replace(rows, values=np.where(beyond, np.nan, rows.values))
 
 
-def _count_cells(rows: SourceRows, cells: Mask, issue: str, tally: Tally) -> None:
-    """Count cells (of the shape of values) that are read as NULL, by entity and channel."""
+def _count_cells(
+    rows: SourceRows, cells: Mask, issue: str, tally: Tally, detail: str = "read as NULL"
+) -> None:
+    """Count cells (of the shape of values), by entity and channel."""
     at = np.nonzero(cells)
     channel = at[1] if rows.channel is None else rows.channel[at[0]]
     for position in np.unique(channel).tolist():
         row = at[0][channel == position]
         whose = rows.times_us[row], rows.entity[row], rows.entity_names
-        tally.add(issue, *whose, channel=rows.channel_names[position], detail="read as NULL")
+        tally.add(issue, *whose, channel=rows.channel_names[position], detail=detail)
 
 
-def _scaled(rows: SourceRows, tally: Tally) -> SourceRows:
+def _scaled(rows: SourceRows, tally: Tally, config: DatasetConfig) -> SourceRows:
     """The rows with values in the units of their tags; what is beyond all numbers is counted."""
     if rows.tag is None or all((one.scale, one.offset) == (1.0, 0.0) for one in rows.tags):
         return rows
@@ -309,4 +346,6 @@ def _scaled(rows: SourceRows, tally: Tally) -> SourceRows:
     with np.errstate(over="ignore"):
         values = rows.values * scale + offset
     # Of what is beyond all numbers the sign says nothing: it is no mark.
-    return _screened(replace(rows, values=np.where(np.isinf(values), np.inf, values)), tally)
+    infinite = np.where(rows.values == -np.inf, -np.inf, np.inf)
+    values = np.where(np.isinf(values), infinite, values)
+    return _screened(replace(rows, values=values), tally, config)

@@ -14,12 +14,15 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.enums import Signal
 from tsad_tasks.base.errors import SourceError, TsadError
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
+from tsad_tasks.ingest.proposals import signal_proposals
+from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
     PLAUSIBLE_FROM,
@@ -245,6 +248,8 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _silent_series(rows, span_us)
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
+        for text in signal_proposals(config, source, rows, span_us):
+            yield Finding("info", text)
 
 
 def _silent_series(rows: SourceRows, span_us: tuple[int, int]) -> Iterator[Finding]:
@@ -375,6 +380,8 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
             continue
         low, high = channel.sensor_range
         low, high = -np.inf if low is None else low, np.inf if high is None else high
+        if channel.signal == Signal.GAUGE and channel.aggregate != "count":
+            yield from _proposed(name, channel.unit, _by_series(rows, position))
         if outside := float(np.mean((known < low) | (known > high))):
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
             text = f"{name}: {outside:.1%} of the values are out of range ({span})."
@@ -382,6 +389,26 @@ def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
     if silent:
         text = f"{_few(silent)}: no value in the last {_SAMPLE_HOURS} hours."
         yield Finding("warning", text)
+
+
+def _by_series(rows: SourceRows, position: int) -> list[NDArray[np.float64]]:
+    """Values of a channel of each series, in the order of time."""
+    chosen = np.arange(len(rows.times_us))
+    if rows.channel is not None:
+        chosen = chosen[rows.channel == position]
+    values = rows.values[chosen] if rows.channel is not None else rows.values[:, position]
+    series = (rows.entity if rows.tag is None else rows.tag)[chosen]
+    order = np.lexsort((rows.times_us[chosen], series))
+    cuts = np.flatnonzero(np.diff(series[order])) + 1
+    return np.split(np.where(np.isfinite(values), values, np.nan)[order], cuts)
+
+
+def _proposed(name: str, unit: str | None, series: list[NDArray[np.float64]]) -> Iterator[Finding]:
+    """What the channel's values may be, where they are no level."""
+    if said := proposed_signal(name, unit, series):
+        written, _, evidence = said.partition(" (")
+        text = f"{name}: These look like no level: {evidence.removesuffix(')')}."
+        yield Finding("warning", f"{text} Is it {written}?")
 
 
 def _few(names: Sequence[str]) -> str:

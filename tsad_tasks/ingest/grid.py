@@ -200,8 +200,13 @@ def first_columns(aggregates: Sequence[How]) -> list[int]:
     >>> first_columns(["mean", States((0.0, 1.0)), States((5.0,))])
     [3, 3, 7]
     """
-    sizes = [how.n_columns if isinstance(how, States) else 0 for how in aggregates]
+    sizes = [_n_columns(how) for how in aggregates]
     return [len(sizes) + sum(sizes[:at]) for at in range(len(sizes))]
+
+
+def _n_columns(how: How) -> int:
+    """Columns that a channel has beside its own."""
+    return how.n_columns if isinstance(how, States) else 0
 
 
 def _parts(rows: Rows, grid: Grid) -> Iterator[tuple[Rows, list[int]]]:
@@ -260,6 +265,8 @@ def _put(
     for k, channel in enumerate(channels):
         column, how = content[:, k], aggregates[channel]
         n_values[targets, channel] = n_known = _n_known(column, starts)
+        further = slice(firsts[channel], firsts[channel] + _n_columns(how))
+        n_values[targets, further] = n_known[:, None]
         if channel in stay and how != "count":
             continue
         present[targets, channel] = True
@@ -267,8 +274,6 @@ def _put(
             changes = _changes_within(column, cells, targets)
             of_shares = [_aggregated(one, starts, sizes, "mean") for one in _shares(column, how)]
             _put_states(firsts[channel], targets, of_shares, changes, values, present)
-            further = slice(firsts[channel], firsts[channel] + how.n_columns)
-            n_values[targets, further] = n_known[:, None]
         values[targets, channel] = _aggregated(column, starts, sizes, _plain(how))
     alone = np.zeros(len(keys), bool)
     alone[starts[sizes == 1]] = len(stay) < len(channels)

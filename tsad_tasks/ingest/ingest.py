@@ -34,6 +34,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
 from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
+from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
@@ -183,7 +184,11 @@ def ingest_interval(
                 hours = hours_with_more(store, config, uris, ranges)
             again = replace(ingest, forced=frozenset(hours), late_before=end_at)
             summary += again.read(uris, hours, check)
-    return replace(summary, n_levels_learned=learn_sensors(store, config))
+    note_inventory(store, config, dataset.dataset_id, uris)
+    # With what a run that was killed after it had read may have left to learn.
+    late_at = start_at - timedelta(seconds=config.late_rows_within_s)
+    read = Interval(min([late_at, *ingest.first_due]), end_at)
+    return replace(summary, n_levels_learned=learn_sensors(store, config, read))
 
 
 def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:
@@ -243,6 +248,7 @@ class _Ingest:
     late_before : before this, what changes of an hour that was read is noted as late; None: of no
         hour.
     back : entities and hours of which rows were read for the first time; chunks add to it.
+    first_due : the first of the hours that were due, each time when some were.
     """
 
     store: Store
@@ -259,6 +265,7 @@ class _Ingest:
     late_before: datetime | None = None
     comes_again: bool = False
     back: set[tuple[int, datetime]] = field(default_factory=set)
+    first_due: set[datetime] = field(default_factory=set)
 
     @contextmanager
     def turns(self) -> Iterator[None]:
@@ -284,6 +291,7 @@ class _Ingest:
             digests = {digest for digest in known if digest is not None}
         summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
         ingest = self
+        self.first_due.update(due[:1])
         while due:
             with self.turns(), ExitStack() as stack:
                 held = series_held(self.store, self.config, self.dataset_id, uris)
@@ -300,6 +308,7 @@ class _Ingest:
             summary += done
             if ingest.again:
                 due = sorted({*due, *ingest.again})
+                self.first_due.update(due[:1])
                 ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
         return summary
 
@@ -746,7 +755,7 @@ class _Chunk:
             return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
-        positions = [layout.channel_names.index(name) for name in self.ingest.config.channel_names]
+        positions = [layout.channel_names.index(name) for name in self.ingest.config.stored_names]
         before, present = blocks.values[:, :, positions], read.gridded.present
         n_seen = (unix_s(self.read_until) - unix_s(self.hours[0])) // layout.step_s
         # Of channels that no table has nothing can vanish, and what was not read is not gone.
@@ -792,9 +801,9 @@ class _Chunk:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells
         (n_entities, n_steps, n_channels) that are kept and that the sources say.
         """
-        names, is_cut = self.ingest.config.channel_names, np.zeros(len(self.hours), bool)
+        names, is_cut = self.ingest.config.stored_names, np.zeros(len(self.hours), bool)
         for part in self.parts:
-            own = [names.index(name) for name in part.config.channel_names]
+            own = [names.index(name) for name in part.config.stored_names]
             is_kept, is_said = (
                 np.any(cells[:, :, own], axis=(0, 2)).reshape(len(self.hours), -1)
                 for cells in (kept, present)
@@ -819,13 +828,11 @@ class _Chunk:
                 then = joined(former.config, chunk._read(known), self.span_us, chunk.tally)
                 whose = [name for name in then.entity_names if name in place]
                 of_entity = [then.entity_names.index(name) for name in whose]
-                names = self.ingest.config.channel_names
+                names, former_names = self.ingest.config.stored_names, former.config.stored_names
                 for at, name in enumerate(names):
-                    if name not in former.config.channel_names:
+                    if name not in former_names:
                         continue
-                    said = then.gridded.present[
-                        of_entity, :, former.config.channel_names.index(name)
-                    ]
+                    said = then.gridded.present[of_entity, :, former_names.index(name)]
                     ended[[place[one] for one in whose], :, at] |= said & np.repeat(is_so, n_steps)
         return ended & ~read.gridded.present
 
@@ -837,7 +844,8 @@ class _Chunk:
                 names.update(part.config.channel_names)
             for table in part.source.tables:
                 names.update(part.config.channel_names[at] for at in table.channels)
-        return np.array([name in names for name in self.ingest.config.channel_names])
+        names |= {one.name for one in self.ingest.config.state_columns if one.channel in names}
+        return np.array([name in names for name in self.ingest.config.stored_names])
 
     def _judge_since(
         self,

@@ -74,7 +74,7 @@ def joined(
         _Placed(part, read, np.array([place[name] for name in read.entity_names], np.intp))
         for part, read in parts
     ]
-    grid = Grid(*span_us, config.step_s, len(names), len(config.channel_names))
+    grid = Grid(*span_us, config.step_s, len(names), len(config.stored_names))
     gridded, is_whole = _nothing(grid, meters_of(config)), np.ones(grid.n_channels, bool)
     labelled = np.zeros((grid.n_entities, grid.n_steps), bool)
     is_heard = np.zeros((grid.n_entities, grid.n_hours), bool)
@@ -84,8 +84,8 @@ def joined(
         for count in COUNTS:
             getattr(gridded, count)[one.entities] += getattr(one.read.gridded, count)
         _add_marks(gridded.marks, one, config)
-    for position, name in enumerate(config.channel_names):
-        having = [one for one in placed if name in one.config.channels]
+    for position, name in enumerate(config.stored_names):
+        having = [one for one in placed if name in one.config.stored_names]
         is_whole[position] = all(one.read.is_whole[one.column(name)] for one in having)
         if all(name in one.read.apart for one in having):
             put_together(config, name, _one_list(name, having), names, grid, gridded)
@@ -112,7 +112,7 @@ class _Placed(NamedTuple):
     entities: NDArray[np.intp]
 
     def column(self, name: str) -> int:
-        return self.config.channel_names.index(name)
+        return self.config.stored_names.index(name)
 
 
 def _nothing(grid: Grid, meters: Mapping[int, Meter]) -> Gridded:
@@ -182,13 +182,14 @@ def _tell_several(
     tally: Tally,
 ) -> None:
     """Take back what several sources say of a channel in the same hours (n_entities, n_hours)."""
-    position, per_hour = config.channel_names.index(name), 3600 // grid.step_s
+    position, per_hour = config.stored_names.index(name), 3600 // grid.step_s
     having = zip(config.source_names, config.sources, strict=True)
     whose = " and ".join(title for title, source in having if name in source.channels)
     detail = f"in {whose}; read as NULL, since the channel does not say across"
     for entity, hour in np.argwhere(several).tolist():
         values = gridded.values[entity, hour * per_hour : (hour + 1) * per_hour, position]
-        where = {"entity": names[entity], "channel": name, "detail": detail}
-        n_steps = int((~np.isnan(values)).sum())
-        tally.add_count("several_sources", grid.start_us + hour * HOUR_US, n_steps, **where)
+        if name in config.channels:
+            where = {"entity": names[entity], "channel": name, "detail": detail}
+            n_steps = int((~np.isnan(values)).sum())
+            tally.add_count("several_sources", grid.start_us + hour * HOUR_US, n_steps, **where)
         values[:] = np.nan

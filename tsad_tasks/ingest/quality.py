@@ -91,7 +91,8 @@ class LookBack:
     on_change : (n_channels,) a value that stays says nothing: it may be neither constant nor stuck.
     hold_h : (n_channels,) so many hours without a value say nothing.
     is_weekend : of the site, by the clock of its zone.
-    is_angle : (n_channels,) its level tells nothing of its unit; None: no channel is one.
+    is_angle : (n_channels,) an angle, or a state: its level tells nothing of its unit; None: no
+        channel is one.
     """
 
     hour: Records

@@ -212,3 +212,7 @@ UPSERT_LABELS = Statement("ingest/upsert_labels")
 UPDATE_CHANNEL_EPOCH = Statement("ingest/update_channel_epoch")
 SELECT_UNSCALED_ENTITIES = Query("ingest/select_unscaled_entities", UnscaledEntity)
 UPSERT_ENTITY_SCALE = Statement("ingest/upsert_entity_scale")
+
+UPSERT_INVENTORY = Statement("ingest/upsert_inventory")
+INSERT_INVENTORY_RETIREMENTS = Statement("ingest/insert_inventory_retirements")
+WITHDRAW_INVENTORY_RETIREMENTS = Statement("ingest/withdraw_inventory_retirements")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import QualityVerdict
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.dataset import OTHER
 from tsad_tasks.ingest.counter import DETAILS, MARKS
 from tsad_tasks.ingest.grid import Gridded
 from tsad_tasks.ingest.quality import (
@@ -33,7 +34,6 @@ from tsad_tasks.ingest.queries import (
     INSERT_QUALITY,
     SensorVerdict,
 )
-from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.hour_summary import SUMMARY
 from tsad_tasks.storage.datasets import Layout
 from tsad_tasks.storage.fitted import NEVER_S, first_values
@@ -66,7 +66,12 @@ def judge_hours(
     needed = [from_unix_s(at_s) for at_s in needed_s.tolist()]
     of_entity = (len(needed) + len(AGES)) * len(layout.channel_ids) * SUMMARY.itemsize
     size = max(1, _GROUP_BYTES // of_entity)
-    own = [layout.channel_names.index(name) for name in config.channel_names]
+    # A state that nobody knows may have no number: what is known of a discrete channel is a share.
+    shares = {one.channel: one.name for one in config.state_columns if one.state == OTHER}
+    names = [shares.get(name, name) for name in config.channel_names]
+    own = [layout.channel_names.index(name) for name in names]
+    ids_of = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
+    channel_ids = [ids_of[name] for name in config.channel_names]
     verdicts: list[SensorVerdict] = []
     for first in range(0, len(entity_ids), size):
         ids = entity_ids[first : first + size]
@@ -77,7 +82,7 @@ def judge_hours(
             look = _look_back(config, layout, hour, seen[:, at], first_s)
             found = _with_steps_outside(store, layout, ids, hour, own, look)
             for one in found:
-                channel_id = layout.channel_ids[own[one.channel_index]]
+                channel_id = channel_ids[one.channel_index]
                 said = one.verdict, one.n_steps, one.detail
                 verdicts.append(SensorVerdict(ids[one.entity_index], hour, channel_id, *said))
     kept = [str(one) for one in MARKS]
@@ -125,12 +130,13 @@ def _look_back(
 ) -> LookBack:
     """Of summaries (n_entities, 1 + n_ages, n_channels) of an hour and of those before it."""
     ranges = [channel.sensor_range for channel in config.channels.values()]
-    circles = channel_circles(config) or (None,) * len(ranges)
-    is_angle = np.array([circle is not None for circle in circles])
+    channels = config.channels.values()
     # What is stored of a total or of events is no level that a sensor could be stuck at.
-    is_amount = np.array([one.is_counter or one.counts_events for one in config.channels.values()])
-    # Of an angle one end of the range is the other; what is no angle was not taken.
-    low, high = np.where(is_angle | is_amount, np.nan, np.array(ranges, np.float64).T)
+    is_amount = np.array([one.is_counter or one.counts_events for one in channels])
+    # Of an angle one end of the range is the other, and what is no angle was not taken; states have
+    # neither a range nor a level.
+    no_level = is_amount | [one.circle is not None or bool(one.state_codes) for one in channels]
+    low, high = np.where(no_level, np.nan, np.array(ranges, np.float64).T)
     hold_s = np.array([channel.hold_s for channel in config.channels.values()], np.float64)
     return LookBack(
         seen[:, 0],
@@ -142,7 +148,7 @@ def _look_back(
         reported_on_change(config) | is_amount,
         hold_s / 3600,
         hour.astimezone(ZoneInfo(config.site_zone)).weekday() >= _SATURDAY,
-        is_angle | is_amount,
+        no_level,
     )
 
 
@@ -174,8 +180,11 @@ def _with_steps_outside(
 def reported_on_change(config: DatasetConfig) -> Mask:
     """Channels (n_channels,) of which a value that stays for an hour says nothing.
 
-    They are valid until they change, or for so long that a sensor would be called stuck.
+    They are valid until they change, or for so long that a sensor would be called stuck; or they
+    are states.
     """
     enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
     given = [channel.valid_for_s for channel in config.channels.values()]
-    return np.array([isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given])
+    is_discrete = [bool(channel.state_codes) for channel in config.channels.values()]
+    stays = [isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given]
+    return np.asarray(np.array(stays) | np.array(is_discrete), np.bool_)

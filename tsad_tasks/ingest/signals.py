@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.sections import ChannelSection
-from tsad_tasks.ingest.grid import How
+from tsad_tasks.ingest.grid import How, States
 from tsad_tasks.model.circle import Circle
 
 
@@ -21,14 +21,16 @@ def circles_of(config: DatasetConfig) -> Mapping[str, Circle]:
     return {name: circle for name, circle in found.items() if circle is not None}
 
 
-def channel_circles(config: DatasetConfig) -> tuple[Circle | None, ...]:
-    """The circle of each channel; empty where no channel has one."""
+def channel_circles(config: DatasetConfig, names: Sequence[str]) -> tuple[Circle | None, ...]:
+    """The circle of each column of readings, by name; empty where no channel has one."""
     circles = circles_of(config)
-    return tuple(circles.get(name) for name in config.channel_names) if circles else ()
+    return tuple(circles.get(name) for name in names) if circles else ()
 
 
 def how_of(channel: ChannelSection) -> How:
     """How readings of the channel that share a step become one."""
+    if channel.state_codes:
+        return States(tuple(channel.state_codes.values()))
     if channel.counts_events:
         return "events"
     circle = circle_of(channel)

@@ -60,6 +60,11 @@ class FeatureSpec:
         return ZoneInfo(self.site_zone)
 
     @property
+    def calendar(self) -> tuple[tuple[int, ...], int]:
+        """Holidays, and the weekday that they are like."""
+        return self.holidays, self.rest_weekday
+
+    @property
     def angles(self) -> Ints:
         """Positions of the channels whose values are on a circle."""
         return self._of_signal(Signal.ANGLE)

@@ -104,7 +104,7 @@ class _Week:
         names = zip(self.layout.channel_ids, self.layout.channel_names, strict=True)
         circles = circles_of(self.config)
         for position, (key, name) in enumerate(names):
-            if name in self.config.channel_names:
+            if name in self.config.model_names:
                 parts = reference[:, position], seen[:, position]
                 if name in circles:
                     # Cut open on the other side of where it mostly was.

@@ -68,14 +68,28 @@ class News:
     folds: bool = False  # of the model: whether only readings after its training can judge it
 
 
-def news_payload(dataset: str, zone: str, news: News) -> Payload:
-    """What is told of a decision; nothing in it is secret, and it needs no more look-up."""
+def news_payload(
+    dataset: str,
+    zone: str,
+    news: News,
+    asked: tuple[str | None, str] = (None, ""),
+    week: int = 0,
+) -> Payload:
+    """What is told of a decision; nothing in it is secret, and it needs no more look-up.
+
+    Parameters
+    ----------
+    asked : of a training that stopped, who is to answer (None: nobody by name), and the schedule of
+        the next one.
+    week : since how many weeks nobody did; 0: it is told for the first time.
+    """
     payload: Payload = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(news).items()
         if name not in ("news_id", "folds") and value not in (None, (), [])
     }
     payload |= {"dataset": dataset, "zone": zone}
+    payload |= {"reminder": week} if week else {}
     shown = shown_statement(_SHOWN.get(news.event, "model_history"))
     sql = shown.replace("$version", str(news.version))
     commands = _COMMANDS.get(news.event, ("tsad models $dataset", "tsad models $dataset --history"))
@@ -100,7 +114,23 @@ def news_payload(dataset: str, zone: str, news: News) -> Payload:
         sentence = f"{told}, from {_stamp(payload, 'valid_from')} on{instead}."
     else:
         sentence = f"{told}. {champion_that_stays(news.n_champions, news.champion_version)}"
+    if news.event == NewsEvent.TRAINING_STOPPED:
+        payload |= {"owner": asked[0]} if asked[0] else {}
+        payload["asked"] = _answer_wanted(news, *asked)
     return payload | {"sentence": sentence}
+
+
+def _answer_wanted(news: News, owner: str | None, schedule: str) -> str:
+    """Who is to answer, and what happens when nobody does."""
+    asked = (
+        f"{owner} is asked what is normal and what to leave out."
+        if owner
+        else "Nobody is asked by name (notifications.owner)."
+    )
+    goes_on = "what is champion goes on" if news.n_champions else "nothing is scored"
+    again = f"the next training is tried on its schedule ({schedule} UTC)" if schedule else ""
+    parts = [goes_on, *([again] if again else []), "this is said again each week"]
+    return f"{asked} While nobody answers, {', '.join(parts[:-1])}, and {parts[-1]}."
 
 
 def _limits(news: News) -> tuple[str, ...]:
@@ -132,6 +162,8 @@ def news_subject(payload: Payload) -> str:
     'a training was stopped'
     """
     said = _SUBJECTS[payload["event"]].format(**payload)
+    if weeks := payload.get("reminder"):
+        said += f", {weeks} {'week' if weeks == 1 else 'weeks'} ago, and nobody answered"
     return f"{said} ({payload['entity']})" if "entity" in payload else said
 
 
@@ -154,6 +186,8 @@ def news_lines(payload: Payload) -> list[str]:
     if payload.get("left_out"):
         shares = payload["left_out"].items()
         lines += ["", "Left out:", *(f"  {share_text(share)} {reason}" for reason, share in shares)]
+    if "asked" in payload:
+        lines += ["", payload["asked"]]
     return [*lines, "", "What to do:", *(f"  {command}" for command in payload["commands"])]
 
 

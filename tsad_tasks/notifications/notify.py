@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
-from tsad_tasks.base.enums import SilenceEvent
+from tsad_tasks.base.enums import NewsEvent, SilenceEvent
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.notifications import queries
@@ -167,28 +167,40 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
     """Decisions on models and trainings that nobody was told of, as messages to who wants them.
 
     Told and put into the outbox in one transaction. What was decided longer ago than
-    `notifications.max_age`, and what no target wanted when it was new, is never told.
+    `notifications.max_age`, and what no target wanted when it was new, is never told. Of a training
+    that stopped, and after which none went on, its owner is reminded each week.
     """
     wanted = _wanted_news(config)
+    if (owner := _owner(config)) is not None:
+        wanted.setdefault(owner, set()).add(NewsEvent.TRAINING_STOPPED)
     events = sorted({event for chosen in wanted.values() for event in chosen})
     if not events:
         return NewsSummary()
-    newer_than = store.now() - timedelta(seconds=config.notifications.max_age_s)
+    now_at = store.now()
+    newer_than = now_at - timedelta(seconds=config.notifications.max_age_s)
+    asked = config.notifications.owner, config.training.schedule
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         lock_dataset(store, dataset_id, "alerts")
         new = {"dataset_id": dataset_id, "events": events, "newer_than": newer_than}
         told = store.rows(queries.SELECT_NEWS, news_ids=store.rows(queries.INSERT_NEWS, **new))
 
-        def message(news: News, to: Address) -> queries.NewNotification:
-            key = message_key(news.thread, *to)
-            payload = news_payload(config.dataset, config.site_zone, news)
+        def message(news: News, to: Address, week: int = 0) -> queries.NewNotification:
+            key = message_key(news.thread, *([f"week {week}"] if week else []), *to)
+            payload = news_payload(config.dataset, config.site_zone, news, asked, week)
             return queries.NewNotification(None, news.event, key, *to, payload, news.news_id)
 
         messages = {
             to: [message(news, to) for news in told if news.event in chosen]
             for to, chosen in wanted.items()
         }
+        stop = store.first(queries.SELECT_OPEN_STOP, dataset_id=dataset_id, now=now_at)
+        if stop is not None:
+            (news,) = store.rows(queries.SELECT_NEWS, news_ids=[stop.news_id])
+            reminded = [to for to, chosen in wanted.items() if news.event in chosen]
+            reminded = reminded if owner is None else [owner]
+            for to in reminded:
+                messages[to].append(message(news, to, stop.week))
         return NewsSummary(len(told), _insert(store, config, dataset_id, messages))
 
 
@@ -356,6 +368,12 @@ def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
             to = Address(target.medium, target.connection_id, address)
             wanted.setdefault(to, set()).update(target.news)
     return wanted
+
+
+def _owner(config: DatasetConfig) -> Address | None:
+    """Where the one person is asked whom a training that stopped waits for."""
+    owner = config.notifications.owner
+    return None if owner is None else Address("email", config.notifications.owner_connection, owner)
 
 
 def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:

@@ -73,6 +73,13 @@ class SilentName(NamedTuple):
     is_back: bool
 
 
+class OpenStop(NamedTuple):
+    """News of a training that stopped, after which none went on, and since how many weeks."""
+
+    news_id: int
+    week: int
+
+
 SELECT_SILENCES = Query("notifications/select_silences", QuietEntity)
 SELECT_OPEN_SILENCES = Query("notifications/select_open_silences", OpenSilence)
 SELECT_SILENT_NAMES = Query("notifications/select_silent_names", SilentName)
@@ -90,6 +97,7 @@ DELETE_ALERTS = Statement("notifications/delete_alerts")
 
 INSERT_NEWS = Query("notifications/insert_news", int)
 SELECT_NEWS = Query("notifications/select_news", News)
+SELECT_OPEN_STOP = Query("notifications/select_open_stop", OpenStop)
 
 INSERT_NOTIFICATIONS = Statement("notifications/insert_notifications")
 SELECT_DUE_NOTIFICATION = Query("notifications/select_due_notification", DueNotification)

@@ -39,7 +39,7 @@ def chunk_days(store: Store, config: DatasetConfig) -> int:
     with store.transaction():
         dataset = select_dataset(store, config.dataset)
         n_entities = len(select_entities(store, dataset.dataset_id))
-    per_day = max(1, n_entities) * len(config.channel_names) * 86400 // config.step_s
+    per_day = max(1, n_entities) * len(config.stored_names) * 86400 // config.step_s
     return max(1, min(31, MAX_VALUES // per_day))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from tsad_tasks.detectors.folding.fold import (
 )
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.folding.stored_state import joined_state, states_bytes
-from tsad_tasks.model.features import site_seconds
+from tsad_tasks.model.features import rest_days, site_seconds
 from tsad_tasks.model.scoring import InputSet, of_channels
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.scoring.columns import in_channels, of_windows
@@ -47,7 +48,8 @@ def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
     known = present & (features.running == 0)[..., None]
     values = np.where(known, features.inputs[..., : spec.n_columns].astype(np.float64), np.nan)
     times_s = start_s + np.arange(values.shape[1], dtype=np.int64) * spec.step_s
-    return Series(values, site_seconds(times_s, spec.zone), spec.step_s)
+    local_s = site_seconds(times_s, spec.zone)
+    return Series(values, local_s, spec.step_s, rest_days(local_s, *spec.calendar))
 
 
 def entity_reconstruction(
@@ -184,13 +186,13 @@ def one_after_the_other(first: Reconstruction, then: Reconstruction) -> Reconstr
 
 def side_by_side(each: Sequence[Series]) -> Series:
     """Series of the same steps as one."""
-    first = each[0]
-    return Series(np.concatenate([one.values for one in each]), first.local_s, first.step_s)
+    return replace(each[0], values=np.concatenate([one.values for one in each]))
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
     """Some entities and steps of a series."""
-    return Series(series.values[entities, steps], series.local_s[steps], series.step_s)
+    weekdays = None if series.weekdays is None else series.weekdays[steps]
+    return Series(series.values[entities, steps], series.local_s[steps], series.step_s, weekdays)
 
 
 def fold_shard(

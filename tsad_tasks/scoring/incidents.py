@@ -18,6 +18,7 @@ from tsad_tasks.base.arrays import Floats32, Floats64, Ints
 from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
+from tsad_tasks.config.dataset import OTHER
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.ingest.signals import circles_of
 from tsad_tasks.model.circle import signed_turn
@@ -33,9 +34,12 @@ from tsad_tasks.storage.datasets import (
     lock_dataset,
     select_dataset,
     select_entities,
+    select_layouts,
 )
+from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
-from tsad_tasks.text.sentence import incident_sentence
+from tsad_tasks.text import formats
+from tsad_tasks.text.sentence import incident_sentence, state_sentence
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
 N_ENTITIES, N_FLAGS = 32, 100_000
@@ -181,6 +185,9 @@ class _Merge:
         least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
         channels = store.rows(SELECT_CHANNELS, **of)
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
+        events = set(config.event_channels)
+        self._events = {row.channel_id for row in channels if row.name in events}
+        self._states = {one.name: one for one in config.state_columns}
         circles = circles_of(config)
         self._periods = {
             row.channel_id: circles[row.name].period for row in channels if row.name in circles
@@ -365,7 +372,7 @@ class _Merge:
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = _sentence(name, peak_score, top, self._periods.get(top.channel_id) if top else None)
+        said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
         return IncidentRow(
             incident_id=part.incident_id,
             entity_id=part.entity_id,
@@ -382,6 +389,51 @@ class _Merge:
             provisional=bool(more["provisional"].any()),
             continues=part.continues,
         )
+
+    def _others_heard(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> bool | None:
+        """Of an incident in which there were no events, whether anything else was heard of the
+        dataset in the hour of its worst flag and since its first; None: it is no such incident.
+        """
+        if top is None or top.channel_id not in self._events or top.actual != 0:
+            return None
+        if not formats.is_known(top.expected) or not top.expected:
+            return None
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        ids, at_s = sorted(self._names), unix_s(top.at)
+        hour_s = at_s // 3600 * 3600
+        span = from_unix_s(hour_s), from_unix_s(hour_s + 3600)
+        values = read_raw_blocks(self._store, layout, ids, *span).values
+        first = (max(int(flags.at_s[0]), hour_s) - hour_s) // layout.step_s
+        seen = values[:, first : (at_s - hour_s) // layout.step_s + 1]
+        is_events = np.isin(layout.channel_ids, list(self._events))
+        heard = np.isfinite(seen) & ~(is_events & (seen == 0))
+        heard[ids.index(part.entity_id), :, layout.channel_ids.index(top.channel_id)] = False
+        return bool(heard.any())
+
+    def _sentence(
+        self,
+        entity: str,
+        peak_score: float,
+        top: TopAttribution | None,
+        others_heard: bool | None,
+    ) -> str:
+        if top is None:
+            return incident_sentence(entity=entity, error_ratio=peak_score + 1)
+        read: dict[str, Any] = {
+            "actual": top.actual,
+            "expected": top.expected,
+            "error_ratio": peak_score + 1,
+            "moved_first": top.spread is None and top.actual != top.expected,
+        }
+        if (column := self._states.get(top.name)) is not None:
+            read |= {"state": column.state, "is_known": column.state != OTHER}
+            return state_sentence(entity=entity, channel=column.channel, **read)
+        lower = upper = None
+        if top.expected is not None and top.spread is not None:
+            lower, upper = top.expected - top.spread, top.expected + top.spread
+        read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
+        read |= {"others_heard": others_heard}
+        return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
 
 
 def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
@@ -449,25 +501,3 @@ def _deviations(flags: _Flags, periods: Mapping[int, float]) -> Floats64:
 def _as_told(values: Floats32) -> Floats64:
     """The doubles that Postgres's texts of these numbers stand for: .1 is .1."""
     return values.astype("U").astype(np.float64)
-
-
-def _sentence(
-    entity: str, peak_score: float, top: TopAttribution | None, period: float | None
-) -> str:
-    if top is None:
-        return incident_sentence(entity=entity, error_ratio=peak_score + 1)
-    lower = upper = None
-    if top.expected is not None and top.spread is not None:
-        lower, upper = top.expected - top.spread, top.expected + top.spread
-    return incident_sentence(
-        entity=entity,
-        channel=top.name,
-        unit=top.unit,
-        actual=top.actual,
-        expected=top.expected,
-        lower=lower,
-        upper=upper,
-        error_ratio=peak_score + 1,
-        moved_first=top.spread is None and top.actual != top.expected,
-        period=period,
-    )

@@ -41,7 +41,14 @@ class OwnScale:
         # What the model knows of no entity, it cannot judge.
         unknown = spec.pooled_scaler.not_fitted
         left_out = tuple(sorted({*not_fitted, *unknown}))
-        return Scaler(centers, scales, 0, left_out, circles=spec.pooled_scaler.circles)
+        return Scaler(
+            centers,
+            scales,
+            0,
+            left_out,
+            circles=spec.pooled_scaler.circles,
+            counts=spec.pooled_scaler.counts,
+        )
 
 
 def later_scales(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, as_shares
-from tsad_tasks.model.features import held
+from tsad_tasks.model.features import counted_again, counts_within, held
 from tsad_tasks.model.scoring import MOVED_SCORE, Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
@@ -38,6 +38,11 @@ class Computed:
     channel_errors: NDArray[np.float32]
     expected: NDArray[np.float32]
     states: list[StateAfter]
+
+
+def _counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers of events (n,) that stabilised ones stand for."""
+    return counted_again(values[:, None], (0,))[:, 0]
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,12 @@ class JobRows:
         spread = np.where(is_still, np.nan, np.array(self.spec.spreads)[channel] * scale)
         expected = self.expected[entity, step, channel].astype(np.float64)
         expected = np.where(is_still, center, expected * scale + center)
+        is_count = np.isin(channel, self.spec.pooled_scaler.counts)
+        if is_count.any():
+            held = is_count & ~np.isfinite(read) & ~is_still
+            actual[held] = _counts(actual[held])
+            expected[is_count] = _counts(expected[is_count])
+            spread[is_count] = counts_within(expected[is_count], spread[is_count])
         ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
         channel_ids = np.array([ids[name] for name in self.spec.features.channels])
         return AttributionRows(

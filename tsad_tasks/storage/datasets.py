@@ -120,8 +120,8 @@ def select_layouts(store: Store, dataset_id: int) -> list[Layout]:
 
 def ensure_layout(store: Store, dataset_id: int, config: DatasetConfig) -> Layout:
     """The layout in use, grown by the file's new channels. Needs the dataset's row, upserted."""
-    names = list(config.channel_names)
-    units = [config.channels[name].shown_unit for name in names]
+    names = list(config.stored_names)
+    units = [config.unit_of(name) or None for name in names]
     store.execute(UPSERT_CHANNELS, dataset_id=dataset_id, names=names, units=units)
     channels = store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
     ids = {channel.name: channel.channel_id for channel in channels}

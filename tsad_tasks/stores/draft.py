@@ -24,6 +24,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
+from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.stores.recipes import Recipe, SensorStore, Series
@@ -254,9 +255,9 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "unit", written_value(unit), "said by the store"
     if rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
-    if rhythm.goes_round:
-        why = "CHECK: values stay within 0 to 360 and jump from one end to the other; an angle?"
-        yield "", "", why
+    if proposed := proposed_signal(channel.name, channel.said("unit"), rhythm.values):
+        what = "an angle" if "angle" in proposed else "states"
+        yield "", "", f"CHECK: {what}? {proposed}"
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"

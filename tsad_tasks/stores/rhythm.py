@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsad_tasks.ingest.sources.base import SourceRows
 
@@ -14,8 +15,6 @@ _MIN_VALUES = 5
 # Values that come so much less regularly than their median come when something changes.
 _IRREGULAR = 3.0
 _MONOTONE_MOVES = 10
-# Values that stay within a turn, and go on at one end of it where they left it at the other.
-_TURN, _JUMP, _N_JUMPS = 360.0, 180.0, 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Rhythm:
     longest_s : 99th percentile of it.
     never_repeats : no value follows an equal one.
     never_falls : all of many moves are upwards.
-    goes_round : values stay within 0 to 360, and jump from one end to the other.
+    values : of each series in the order of time.
     """
 
     n_series: int
@@ -38,7 +37,7 @@ class Rhythm:
     longest_s: float | None
     never_repeats: bool
     never_falls: bool
-    goes_round: bool = False
+    values: tuple[NDArray[np.float64], ...] = ()
 
     @property
     def is_irregular(self) -> bool:
@@ -51,8 +50,7 @@ class Rhythm:
 def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
     """The rhythm of the series at these positions of `rows.tags`."""
     assert rows.tag is not None
-    gaps, moves, n_values = [], [], 0
-    low, high = np.inf, -np.inf
+    gaps, moves, seen, n_values = [], [], [], 0
     for position in tags:
         chosen = np.flatnonzero(rows.tag == position)
         order = chosen[np.argsort(rows.times_us[chosen], kind="stable")]
@@ -62,7 +60,7 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
             gaps.append(np.diff(rows.times_us[order]) / 1e6)
             known = values[np.isfinite(values)]
             moves.append(np.diff(known))
-            low, high = known.min(initial=low), known.max(initial=high)
+            seen.append(known)
     if not gaps:
         return Rhythm(len(tags), n_values, None, None, False, False)
     apart, moved = np.concatenate(gaps), np.concatenate(moves)
@@ -71,5 +69,5 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
         len(tags), n_values, float(np.median(apart)), float(np.percentile(apart, 99)),
         len(moved) > 0 and not bool((moved == 0).any()),
         rises >= _MONOTONE_MOVES and not bool((moved < 0).any()),
-        low >= 0 and high <= _TURN and int((np.abs(moved) > _JUMP).sum()) >= _N_JUMPS,
+        tuple(seen),
     )  # fmt: skip

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from psycopg2 import extensions, sql
 
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
+from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -359,7 +361,25 @@ def _source_lines(
     mine = channel_names(channels)
     for theirs in channels:
         renamed = {} if mine[theirs] == theirs else {"column": theirs}
-        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}"
+        proposed = proposed_signal(theirs, None, _series_of(sample, roles, theirs))
+        what = "an angle" if proposed and "angle" in proposed else "states"
+        why = f"  # CHECK: {what}? {proposed}" if proposed else ""
+        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
+
+
+def _series_of(sample: _Sample, roles: _Roles, theirs: str) -> list[NDArray[np.float64]]:
+    """Values of a channel of each machine in the sample, in the order of time."""
+    column = roles.values[0].name if roles.channel is not None else theirs
+    entity = [0] * len(sample.rows) if roles.entity is None else sample.cells[roles.entity.name]
+    channel = [theirs] * len(sample.rows)
+    if roles.channel is not None:
+        channel = [str(cell) for cell in sample.cells[roles.channel.name]]
+    found: dict[Any, list[tuple[float, float]]] = {}
+    cells = zip(sample.cells[roles.time.name], entity, channel, sample.cells[column], strict=True)
+    for at, whose, name, cell in cells:
+        if at is not None and name == theirs and isinstance(cell, bool | int | float | Decimal):
+            found.setdefault(whose, []).append((_seconds(at, roles.unit), float(cell)))
+    return [np.array([value for _, value in sorted(one)]) for one in found.values()]
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:

@@ -24,6 +24,7 @@ def incident_sentence(
     error_ratio: float | None = None,
     moved_first: bool = False,
     period: float | None = None,
+    others_heard: bool | None = None,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -34,6 +35,7 @@ def incident_sentence(
     error_ratio : the highest error by its threshold, used where no expected range is known.
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
+    others_heard : of a channel of events without any, whether anything else was heard of meanwhile.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
@@ -45,6 +47,9 @@ def incident_sentence(
     >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
     >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
     'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
+    >>> logins = {"entity": "de", "channel": "logins", "actual": 0.0, "expected": 75.2}
+    >>> incident_sentence(**logins, lower=63.0, upper=87.4, others_heard=False)
+    'de: no events of logins, and nothing else heard; 75 ± 12 were expected'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -52,6 +57,13 @@ def incident_sentence(
     if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
+    if others_heard is not None:
+        rest = "others are heard" if others_heard else "nothing else heard"
+        spread = formats.half_width(lower, upper)
+        wanted = f"; {reached}" if reached else ""
+        if spread is not None and formats.is_known(expected):
+            wanted = f"; {expected:.0f} ± {spread:.0f} were expected"
+        return f"{entity}: no events of {channel}, and {rest}{wanted}"
     if moved_first and formats.is_known(expected):
         level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
         moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
@@ -72,6 +84,74 @@ def incident_sentence(
         return f"{entity}: {channel} was {value}, {inside}"
     verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
     return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
+
+
+def state_sentence(
+    *,
+    entity: str,
+    channel: str,
+    state: str | None,
+    actual: float | None,
+    expected: float | None,
+    is_known: bool = True,
+    moved_first: bool = False,
+    error_ratio: float | None = None,
+) -> str:
+    """How long a channel was in a state, or how often it changed, and what is usual.
+
+    Parameters
+    ----------
+    state : None: `actual` and `expected` are numbers of changes in a step, else shares of it.
+    is_known : the dataset file names the state; otherwise it is all those that it does not name.
+    moved_first : training saw no other share than `expected`.
+
+    >>> valve = {"entity": "room", "channel": "valve", "actual": 0.4}
+    >>> state_sentence(**valve, state="open", expected=0.021)
+    'room: valve was open 40 % of the time, usually 2 %'
+    >>> state_sentence(**valve, state="1", expected=0.0)
+    'room: valve was in state 1 40 % of the time, usually never'
+    >>> state_sentence(**valve, state="7", expected=0.0, is_known=False, moved_first=True)
+    'room: valve was in no known state 40 % of the time, for the first time since training'
+    >>> state_sentence(**valve | {"actual": 12.0}, state=None, expected=0.31)
+    'room: valve changed 12 times in a step, usually 0.3 times'
+    """
+    if actual is None or not formats.is_known(actual):
+        return incident_sentence(entity=entity, channel=channel, error_ratio=error_ratio)
+    usual = expected if expected is not None and formats.is_known(expected) else None
+    if state is None:
+        said = f"changed {_times(actual)} in a step"
+        usually = None if usual is None else _usually(usual, _times(max(usual, 0.0)))
+    else:
+        is_number = state.replace(".", "").lstrip("-").isdigit()
+        what = f"in state {state}" if is_number else state
+        said = f"was {what if is_known else 'in no known state'} {_share(actual)} of the time"
+        usually = None if usual is None else _usually(100 * usual, _share(usual))
+    if moved_first:
+        always = f"always {usually} in training"
+        first = "for the first time since training"
+        return f"{entity}: {channel} {said}, {first if usually in (None, 'never') else always}"
+    if usually is not None:
+        return f"{entity}: {channel} {said}, usually {usually}"
+    reached = f"; error {formats.ratio_text(error_ratio)} times its threshold"
+    return f"{entity}: {channel} {said}{reached if formats.is_known(error_ratio) else ''}"
+
+
+def _share(share: float) -> str:
+    """A share in whole per cent; never what rounds to nothing at all."""
+    percent = min(max(100 * share, 0.0), 100.0)
+    if percent < 0.05:
+        return "0 %"
+    return f"{formats.number_text(percent, 0 if percent >= 0.95 else 1)} %"
+
+
+def _usually(amount: float, text: str) -> str:
+    """The text, or never where so little is as good as nothing."""
+    return text if amount >= 0.05 else "never"
+
+
+def _times(n: float) -> str:
+    text = formats.number_text(n, 0 if n >= 10 or n == round(n) else 1)
+    return f"{text} time{'s' * (text != '1')}"
 
 
 def _turned(

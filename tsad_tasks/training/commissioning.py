@@ -119,14 +119,16 @@ class Commissioning:
         """
         name, key = entity
         found = []
-        for position, channel in enumerate(reader.config.channel_names):
+        for position, channel in enumerate(reader.spec.channels):
+            if position in reader.spec.unseen:
+                continue
             channel_id = self.channel_ids[channel]
             reference = self.references.get((key, channel_id))
             verdict, since_at = None, reader.span.start_at
             if reference is not None:
                 verdict = _rebaselining(self.new_normals, reference)
                 since_at = verdict.start_at if verdict else reference.from_at
-            circle = circle_of(reader.config.channels[channel])
+            circle = circle_of(reader.config.channels.get(channel))
             of_it = (key, channel_id), clean[:, position]
             now = _reference(reader, *of_it, since_at, circle)
             if now is not None and circle is not None and reference is not None:

@@ -61,6 +61,7 @@ def fit_detector(
     if fitted is not None:
         # The clock goes with no channel, and everybody has it.
         fitted |= ~spec.channel_inputs.any(axis=0)
+        fitted = None if fitted.all() else fitted
     training = TrainingSet(*windows, n_channels, width, labels, fitted)
     limits = {"epochs", "patience", "batch_size", "learning_rate", "loss", "timeout_s"}
     budget = Budget(**config.training.model_dump(include=limits))
@@ -79,7 +80,7 @@ def scope_series(
     values[0] = first.values[0]
     for number, (name, key) in enumerate(others, 1):
         values[number] = reader.series(key, scales.of(name), ends).values[0]
-    return [name for name, _ in entities], Series(values, first.local_s, first.step_s)
+    return [name for name, _ in entities], replace(first, values=values)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def fold_groups(
     # How many can be judged over all held-out readings, and where those of the others begin.
     n_steps = max(1, (unix_s(span.end_at) - unix_s(span.split_at)) // step_s)
     affordable = training.max_fold_values // n_steps - STEP_SERIES
-    n = max(MIN_CHOSEN, affordable // len(reader.config.channel_names))
+    n = max(MIN_CHOSEN, affordable // len(reader.config.model_names))
     held_s = max(OTHERS_HELD_S, OTHERS_HELD_STEPS * step_s)
     late = span.end_at - timedelta(hours=-(-held_s // 3600))
     if n >= len(entities) or late <= span.split_at:
@@ -78,7 +78,7 @@ def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> d
     steps; but three days at least, as far as the range has them. Measured (event_head, one core):
     32 us a value, and 40 values more a step.
     """
-    n_values = n_entities * len(config.channel_names) + STEP_SERIES
+    n_values = n_entities * len(config.model_names) + STEP_SERIES
     affordable_s = config.training.max_fold_values // n_values * config.step_s // 3600 * 3600
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))
 

@@ -268,7 +268,7 @@ def model_card(
         "scope": scope.name,
         "detector": config.detector.name,
         "n_parameters": detector.n_parameters,
-        "channels": list(config.channel_names),
+        "channels": list(config.model_names),
         "window": detector.width,
         "train_start_at": span.start_at.isoformat(),
         "learned_from_at": learned_from_at.isoformat(),
@@ -283,4 +283,4 @@ def model_card(
         "training": {name: value for name, value in asdict(history).items() if name != "seconds"},
         "threshold": config.threshold.model_dump(),
         "config_hash": config.model_hash,
-    }
+    } | ({"notes": detector.notes} if detector.notes else {})

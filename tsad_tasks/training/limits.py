@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.model.budget import AlarmBudget, budget_limits
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails, unit_growth
-from tsad_tasks.model.thresholds import MIN_CALIBRATION, Calibration, ThresholdSettings, calibrate
+from tsad_tasks.model.thresholds import (
+    MIN_CALIBRATION,
+    Calibration,
+    ThresholdSettings,
+    calibrate,
+    stored_limit,
+)
 from tsad_tasks.model.windows import gather
 from tsad_tasks.scoring.columns import channel_errors
 from tsad_tasks.scoring.series import series_windows
@@ -24,6 +30,8 @@ from tsad_tasks.training.reader import evenly
 
 SPREAD_QUANTILE = 0.95
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
+# Limits are so many times what a detector says itself, at most.
+SLACK = 1.25
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 _NAN = np.float32(np.nan)
 
@@ -82,13 +90,31 @@ def calibrated_spec(
         raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
     used = {part.entity: np.where(part.calibrating, errors[part.entity], _NAN) for part in held_out}
     steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
-    limits = budget_limits(used, steps, settings, budget)
+    limits = no_higher(budget_limits(used, steps, settings, budget), detector, budget)
     return replace(
         model,
         calibrations=limits.own,
         pooled_calibration=limits.pooled,
         expected_incidents_per_day=limits.incidents_per_day,
     )
+
+
+def no_higher(limits: BudgetLimits, detector: Detector, budget: AlarmBudget) -> BudgetLimits:
+    """Limits that are at most a quarter above what a detector's own scale says, where it does.
+
+    Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
+    """
+    usual = detector.usual_error(budget.aim)
+    if usual is None:
+        return limits
+    highest = stored_limit(SLACK * usual)
+
+    def capped(one: Calibration) -> Calibration:
+        lasting = min(one.collective_limit, highest)
+        return replace(one, limit=min(one.limit, highest), collective_limit=lasting)
+
+    own = {name: capped(one) for name, one in limits.own.items()}
+    return replace(limits, pooled=capped(limits.pooled), own=own)
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:

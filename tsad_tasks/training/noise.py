@@ -9,6 +9,7 @@ import numpy as np
 from tsad_tasks.base.enums import Signal
 from tsad_tasks.base.interval import hours_between
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.model.features import stabilised
 from tsad_tasks.model.noise import OTHER_RATE, ChannelNoise, noise_share
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
@@ -27,16 +28,17 @@ def readings_per_step(
     """By entity, how many readings each channel's steps have in what calibrates limits; 0: not
     known, or none is less noisy for that. Empty where no step of any has several.
     """
+    seen_by_model = [config.channels.get(name) for name in config.model_names]
     are_means = [
-        channel.aggregate == "mean" and channel.signal == Signal.GAUGE
-        for channel in config.channels.values()
+        channel is not None and channel.aggregate == "mean" and channel.signal == Signal.GAUGE
+        for channel in seen_by_model
     ]
     every = hours_between(*span.held_out)
     hours = [every[i] for i in evenly(np.arange(len(every)), _MAX_HOURS).tolist()]
     if not any(are_means):
         return {}
     layout = select_layouts(store, select_dataset(store, config.dataset).dataset_id)[0]
-    own = [layout.channel_names.index(name) for name in config.channel_names]
+    own = [layout.channel_names.index(name) for name in config.model_names]
     found = {}
     for first in range(0, len(entities), 64):
         chosen = entities[first : first + 64]
@@ -64,9 +66,10 @@ def learned_noise(
     for part in held_out:
         if part.entity not in counts:
             continue
-        scale = np.array(spec.scaler(part.entity).scale)
+        scaler = spec.scaler(part.entity)
+        scale, known = np.array(scaler.scale), stabilised(part.values, scaler.counts)
         used = part.calibrating[:, None]
-        values = np.where(used, part.values / np.where(scale > 0, scale, np.nan), np.nan)
+        values = np.where(used, known / np.where(scale > 0, scale, np.nan), np.nan)
         residuals = np.where(used, errors[part.entity].residuals, np.nan)
         shares = map(noise_share, values.T, residuals.T.astype(np.float64))
         found[part.entity] = ChannelNoise(counts[part.entity], tuple(shares))

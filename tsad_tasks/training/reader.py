@@ -14,7 +14,7 @@ from tsad_tasks.base.interval import Interval, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.model.features import SUNDAY, Scaler, held, running_state, site_seconds
+from tsad_tasks.model.features import SUNDAY, Scaler, held, rest_days, running_state, site_seconds
 from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
@@ -113,8 +113,8 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
     step_s, features = config.step_s, config.features
     holidays, rest_weekday = holidays_of(features.holidays) if features.holidays else ((), SUNDAY)
     return FeatureSpec(
-        channels=config.channel_names,
-        hold_steps=tuple(channel.hold_s // step_s for channel in config.channels.values()),
+        channels=config.model_names,
+        hold_steps=config.hold_steps(config.model_names),
         step_s=step_s,
         site_zone=config.site_zone,
         width=1 if detector_class(config.detector.name).folds else config.detector.n_steps,
@@ -153,7 +153,7 @@ def stored_readings(
     """What was ingested; of the dataset's channels, unless others are named."""
     dataset = select_dataset(store, config.dataset)
     layout = select_layouts(store, dataset.dataset_id)[0]
-    columns = [layout.channel_names.index(name) for name in channels or config.channel_names]
+    columns = [layout.channel_names.index(name) for name in channels or config.model_names]
 
     def read(
         entity_ids: Sequence[int], start_at: datetime, end_at: datetime
@@ -176,7 +176,7 @@ class TrainingReader:
         exclusions: Sequence[Exclusion],
         channels: Sequence[str] | None = None,
     ) -> None:
-        self.channels = tuple(channels or config.channel_names)
+        self.channels = tuple(channels or config.model_names)
         self.config, self.span, self.exclusions = config, span, exclusions
         self.of_channels = [part for part in exclusions if part.channel is not None]
         self.read = self._without_channels(read) if self.of_channels else read
@@ -296,7 +296,9 @@ class TrainingReader:
         seen = np.where(is_seen[:, None], columns, np.float32(np.nan))
         step_s = self.spec.step_s
         times_s = unix_s(ends.start_at) + np.arange(len(seen), dtype=np.int64) * step_s
-        return Series(seen[None].astype(np.float64), site_seconds(times_s, self.spec.zone), step_s)
+        local_s = site_seconds(times_s, self.spec.zone)
+        weekdays = rest_days(local_s, *self.spec.calendar)
+        return Series(seen[None].astype(np.float64), local_s, step_s, weekdays)
 
     @property
     def calibrates_on_learned(self) -> bool:

@@ -66,7 +66,12 @@ def surveyed(
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
-            scaler = fit_scaler(*learned, channel_circles(config))
+            scaler = fit_scaler(
+                *learned, channel_circles(config, config.model_names), config.event_positions
+            )
+            if unseen := reader.spec.unseen.tolist():
+                # No entity has what no input is made of.
+                scaler = replace(scaler, not_fitted=tuple(sorted({*scaler.not_fitted, *unseen})))
             found.scalers[name] = _with_later(
                 scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
             )

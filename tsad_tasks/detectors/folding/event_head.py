@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -145,7 +146,7 @@ class EventHead(SurpriseDetector):
         if not self.member:
             return super()._by_unit(series)
         both = np.split(series.values, [self.n_channels], axis=2)
-        own, errors = (Series(part, series.local_s, series.step_s) for part in both)
+        own, errors = (replace(series, values=part) for part in both)
         values, half_hours = super()._by_unit(own)
         return np.concatenate([values, super()._by_unit(errors)[0]], axis=2), half_hours
 
@@ -165,7 +166,7 @@ class EventHead(SurpriseDetector):
         kept = readings[:, n_steps:].transpose(0, 2, 1)
         windows["last"][...] = kept.reshape(windows["last"].shape)
         extended = np.concatenate([series.values, errors], axis=2)
-        return Series(extended, series.local_s, series.step_s)
+        return replace(series, values=extended)
 
     def to_files(self) -> dict[str, bytes]:
         files = super().to_files()

@@ -28,11 +28,25 @@ class Series:
     local_s : int64 (n_steps,)
         Seconds since 1970 on the site's wall clock: `local_s % 86400` is the time of day.
     step_s : int
+    weekdays : int64 (n_steps,)
+        0 is Monday; holidays have that of the weekly day of rest. None: the calendar's.
     """
 
     values: Floats64
     local_s: Ints
     step_s: int
+    weekdays: Ints | None = None
+
+    @property
+    def weekdays_at(self) -> Ints:
+        """Weekday of each step, (n_steps,).
+
+        >>> Series(np.zeros((1, 2, 1)), np.array([0, 4 * 86400]), 60).weekdays_at.tolist()
+        [3, 0]
+        """
+        if self.weekdays is not None:
+            return self.weekdays
+        return np.asarray((self.local_s // 86400 + 3) % 7)
 
 
 @dataclass(frozen=True)

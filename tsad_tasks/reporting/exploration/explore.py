@@ -169,7 +169,7 @@ def source_readings(
         values.append(_rows(part.gridded.values, rows, np.nan))
         marks.append(_rows(part.labelled, rows, False))
     labelled, step = np.concatenate(marks, axis=1), timedelta(seconds=step_s)
-    every_value = np.concatenate(values, axis=1)
+    every_value = np.concatenate(values, axis=1)[:, :, : len(config.channel_names)]
     return Explored(
         entities=tuple(names),
         n_all_entities=len(every),

@@ -114,7 +114,7 @@ def jumps(
             scales = (scale or math.nan for scale in former.scalers[name].scale)
             old = zip(former.scalers[name].center, scales, strict=True)
             before = dict(zip(former.features.channels, old, strict=True))
-            for channel, now in zip(config.channel_names, own[name].center, strict=True):
+            for channel, now in zip(config.model_names, own[name].center, strict=True):
                 center, scale = before.get(channel, (math.nan, math.nan))
                 moved.append(content.Jump(name, channel, center, now, (now - center) / scale))
     known = [jump for jump in moved if math.isfinite(jump.shift)]
@@ -151,7 +151,7 @@ def preview_of(
     entities = [name for name, _ in chosen]
     channels = [
         _channel_preview(reader, entities, channel, *(side[:, :, channel] for side in sides))
-        for channel in range(len(config.channel_names))
+        for channel in range(len(config.model_names))
     ]
     return content.TrainingPreview(
         **asdict(span),
@@ -179,7 +179,7 @@ def _channel_preview(
     held_out: Floats64,
 ) -> content.ChannelPreview:
     """One channel of both sides, (n_entities, n_steps) each."""
-    name, known = reader.config.channel_names[channel], np.isfinite(learned)
+    name, known = reader.config.model_names[channel], np.isfinite(learned)
     # The reading farthest from its entity's median; the first one where nothing is known.
     medians = [
         np.median(row[of]) if of.any() else 0.0 for row, of in zip(learned, known, strict=True)
@@ -190,7 +190,7 @@ def _channel_preview(
     shown = statistics.histogram(learned)
     return content.ChannelPreview(
         name=name,
-        unit=reader.config.channels[name].shown_unit or "",
+        unit=reader.config.unit_of(name),
         learned=shown,
         held_out=statistics.histogram(held_out, edges=shown.edges),
         distance=statistics.distance_of_distributions(learned.ravel(), held_out.ravel()),

@@ -28,7 +28,7 @@ def commissioning_shift(evidence: GateEvidence) -> Measured:
     if worst is None or worst.reference is None:
         return Measured(None, case="none")
     then, now = worst.reference, worst.now
-    unit = evidence.config.channels[worst.channel].shown_unit
+    unit = evidence.config.unit_of(worst.channel) or None
     facts = {"entity": worst.entity, "channel": worst.channel, "now": now, "then": then}
     facts |= {"unit": f" {unit}" if unit else "", "dataset": evidence.config.dataset}
     return Measured(

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple, cast
 
 from psycopg2 import extensions, sql
 
+from tsad_tasks.base.enums import Signal
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.checks import MAX_STATES
+from tsad_tasks.config.written import written_value
 from tsad_tasks.ingest.sources.base import HOUR_US, Hint
 from tsad_tasks.ingest.sources.postgres_tables import statements
 from tsad_tasks.ingest.sources.postgres_tables.tables import (
@@ -17,6 +20,7 @@ from tsad_tasks.ingest.sources.postgres_tables.tables import (
     NUMBERS,
     TablePlan,
 )
+from tsad_tasks.ingest.tally import shortened
 
 _RIGHTS = Path(__file__).parents[4] / "sql" / "source" / "select_rights.sql"
 # So many rows are read for each that is used before anybody is told, and so many at least.
@@ -26,6 +30,7 @@ _LARGE_ROWS, _LARGE_COST = 1_000_000, 20_000
 _ROWS_BY_COST = _LARGE_ROWS / _LARGE_COST
 # Rows of one entity, channel and time are several series where a column tells so many apart.
 _TOLD_APART, _SEVERAL = 0.9, 1.2
+_STATE_HOURS = 6
 
 
 class _Rights(NamedTuple):
@@ -48,6 +53,38 @@ def advice(
     yield from _cost(cursor, config, plan, span_us, rights)
     yield from _last_values(cursor, config, plan)
     yield from _several_series(cursor, config, plan, span_us)
+    yield from _states(cursor, config, plan, span_us)
+
+
+def _states(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+) -> Iterator[Hint]:
+    """Columns of a few texts that no word makes numbers of: they may be states."""
+    known, channels = config.source.known_words, {**config.source.channel_columns()}
+    of_column = {column: name for name, column in channels.items()}
+    day = span_us[1] - _STATE_HOURS * HOUR_US, span_us[1]
+    for column in plan.columns:
+        name = of_column.get(column.name)
+        if column.family != "text" or name is None or config.channels[name].signal != Signal.GAUGE:
+            continue
+        most = MAX_STATES + 1
+        cursor.execute(statements.value_words_statement(config, plan, column, day, most))
+        words = sorted({str(word) for (word,) in cursor.fetchall() if word} - set(known))
+        texts = [word for word in words if not _is_number(word)]
+        if texts and len(words) <= MAX_STATES:
+            codes = ", ".join(f"{written_value(one)}: {at}" for at, one in enumerate(words))
+            few = ", ".join(map(shortened, words[:5]))
+            text = f"{name}: Expected numbers, or words that say them. Received: {few}."
+            hint = f"Is it signal: discrete, states: {{{codes}}}?"
+            yield "warning", f"{text} {hint}", plan.title
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _rights(cursor: extensions.cursor, plan: TablePlan) -> _Rights:

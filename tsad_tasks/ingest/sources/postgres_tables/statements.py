@@ -150,7 +150,7 @@ def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composa
     if column.family not in {"json", "text"}:
         return expression(_VALUES[column.family], c)
     value = expression(_VALUES["text"], c)
-    if not (known := known | config.source.words):
+    if not (known := known | config.source.known_words):
         return value
     words = [
         sql.SQL("WHEN {} THEN {}::float8").format(
@@ -483,6 +483,18 @@ def label_words_statement(
     where, mark = in_range(config, plan.time, *span), expression(_LABELS[label.family], label.name)
     said = {"where": where, "mark": mark, "broken": broken}
     return about(plan, text, name=_name(label.name), **said)
+
+
+def value_words_statement(
+    config: DatasetConfig, plan: TablePlan, column: SourceColumn, span: tuple[int, int], most: int
+) -> sql.Composable:
+    """Texts of a range in a column of values, in small letters, at most so many."""
+    text = (
+        "SELECT DISTINCT lower(btrim({c}, E' \\t\\r\\n')) FROM {table} "
+        "WHERE {where} AND {c} IS NOT NULL LIMIT {most}"
+    )
+    where, c = in_range(config, plan.time, *span), sql.Identifier(column.name)
+    return about(plan, text, c=c, where=where, most=sql.Literal(most))
 
 
 def implausible_statement(

@@ -1,0 +1,174 @@
+"""What the detector of residuals knows of days and of other channels, and what it forgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tsad_tasks.base.arrays import Floats32, Floats64
+from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, channel_weights
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.registry import build_detector
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits
+from tsad_tasks.model.features import rest_days
+from tsad_tasks.model.incidents import IncidentRule
+from tsad_tasks.model.thresholds import Calibration
+from tsad_tasks.training.limits import SLACK, no_higher
+
+STEP_S, DAY = 600, 144
+LOAD, FLOW, AIR = range(3)
+MONDAY_S = 4 * 86400
+
+
+def office(n_days: int, seed: int = 1, first_day: int = 0) -> Series:
+    """Load on work days from 7 to 18, a flow that follows it, and air that follows the day."""
+    steps = (first_day * DAY + np.arange(n_days * DAY)).astype(np.int64)
+    local_s, rng = MONDAY_S + steps * STEP_S, np.random.default_rng(seed)
+    hour, day = local_s % 86400 / 3600, steps // DAY
+    works = (day % 7 < 5) & (hour >= 7) & (hour < 18)
+    demand = rng.normal(0, 1, len(steps)).cumsum() * 0.02
+    demand -= np.convolve(demand, np.ones(DAY) / DAY, "same")
+    load = np.where(works, 95, 22) + 10 * demand + rng.normal(0, 1, len(steps))
+    flow = 2 * load + rng.normal(0, 1, len(steps))
+    air = 20 + 3 * np.sin(2 * np.pi * hour / 24) + rng.normal(0, 0.3, len(steps))
+    return Series(np.stack([load, flow, air], axis=1)[None], local_s, STEP_S)
+
+
+def learned(series: Series, **params: Any) -> FoldDetector:
+    found: Any = build_detector(
+        "conditional_residuals", width=1, n_channels=3, n_inputs=3, params=params
+    )
+    found.fit_series(["office"], series, seed=0)
+    assert isinstance(found, FoldDetector)
+    return found
+
+
+@pytest.fixture(scope="module")
+def detector() -> FoldDetector:
+    return learned(office(28))
+
+
+def judged(detector: FoldDetector, series: Series) -> AssetReconstruction:
+    found = detector.advance(detector.start(["office"]), series)[1]
+    assert isinstance(found, AssetReconstruction)
+    return found
+
+
+def errors(detector: FoldDetector, series: Series) -> Floats32:
+    """The error of each step, (n_steps,)."""
+    return np.asarray(np.nanmax(judged(detector, series).channel_errors[0], axis=1))
+
+
+def changed(series: Series, values: Floats64) -> Series:
+    return replace(series, values=values)
+
+
+WEEK = office(7, seed=2, first_day=28)
+MONDAY, SATURDAY = slice(42, 108), slice(5 * DAY + 60, 5 * DAY + 84)
+
+
+def test_usual_days_are_below_what_is_told_of(detector: FoldDetector) -> None:
+    usual = detector.usual_error(0.5 / 7)
+    assert usual is not None
+    assert errors(detector, WEEK).max() < SLACK * usual
+
+
+def test_all_channels_at_work_on_a_saturday_are_strange(detector: FoldDetector) -> None:
+    values = WEEK.values.copy()
+    values[0, SATURDAY] = values[0, DAY + 60 : DAY + 84]
+    assert errors(detector, changed(WEEK, values))[SATURDAY].min() > 20
+
+
+def test_nobody_at_work_on_a_monday_is_strange(detector: FoldDetector) -> None:
+    values = WEEK.values.copy()
+    values[0, MONDAY] = values[0, 5 * DAY + 42 : 5 * DAY + 108]
+    assert errors(detector, changed(WEEK, values))[MONDAY].min() > 20
+
+
+def test_a_monday_that_is_a_holiday_is_as_a_sunday(detector: FoldDetector) -> None:
+    values = WEEK.values.copy()
+    values[0, :DAY] = values[0, 6 * DAY :]
+    holiday = int(WEEK.local_s[0] // 86400)
+    off = replace(WEEK, values=values, weekdays=rest_days(WEEK.local_s, [holiday], 6))
+    assert errors(detector, off)[:DAY].max() < 10 < errors(detector, changed(WEEK, values))[60]
+
+
+def test_of_a_week_no_weekday_is_known_and_that_is_said() -> None:
+    [note] = learned(office(7)).notes
+    assert "weekday" not in note
+    assert "weekends" not in note
+    [note] = learned(office(28)).notes
+    assert "work days and weekends: 2" in note
+
+
+@pytest.mark.parametrize("channel", [LOAD, FLOW])
+def test_a_channel_that_leaves_the_others_is_the_first_named(
+    detector: FoldDetector, channel: int
+) -> None:
+    values = WEEK.values.copy()
+    values[0, 70:90, channel] *= 0.85
+    found = judged(detector, changed(WEEK, values))
+    assert np.nanmax(found.channel_errors[0, 70:90]) > 10
+    weights = channel_weights(found)[0, 75:90]
+    assert (weights.argmax(axis=1) == channel).mean() > 0.9
+
+
+def test_a_missing_channel_is_left_out_of_the_design_and_not_zero(detector: FoldDetector) -> None:
+    gone, low = WEEK.values.copy(), WEEK.values.copy()
+    gone[0, 50:100, FLOW], low[0, 50:100, FLOW] = np.nan, 0.0
+    without = judged(detector, changed(WEEK, gone)).channel_errors[0, 50:100]
+    assert np.isnan(without[:, FLOW]).all()
+    assert np.nanmax(without) < 10 < np.nanmax(errors(detector, changed(WEEK, low))[50:100])
+
+
+@pytest.mark.parametrize("cuts", [(1, 60, 61, 200)])
+def test_cut_anywhere_in_a_gap_of_one_channel_errors_are_the_same_to_the_bit(
+    detector: FoldDetector, cuts: tuple[int, ...]
+) -> None:
+    values = WEEK.values.copy()
+    values[0, 50:100, FLOW] = values[0, 55:70, AIR] = values[0, 300::7, LOAD] = np.nan
+    whole, state, found = judged(detector, changed(WEEK, values)), detector.start(["office"]), []
+    for first, end in zip((0, *cuts), (*cuts, len(WEEK.local_s)), strict=True):
+        part = Series(values[:, first:end], WEEK.local_s[first:end], STEP_S)
+        state, made = detector.advance(state, part)
+        found.append(made)
+    for name, array in vars(whole).items():
+        joined = np.concatenate([vars(one)[name] for one in found], axis=1)
+        assert joined.tobytes() == array.tobytes(), name
+
+
+def test_a_fault_moves_no_level_and_what_stays_is_usual_after_days() -> None:
+    detector, weeks = learned(office(28)), office(14, seed=3, first_day=28)
+    fault, stays = weeks.values.copy(), weeks.values.copy()
+    fault[0, 200:230, AIR] += 12
+    stays[0, 200:, AIR] += 12
+    after = errors(detector, changed(weeks, fault))[300:]
+    assert np.abs(after - errors(detector, weeks)[300:]).max() < 2
+    lasting = errors(detector, changed(weeks, stays))
+    assert lasting[200 : 200 + DAY].min() > 20
+    assert np.median(lasting[200 + 6 * DAY :]) < 5
+
+
+def test_limits_are_no_higher_than_the_scale_says(detector: FoldDetector) -> None:
+    limit = Calibration(1.0, 1.0, 40.0, 1.0, 1.0, 35.0, 100)
+    budget = AlarmBudget(5.0, 1 / 7, 1, IncidentRule(0, 3600), STEP_S)
+    usual = detector.usual_error(budget.aim)
+    assert usual is not None
+    capped = no_higher(BudgetLimits(limit, {"office": limit}, 0.1), detector, budget)
+    for one in (capped.pooled, capped.own["office"]):
+        assert one.limit == one.collective_limit == pytest.approx(SLACK * usual)
+    low = replace(limit, limit=3.0, collective_limit=2.0)
+    assert no_higher(BudgetLimits(low, {}, 0.1), detector, budget).pooled == low
+
+
+def test_readings_of_an_hour_have_their_own_times() -> None:
+    hourly = office(28)
+    thin = Series(hourly.values[:, ::6], hourly.local_s[::6], 3600)
+    detector = learned(thin, scales=["4h", "1d"], memories=["4h"])
+    week = Series(WEEK.values[:, ::6], WEEK.local_s[::6], 3600)
+    values = week.values.copy()
+    values[0, 60:72, AIR] += 4
+    assert errors(detector, changed(week, values))[60:72].max() > 10 > errors(detector, week).max()

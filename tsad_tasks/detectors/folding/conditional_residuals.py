@@ -1,0 +1,196 @@
+"""What the calendar and the other channels do not explain, over several times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from tsad_tasks.base.arrays import Floats32, Floats64, Ints
+from tsad_tasks.base.lazy import np
+from tsad_tasks.base.settings import LastingS, Readings
+from tsad_tasks.detectors.base import Reconstruction
+from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, State
+from tsad_tasks.detectors.folding.series_fold import FoldDetector, FoldSettings, Found, Units
+from tsad_tasks.detectors.registry import register
+
+if TYPE_CHECKING:
+    from tsad_tasks.model.conditional import Pace
+
+_PARTS = ("model", "profile", "averages")
+
+
+class ConditionalResidualsSettings(FoldSettings):
+    """Settings of `conditional_residuals`."""
+
+    n_commission: Readings = Field(
+        2880, description="Readings that commission an entity that was not trained on."
+    )
+    memories: list[LastingS] = Field(
+        [300, 900, 1800, 3600],
+        description="Times over which the other channels are averaged, beside their reading of "
+        "now. What is no longer than a step is left out.",
+    )
+    scales: list[LastingS] = Field(
+        [900, 3600, 14400],
+        description="Times over which what is left is averaged, beside that of now. What is no "
+        "longer than a step is left out.",
+    )
+    level_memory: LastingS = Field(
+        259200,
+        description="Time over which the usual level of a channel follows its readings, while they "
+        "are not strange.",
+    )
+    accept_after: LastingS = Field(
+        86400,
+        description="What is strange for so long is a new regime: the level then follows within "
+        "a quarter of this time.",
+    )
+
+
+@register("conditional_residuals")
+class ConditionalResiduals(FoldDetector):
+    """What the calendar, and then the other channels, do not explain, at once and over hours.
+
+    An error is how far the strangest of these is beyond the highest of usual six hours, in nats:
+    channels, times and entities compare as they are.
+    """
+
+    settings_model = ConditionalResidualsSettings
+    settings: ConditionalResidualsSettings
+    per_channel: ClassVar[bool] = False
+    on_one_scale: ClassVar[bool] = True
+    reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
+
+    def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
+        super().__init__(width, n_channels, n_inputs, **params)
+        self.step_s = 60
+
+    @property
+    def pace(self) -> Pace:
+        """How fast averages follow on the step of the readings."""
+        from tsad_tasks.model.conditional import Pace
+
+        mine = self.settings
+        times = mine.memories, mine.scales, mine.level_memory, mine.accept_after
+        return Pace.of(*times, self.step_s)
+
+    def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
+        self.step_s = series.step_s
+        super().fit_series(entities, series, seed=seed)
+
+    def usual_error(self, per_day: float) -> float | None:
+        """Of what six hours bring there are four a day, of each channel, kind and time."""
+        n_statistics = 2 * (1 + len(self.pace.scales)) * self.n_channels
+        return math.log(max(4 * n_statistics / per_day, math.e))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is known of the calendar, where it is less than weekdays."""
+        from tsad_tasks.model.calendar_profile import KNOWN_OF_DAYS
+
+        if not self.trained:
+            return []
+        known = self.start(sorted(self.trained))["profile.known_of_days"]
+        counts = zip(KNOWN_OF_DAYS, np.bincount(known.ravel(), minlength=4).tolist(), strict=True)
+        said = ", ".join(f"{what}: {n}" for what, n in counts if n)
+        return [f"What channels' usual values know of the calendar, by how many channels: {said}."]
+
+    def empty(self, n_units: int) -> Units:
+        from tsad_tasks.model.calendar_profile import no_profile
+        from tsad_tasks.model.conditional import no_averages, no_model
+
+        return {
+            "model": no_model(n_units, self.n_channels, self.pace),
+            "profile": no_profile(n_units, self.n_channels),
+            "averages": no_averages(n_units, self.n_channels, self.pace),
+        }
+
+    def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
+        found = self._judged(units, rows, readings[:, None], half_hour[:, None])
+        return tuple(part[:, 0] for part in found)
+
+    def advance(self, state: State, series: Series) -> tuple[State, Reconstruction]:
+        """As that of every fold, but for all steps at once."""
+        units = self._units(state)
+        values, minutes = self._by_unit(series)
+        found = [np.full(values.shape, np.nan, np.float32) for _ in range(3)]
+        ready = units["fold"]["ready"].copy()
+        for unit in np.flatnonzero(~ready).tolist():
+            first = self._wait(units, unit, values[unit], minutes[unit])
+            rows, rest = np.array([unit]), slice(first, None)
+            if units["fold"]["ready"][unit]:
+                made = self._judged(units, rows, values[rows, rest], minutes[rows, rest])
+                for part, of_unit in zip(found, made, strict=True):
+                    part[rows, rest] = of_unit
+        rows = np.flatnonzero(ready)
+        if rows.size:
+            made = self._judged(units, rows, values[rows], minutes[rows])
+            for part, of_units in zip(found, made, strict=True):
+                part[rows] = of_units
+        return self._state(units, len(values)), AssetReconstruction(*found)
+
+    def _wait(self, units: Units, unit: int, values: Floats64, minutes: Ints) -> int:
+        """Collect readings (n_steps, n_channels) of a unit; from which step on it is judged."""
+        fold, known = units["fold"], np.flatnonzero(np.isfinite(values).any(axis=1))
+        before, n = int(fold["n_waiting"][unit]), self.settings.n_commission
+        taken = known[: n - before]
+        after = before + len(taken)
+        fold["waiting"][unit, before:after] = values[taken]
+        fold["waiting_at"][unit, before:after] = minutes[taken]
+        fold["n_waiting"][unit] = after
+        if after < n:
+            return len(values)
+        collected = fold["waiting"][[unit]], fold["waiting_at"][[unit]].astype(np.int64)
+        self._commission_all(units, np.array([unit]), *collected)
+        for name in ("waiting", "waiting_at", "n_waiting"):
+            fold[name][unit] = 0
+        return int(taken[-1]) + 1
+
+    def _judged(
+        self, units: Units, rows: Ints, readings: Floats64, minutes: Ints
+    ) -> tuple[Floats32, Floats32, Floats32]:
+        """Errors, expected values and what explains errors, (n_rows, n_steps, n_channels)."""
+        from tsad_tasks.model.conditional import judged
+
+        model, profile, averages = (
+            {name: array[rows] for name, array in units[part].items()} for part in _PARTS
+        )
+        found = judged(model, profile, averages, self.pace, readings, minutes)
+        for name, array in averages.items():
+            units["averages"][name][rows] = array
+        live = np.isfinite(readings)
+        errors = np.where(live, found.errors[..., None], np.nan).astype(np.float32)
+        with np.errstate(over="ignore"):
+            expected = np.where(live, found.expected, np.nan).astype(np.float32)
+        return errors, expected, np.where(live, found.explained, 0.0).astype(np.float32)
+
+    def _commission_all(
+        self, units: Units, rows: Ints, values: Floats64, half_hours: Ints
+    ) -> Floats32:
+        """Each unit learns from what it has read; nothing of that is judged."""
+        from tsad_tasks.model.conditional_fit import fit_unit
+
+        for unit, readings, minutes in zip(rows.tolist(), values, half_hours, strict=True):
+            known = np.isfinite(readings).any(axis=1)
+            if known.any():
+                learned = fit_unit(readings[known], minutes[known], self.pace, self.step_s)
+                for part, arrays in zip(_PARTS, learned, strict=True):
+                    for name, array in arrays.items():
+                        units[part][name][unit] = array[0]
+                units["fold"]["ready"][unit] = True
+        return np.full(values.shape, np.nan, np.float32)
+
+    def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
+        """Values as they are, and minutes of the week (n_units, n_steps)."""
+        minutes = series.weekdays_at * 1440 + series.local_s % 86400 // 60
+        return series.values, np.broadcast_to(minutes, series.values.shape[:2])
+
+    def learned(self) -> dict[str, Any]:
+        return {"step_s": self.step_s}
+
+    def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        super().recall(details, files)
+        self.step_s = details["step_s"]

@@ -1,0 +1,500 @@
+"""Channels beside what the calendar and the other channels let expect of them.
+
+A channel's deviation is its distance from its profile (`model.calendar_profile`) and a slow level;
+its residual is what the deviations of the other channels, now and averaged over some minutes, leave
+of that. Both are judged as they are and averaged over longer times. All is a fold: a step's result
+depends on the state before it and on the step alone, element by element, hence is the same to the
+bit however readings are cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
+from tsad_tasks.model.calendar_profile import profile_at
+
+CALENDAR, OTHERS = 0, 1
+# A channel that never moved is so many spreads off when it does, in whatever unit.
+MOVED = 12.0
+# What a slow level follows of one reading, in spreads.
+FOLLOWED = 1.5
+# A level rests while the shortest average is so many nats beyond usual; that of a new regime
+# follows within this share of the time until it is one.
+CALM, ACCEPTED = 2.0, 0.25
+# What an average counts of one reading, in spreads.
+COUNTED = 20.0
+# From this error on it is found out which channel explains it; expected values are those of the
+# calendar from this excess on.
+EXPLAINED, STRANGE = 4.0, 3.0
+HIGHEST = 1e6
+_CELLS = 1 << 19
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast averages follow, as the share of a new reading.
+
+    Attributes
+    ----------
+    memories : of other channels, beside their reading of now.
+    scales : of deviations and residuals, beside those of now.
+    level, accepted : of the slow level, and of that of a new regime.
+    patience : steps after which what is strange is a new regime.
+    """
+
+    memories: tuple[float, ...]
+    scales: tuple[float, ...]
+    level: float
+    accepted: float
+    patience: int
+
+    @classmethod
+    def of(
+        cls,
+        memories_s: Sequence[int],
+        scales_s: Sequence[int],
+        level_s: int,
+        patience_s: int,
+        step_s: int,
+    ) -> Pace:
+        """The pace of exponential averages over times; those within a step are left out.
+
+        >>> Pace.of([300, 900], [3600], 86400, 86400, 300).memories
+        (0.28346868942621073,)
+        """
+        memories, scales = (
+            tuple(_share(each, step_s) for each in times if each > step_s)
+            for times in (memories_s, scales_s)
+        )
+        accepted = _share(ACCEPTED * patience_s, step_s)
+        patience = -(-patience_s // step_s)
+        return cls(memories, scales, _share(level_s, step_s), accepted, patience)
+
+
+def _share(time_s: float, step_s: int) -> float:
+    return 1 - math.exp(-step_s / time_s)
+
+
+def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
+    """What units know before they learn; first axis the unit.
+
+    scale is 0 of a channel that never moved, NaN of one that the unit does not have. `weights` are
+    (n_units, channel, other channel, memory), `location` and `width` (n_units, kind, scale,
+    channel), `growth` (n_units, missing channel, channel).
+
+    >>> no_model(1, 2, Pace.of([300], [3600], 86400, 86400, 60))["weights"].shape
+    (1, 2, 2, 2)
+    """
+    n_memories, n_scales = 1 + len(pace.memories), 1 + len(pace.scales)
+    found = {name: np.zeros((n_units, n_channels)) for name in ("center", "low", "high")}
+    limits = (n_units, 2, n_scales, n_channels)
+    return found | {
+        "scale": np.full((n_units, n_channels), np.nan),
+        "weights": np.zeros((n_units, n_channels, n_channels, n_memories), np.float32),
+        "spread": np.ones((n_units, 2, n_channels)),
+        # Nothing is strange before it is known what is usual.
+        "location": np.full(limits, np.inf, np.float32),
+        "width": np.ones(limits, np.float32),
+        "growth": np.ones((n_units, n_channels, n_channels), np.float32),
+    }
+
+
+def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
+    """Averages of units that have seen nothing; first axis the unit.
+
+    `level` is (n_units, kind, channel), `strange` for how many steps it has rested; `memory` and
+    `own` are averages of deviations and residuals (n_units, channel, memory), `scales` of both
+    (n_units, kind, scale, channel), `spreading` those of each residual's averages (n_units, scale,
+    channel, memory).
+
+    >>> no_averages(3, 2, Pace.of([300], [3600], 86400, 86400, 60))["scales"].shape
+    (3, 2, 1, 2)
+    """
+    n_memories, n_scales = len(pace.memories), len(pace.scales)
+    return {
+        "level": np.zeros((n_units, 2, n_channels)),
+        "strange": np.zeros((n_units, 2, n_channels), np.int32),
+        "memory": np.zeros((n_units, n_channels, n_memories)),
+        "own": np.zeros((n_units, n_channels, n_memories)),
+        "scales": np.zeros((n_units, 2, n_scales, n_channels)),
+        "spreading": np.zeros((n_units, n_scales, n_channels, 1 + n_memories)),
+    }
+
+
+def standardised(model: Arrays, readings: Floats64) -> Floats64:
+    """Readings (n_units, n_steps, n_channels) in spreads from the middle, within their range.
+
+    NaN where unknown, and in channels that the unit does not have.
+
+    >>> model = {"center": np.array([[10.0]]), "scale": np.array([[2.0]])}
+    >>> model |= {"low": np.array([[-3.0]]), "high": np.array([[3.0]])}
+    >>> standardised(model, np.array([[[14.0], [99.0], [np.nan]]]))[0, :, 0].tolist()
+    [2.0, 3.0, nan]
+    """
+    center, scale = model["center"][:, None], model["scale"][:, None]
+    with np.errstate(all="ignore"):
+        away = readings - center
+        moved = np.where(np.abs(away) > 1e-6 * np.abs(center), MOVED * np.sign(away), 0.0)
+        units = np.where(scale > 0, away / np.where(scale > 0, scale, 1.0), moved)
+        units = np.clip(units, model["low"][:, None], model["high"][:, None])
+    return np.where(np.isfinite(readings) & np.isfinite(scale), units, np.nan)
+
+
+class _Course:
+    """Slow level and averages of one kind of deviation, step by step.
+
+    What is strange moves no level, lest the fault be usual afterwards; from `Pace.patience` steps
+    on it does, and quickly: a new regime. A longer average whose next shorter one has changed its
+    sign is over: it falls back to what is usual, so that it is not high for long after a fault.
+    """
+
+    def __init__(self, model: Arrays, averages: Arrays, pace: Pace, kind: int) -> None:
+        self.level, self.scales, self.strange = (
+            averages[name][:, kind] for name in ("level", "scales", "strange")
+        )
+        spread, location = model["spread"][:, kind], model["location"][:, kind].astype(np.float64)
+        self._bend, self._top = FOLLOWED * spread, (COUNTED * spread)[:, None]
+        self._pace, self._gains = pace, np.array(pace.scales)[:, None]
+        self._usual = np.maximum(location, 0.0)
+        first = min(1, len(pace.scales))
+        self._calm = location[:, first] + CALM * model["width"][:, kind, first]
+
+    def follow(self, away: Floats64, known: Flags) -> Floats64:
+        """Deviations from the level, 0 where unknown, which then join level and averages."""
+        now = np.where(known, away - self.level, 0.0)
+        pull = np.clip(now[:, None], -self._top, self._top) - self.scales
+        self.scales = self.scales + self._gains * known[:, None] * pull
+        self.left = self._fallen_back()
+        first = self.scales[:, 0] if len(self._gains) else now
+        is_strange = np.abs(first) > self._calm
+        # A new regime is followed until the longest average is usual, too.
+        lasts = np.abs(self.scales[:, -1]) > self._usual[:, -1] if len(self._gains) else is_strange
+        counts = is_strange | (lasts & (self.strange > self._pace.patience))
+        self.strange = np.where(known, np.where(counts, self.strange + 1, 0), self.strange)
+        accepted = self.strange > self._pace.patience
+        usual = self._pace.level * np.clip(now, -self._bend, self._bend) * ~is_strange
+        self.level = self.level + np.where(accepted, self._pace.accepted * now, usual)
+        return now
+
+    def _fallen_back(self) -> Floats64 | None:
+        """What is left of averages over longer times, as a share; None: all."""
+        longer, shorter = self.scales[:, 1:], self.scales[:, :-1]
+        over = longer * shorter < 0
+        if not over.any():
+            return None
+        size = np.maximum(np.abs(longer), 1e-300)
+        left = np.where(over, np.minimum(self._usual[:, 2:] / size, 1.0), 1.0)
+        self.scales[:, 1:] *= left
+        return left
+
+    def end(self, averages: Arrays, kind: int) -> None:
+        """Put where it ended into the state."""
+        for name in ("level", "scales", "strange"):
+            averages[name][:, kind] = getattr(self, name)
+
+
+class Deviations(NamedTuple):
+    """Deviations of one stretch.
+
+    Attributes
+    ----------
+    features : (n_units, n_steps, n_channels, 1 + memories), deviations and their averages; of an
+        unknown channel what the others let expect.
+    statistics : (n_units, n_steps, scale, channel), deviations and their averages over `scales`.
+    usual : (n_units, n_steps, n_channels), what the calendar and the slow level expect.
+    known : bool, as `usual`.
+    """
+
+    features: Floats64
+    statistics: Floats64
+    usual: Floats64
+    known: Flags
+
+    def of_steps(self, part: slice) -> Deviations:
+        """Those of some steps."""
+        return Deviations(
+            self.features[:, part],
+            self.statistics[:, part],
+            self.usual[:, part],
+            self.known[:, part],
+        )
+
+
+def deviations(
+    model: Arrays, averages: Arrays, pace: Pace, units: Floats64, usual: Floats64
+) -> Deviations:
+    """Deviations of standardised readings, which join the averages.
+
+    >>> pace = Pace.of([], [], 86400, 86400, 60)
+    >>> model = no_model(1, 1, pace) | {"scale": np.ones((1, 1))}
+    >>> units, usual = np.array([[[5.0], [np.nan]]]), np.full((1, 2, 1), 2.0)
+    >>> deviations(model, no_averages(1, 1, pace), pace, units, usual).features.ravel().tolist()
+    [3.0, 0.0]
+    """
+    known = np.isfinite(units)
+    active = np.asarray(known.any(axis=2))[..., None]
+    owned = np.isfinite(model["scale"])[:, None]
+    is_whole = np.asarray((known | ~owned | ~active).all(axis=(0, 2)))
+    away = np.where(known, units - usual, 0.0)
+    course, memory = _Course(model, averages, pace, CALENDAR), averages["memory"]
+    gains, (n_units, n_steps, n_channels) = np.array(pace.memories), away.shape
+    levels = np.empty_like(away)
+    features = np.empty((*away.shape, 1 + len(gains)))
+    statistics = np.empty((n_units, n_steps, 1 + len(pace.scales), n_channels))
+    for t in range(n_steps):
+        levels[:, t] = course.level
+        now = course.follow(away[:, t], known[:, t])
+        statistics[:, t, 0], statistics[:, t, 1:] = now, course.scales
+        if not is_whole[t]:
+            _impute(model, memory, gains, now, known[:, t])
+        memory = memory + gains * active[:, t, :, None] * (now[..., None] - memory)
+        features[:, t, :, 0], features[:, t, :, 1:] = now, memory
+    averages["memory"] = memory
+    course.end(averages, CALENDAR)
+    return Deviations(features, statistics, usual + levels, known)
+
+
+def _impute(model: Arrays, memory: Floats64, gains: Floats64, now: Floats64, known: Flags) -> None:
+    """Put what the known channels let expect in place of what is unknown."""
+    rows = np.flatnonzero(known.any(axis=1) & ~known.all(axis=1))
+    if not rows.size:
+        return
+    seen = known[rows][..., None]
+    after = memory[rows] + gains * (now[rows][..., None] - memory[rows])
+    features = np.concatenate([now[rows][..., None], after], axis=2) * seen
+    expected = predicted(model["weights"][rows], features[:, None])[:, 0]
+    low, high = model["low"][rows], model["high"][rows]
+    now[rows] = np.where(known[rows], now[rows], np.clip(expected, low, high))
+
+
+def predicted(weights: Floats64, features: Floats64) -> Floats64:
+    """What other channels let expect, (n_units, n_steps, n_channels).
+
+    >>> weights = np.zeros((1, 2, 2, 1), np.float32)
+    >>> weights[0, 0, 1, 0] = 2
+    >>> predicted(weights, np.array([[[[3.0], [5.0]]]])).tolist()
+    [[[10.0, 0.0]]]
+    """
+    found = np.zeros(features.shape[:3])
+    # Term by term: a product of matrices adds in an order that depends on its shape.
+    for other in range(features.shape[2]):
+        for memory in range(features.shape[3]):
+            column = weights[:, None, :, other, memory].astype(np.float64)
+            if column.any():
+                found += column * features[:, :, other, memory, None]
+    return found
+
+
+class Residuals(NamedTuple):
+    """Statistics of one stretch, (n_units, n_steps, kind, scale, channel); and of residuals.
+
+    Attributes
+    ----------
+    spreading : (n_units, n_steps, scale, channel, memory), averages of each residual's averages:
+        what taking a channel back to its expectation changes.
+    levels : (n_units, n_steps, n_channels), slow levels of residuals.
+    """
+
+    statistics: Floats64
+    spreading: Floats64
+    levels: Floats64
+
+
+def residuals(
+    model: Arrays, averages: Arrays, pace: Pace, found: Deviations, expected: Floats64
+) -> Residuals:
+    """Averages of deviations and residuals, which join the state.
+
+    >>> pace = Pace.of([], [], 86400, 86400, 60)
+    >>> model, averages = no_model(1, 1, pace), no_averages(1, 1, pace)
+    >>> found = deviations(model, averages, pace, np.full((1, 1, 1), 5.0), np.full((1, 1, 1), 2.0))
+    >>> residuals(model, averages, pace, found, np.full((1, 1, 1), 0.5)).statistics.ravel().tolist()
+    [3.0, 2.5]
+    """
+    known, now = found.known, found.features[..., 0]
+    active = np.asarray(known.any(axis=2))[..., None]
+    away = np.where(known, now - expected, 0.0)
+    course, own = _Course(model, averages, pace, OTHERS), averages["own"]
+    gains, own_gains = np.array(pace.scales)[:, None, None], np.array(pace.memories)
+    spreading, levels = averages["spreading"], np.empty_like(away)
+    statistics = np.empty((*found.statistics.shape[:2], 2, *found.statistics.shape[2:]))
+    statistics[:, :, CALENDAR] = found.statistics
+    spread = np.empty((*found.statistics.shape, 1 + len(own_gains)))
+    for t in range(away.shape[1]):
+        levels[:, t] = course.level
+        mine = course.follow(away[:, t], known[:, t])
+        own = own + own_gains * active[:, t, :, None] * (mine[..., None] - own)
+        terms = np.concatenate([mine[..., None], own], axis=2)
+        moving = gains * active[:, t, :, None, None]
+        spreading = spreading + moving * (terms[:, None] - spreading)
+        if course.left is not None:
+            spreading[:, 1:] *= course.left[..., None]
+        statistics[:, t, OTHERS, 0], statistics[:, t, OTHERS, 1:] = mine, course.scales
+        spread[:, t, 0], spread[:, t, 1:] = terms, spreading
+    averages["own"], averages["spreading"] = own, spreading
+    course.end(averages, OTHERS)
+    return Residuals(statistics, spread, levels)
+
+
+def lasting(statistics: Floats64) -> Floats64:
+    """Statistics (…, scale, channel) of what still is: an average over a longer time counts nothing
+    where the next shorter one has the other sign.
+
+    >>> lasting(np.array([[9.0], [-1.0], [1.0], [8.0]]))[:, 0].tolist()
+    [9.0, -1.0, 0.0, 0.0]
+    >>> lasting(np.array([[9.0], [3.0], [7.0], [8.0]]))[:, 0].tolist()
+    [9.0, 3.0, 7.0, 8.0]
+    """
+    found = statistics.copy()
+    for scale in range(2, found.shape[-2]):
+        shorter, mine = found[..., scale - 1, :], found[..., scale, :]
+        found[..., scale, :] = np.where(shorter * mine > 0, mine, 0.0)
+    return found
+
+
+def excesses(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
+    """How far statistics are beyond usual ones, in nats; 0 is the highest of usual six hours.
+
+    −`HIGHEST` where the channel is unknown. A residual counts less while a channel is missing that
+    it was explained by.
+
+    >>> model = no_model(1, 1, Pace.of([], [], 86400, 86400, 60))
+    >>> model |= {"location": np.ones((1, 2, 1, 1)), "width": np.full((1, 2, 1, 1), 0.5)}
+    >>> statistics = np.array([3.0, 2.5]).reshape(1, 1, 2, 1, 1)
+    >>> excesses(model, statistics, np.ones((1, 1, 1), bool)).ravel().tolist()
+    [4.0, 3.0]
+    """
+    missing = ~known & np.isfinite(model["scale"])[:, None]
+    if missing.any():
+        wider = np.ones(known.shape)
+        for channel in range(known.shape[2]):
+            more = model["growth"][:, None, channel].astype(np.float64)
+            wider += missing[:, :, channel, None] * (more * more - 1.0)
+        statistics = statistics.copy()
+        statistics[:, :, OTHERS] /= np.sqrt(wider)[:, :, None]
+    found = (np.abs(lasting(statistics)) - model["location"][:, None]) / model["width"][:, None]
+    return np.where(known[:, :, None, None, :], np.clip(found, -HIGHEST, HIGHEST), -HIGHEST)
+
+
+def soft(excess: Floats64) -> Floats64:
+    """A rising map to above 0, that leaves high values as they are.
+
+    >>> soft(np.array([-1e6, 0.0, 20.0])).round(2).tolist()
+    [0.0, 1.0, 20.05]
+    """
+    half = excess / 2
+    # Of two forms each is exact where the other one cancels.
+    size = np.abs(half) + np.sqrt(half * half + 1)
+    return np.where(half > 0, size, 1 / size)
+
+
+class Judged(NamedTuple):
+    """What was found of one stretch: (n_units, n_steps), and twice (n_units, n_steps,
+    n_channels): errors, expected values in the units of the readings, and how much of the error
+    each channel explains. NaN where nothing is known.
+    """
+
+    errors: Floats64
+    expected: Floats64
+    explained: Floats64
+
+
+def judged(
+    model: Arrays,
+    profile: Arrays,
+    averages: Arrays,
+    pace: Pace,
+    readings: Floats64,
+    minutes: Ints,
+) -> Judged:
+    """What readings (n_units, n_steps, n_channels) are, which then join the averages.
+
+    `minutes` are of the week, (n_steps,) or (n_units, n_steps).
+
+    >>> from tsad_tasks.model.conditional_fit import fit_unit
+    >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
+    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> made = judged(*learned, pace, np.array([[[0.1], [np.nan], [9.0]]]), np.arange(3))
+    >>> (made.errors[0] > 5).tolist()
+    [False, False, True]
+    """
+    n_units, n_steps, n_channels = readings.shape
+    together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))
+    at = np.broadcast_to(minutes, (n_units, n_steps))
+    parts = [
+        _stretch(
+            model, profile, averages, pace, readings[:, i : i + together], at[:, i : i + together]
+        )
+        for i in range(0, n_steps, together)
+    ]
+    if not parts:
+        nothing = np.empty((n_units, 0, n_channels))
+        return Judged(np.empty((n_units, 0)), nothing, nothing)
+    return Judged(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
+
+
+def _stretch(
+    model: Arrays,
+    profile: Arrays,
+    averages: Arrays,
+    pace: Pace,
+    readings: Floats64,
+    minutes: Ints,
+) -> Judged:
+    units = standardised(model, readings)
+    found = deviations(model, averages, pace, units, profile_at(profile, minutes))
+    others = predicted(model["weights"], found.features)
+    seen = residuals(model, averages, pace, found, others)
+    beyond = excesses(model, seen.statistics, found.known)
+    of_channels = beyond.max(axis=3)
+    highest = of_channels.max(axis=(2, 3))
+    errors = np.where(found.known.any(axis=2), soft(highest), np.nan)
+    # What is expected is what the surprise is about: the calendar's value, or the others'.
+    strange, kinds = of_channels[:, :, CALENDAR], of_channels[:, :, OTHERS]
+    by_calendar = (strange > kinds) & (strange > STRANGE)
+    expected = found.usual + np.where(by_calendar, 0.0, others + seen.levels)
+    scale = np.where(model["scale"] > 0, model["scale"], 0.0)[:, None]
+    center = np.where(np.isfinite(model["scale"]), model["center"], np.nan)[:, None]
+    explained = np.maximum(of_channels.max(axis=2), 0.0)
+    unit, step = np.nonzero(highest > EXPLAINED)
+    if unit.size:
+        explained[unit, step] = _explained(model, seen, found.known, unit, step)
+    explained = np.where(found.known, explained, 0.0)
+    return Judged(errors, center + scale * expected, explained)
+
+
+def _explained(model: Arrays, seen: Residuals, known: Flags, unit: Ints, step: Ints) -> Floats64:
+    """How much less strange all channels are with one of them at its expectation,
+    (n, n_channels).
+    """
+    its = {name: model[name][unit] for name in ("weights", "location", "width", "scale", "growth")}
+    statistics, live = seen.statistics[unit, step][:, None], known[unit, step][:, None]
+    spreading, weights = seen.spreading[unit, step], its["weights"]
+    before = _strangeness(its, statistics, live)
+    found = np.zeros((len(unit), known.shape[2]))
+    for channel in range(known.shape[2]):
+        back = statistics.copy()
+        back[:, 0, CALENDAR, :, channel] -= statistics[:, 0, OTHERS, :, channel]
+        for memory in range(weights.shape[3]):
+            change = spreading[:, :, channel, memory, None]
+            back[:, 0, OTHERS] += change * weights[:, None, :, channel, memory]
+        back[:, 0, OTHERS, :, channel] = 0.0
+        found[:, channel] = before - _strangeness(its, back, live)
+    best = found.max(axis=1, keepdims=True)
+    own = np.maximum(excesses(its, statistics, live)[:, 0].max(axis=(1, 2)), 0.0)
+    return np.where(best > 0, np.maximum(found, 0.0), own)
+
+
+def _strangeness(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
+    """Sum over the channels of the excess of each, (n,)."""
+    of_channels = np.maximum(excesses(model, statistics, known)[:, 0].max(axis=(1, 2)), 0.0)
+    total = np.zeros(len(of_channels))
+    for column in of_channels.T:
+        total += column
+    return total

@@ -1,0 +1,244 @@
+"""What units learn of their calendar and of their channels: `model.conditional`'s models.
+
+Each unit learns from its own readings alone. Profiles and weights that are judged by have not seen
+the stretch that they judge: rows are cut into parts, each of which is left out once.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
+from tsad_tasks.model.calendar_profile import MAD, fit_profile
+from tsad_tasks.model.conditional import (
+    CALENDAR,
+    MOVED,
+    OTHERS,
+    Deviations,
+    Pace,
+    deviations,
+    lasting,
+    no_averages,
+    no_model,
+    residuals,
+    standardised,
+)
+from tsad_tasks.model.windows import batches
+
+N_PARTS = 5
+RIDGE = 1e-3
+# A row counts as a fault where a residual is so many spreads off, and as many rows at most.
+FAULT_SPREADS, MOST_FAULTS = 6.0, 0.3
+# Inputs lie within the middle 98 % and four times its width beyond.
+BEYOND, NORMAL_98 = 4.0, 4.652695748
+BLOCK_S, MIN_BLOCKS = 21600, 16
+# Levels of blocks' maxima that location and width are taken from, and widths at least, in spreads.
+MIDDLE, HIGH = 0.5, 0.75
+LEAST_WIDTH = 0.01
+ROWS_TOGETHER = 4096
+GROWTH_ROWS, GROWTH_QUANTILE, MOST_GROWTH = 4000, 0.95, 30.0
+
+
+class Learned(NamedTuple):
+    """What one unit has learned; first axis 1."""
+
+    model: Arrays
+    profile: Arrays
+    averages: Arrays
+
+
+def fit_unit(readings: Floats64, minutes: Ints, pace: Pace, step_s: int) -> Learned:
+    """What a unit learns from its rows (n_rows, n_channels), at least one value in each.
+
+    >>> rows, pace = np.random.default_rng(7).normal(20, 2, (2000, 1)), Pace.of([], [], 9, 9, 60)
+    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> learned.model["scale"].round().tolist(), learned.profile["known_of_days"].tolist()
+    ([[2.0]], [[0]])
+    """
+    n_rows, n_channels = readings.shape
+    model, averages = no_model(1, n_channels, pace), no_averages(1, n_channels, pace)
+    _set_scales(model, readings)
+    units = standardised(model, readings[None])[0]
+    parts = _parts(n_rows)
+    profile, rest = fit_profile(units, minutes, parts)
+    model["spread"][0, CALENDAR] = _spreads(rest)
+    own = deviations(model, averages, pace, rest[None], np.zeros((1, *rest.shape)))
+    features = own.features[0]
+    known = own.known[0]
+    expected = _set_weights(model, features, known, parts)
+    model["spread"][0, OTHERS] = _spreads(np.where(known, features[..., 0] - expected, np.nan))
+    _set_limits(model, averages, pace, own, expected, step_s)
+    return Learned(model, profile, averages)
+
+
+def _parts(n_rows: int) -> list[slice]:
+    bounds = np.linspace(0, n_rows, N_PARTS + 1).round().astype(int).tolist()
+    return [slice(a, b) for a, b in pairwise(bounds) if b > a]
+
+
+def _set_scales(model: Arrays, readings: Floats64) -> None:
+    """Middle, spread and range of each channel; of one that never moved, the spread is 0."""
+    for channel, column in enumerate(readings.T):
+        known = column[np.isfinite(column)]
+        if not known.size:
+            continue
+        low, middle, high = np.quantile(known, [0.01, 0.5, 0.99]).tolist()
+        width, moves = high - low, float(np.ptp(known)) > 1e-9 * abs(middle)
+        if moves and not width > 1e-9 * abs(middle):
+            width = max(float(known.std()) * NORMAL_98, float(np.ptp(known)) / 10)
+            low, high = middle - width / 2, middle + width / 2
+        scale = width / NORMAL_98 if moves else 0.0
+        model["center"][0, channel], model["scale"][0, channel] = middle, scale
+        ends = (-MOVED, MOVED)
+        if moves:
+            ends = (
+                (low - BEYOND * width - middle) / scale,
+                (high + BEYOND * width - middle) / scale,
+            )
+        model["low"][0, channel], model["high"][0, channel] = ends
+
+
+def _spreads(rest: Floats64) -> Floats64:
+    """Robust standard deviations around 0 (n_channels,), `LEAST_WIDTH` at least."""
+    found = np.full(rest.shape[1], 1.0)
+    for channel, column in enumerate(np.abs(rest).T):
+        known = column[np.isfinite(column)]
+        if known.size:
+            found[channel] = MAD * float(np.median(known))
+    return np.asarray(np.maximum(found, LEAST_WIDTH))
+
+
+def _set_weights(model: Arrays, features: Floats64, known: Flags, parts: list[slice]) -> Floats64:
+    """Weights of other channels, and what those that left a row's part out expect of it.
+
+    Rows that look like faults are left out of a second regression: an input that fails would
+    otherwise teach that it says nothing.
+    """
+    n_rows, n_channels, n_memories = features.shape
+    has = np.isfinite(model["scale"][0])
+    whole = (known | ~has).all(axis=1)
+    used = whole if 2 * np.count_nonzero(whole) >= n_rows else np.ones(n_rows, np.bool_)
+    flat, targets = features.reshape(n_rows, -1), features[..., 0]
+    weights = _weights(_Products.of(flat, targets, used), n_channels, n_memories)
+    rest = np.abs(targets - flat @ weights.T)
+    sizes = (rest / _spreads(np.where(known, rest, np.nan))).max(axis=1)
+    most = float(np.quantile(sizes, 1 - MOST_FAULTS)) if n_rows else 0.0
+    usual = used & (sizes <= max(FAULT_SPREADS, most))
+    products = [_Products.of(flat[part], targets[part], usual[part]) for part in parts]
+    total = _Products.sum(products)
+    expected = np.empty_like(targets)
+    for part, its in zip(parts, products, strict=True):
+        others = total.minus(its) if len(parts) > 1 else total
+        expected[part] = flat[part] @ _weights(others, n_channels, n_memories).T
+    found = _weights(total, n_channels, n_memories).reshape(n_channels, n_channels, n_memories)
+    model["weights"][0] = found.astype(np.float32)
+    return expected
+
+
+class _Products(NamedTuple):
+    """Sums of products of inputs with one another and with targets."""
+
+    inputs: Floats64
+    targets: Floats64
+
+    @classmethod
+    def of(cls, flat: Floats64, targets: Floats64, used: Flags) -> _Products:
+        chosen = flat[used]
+        return cls(chosen.T @ chosen, chosen.T @ targets[used])
+
+    @classmethod
+    def sum(cls, parts: list[_Products]) -> _Products:
+        inputs = np.stack([part.inputs for part in parts]).sum(axis=0)
+        return cls(inputs, np.stack([part.targets for part in parts]).sum(axis=0))
+
+    def minus(self, part: _Products) -> _Products:
+        return _Products(self.inputs - part.inputs, self.targets - part.targets)
+
+
+def _weights(products: _Products, n_channels: int, n_memories: int) -> Floats64:
+    """Ridge weights (n_channels, n_channels × n_memories); of its own inputs a channel has 0."""
+    diagonal = np.diag(products.inputs)
+    floor = 1e-9 * max(float(diagonal.max(initial=0.0)), 1e-9)
+    damped = products.inputs + np.diag(RIDGE * diagonal + floor)
+    owner = np.repeat(np.arange(n_channels), n_memories)
+    found = np.zeros((n_channels, n_channels * n_memories))
+    moves = diagonal > floor
+    for channel in range(n_channels):
+        chosen = np.flatnonzero((owner != channel) & moves)
+        if chosen.size and products.targets[:, channel].any():
+            its = damped[np.ix_(chosen, chosen)]
+            found[channel, chosen] = np.linalg.solve(its, products.targets[chosen, channel])
+    return found
+
+
+def _set_limits(
+    model: Arrays,
+    averages: Arrays,
+    pace: Pace,
+    own: Deviations,
+    expected: Floats64,
+    step_s: int,
+) -> None:
+    """Location and width of each statistic's maxima over six hours, and how residuals grow."""
+    statistics, terms = _judged(model, averages, pace, own, expected[None])
+    sizes, known = np.abs(lasting(statistics)), own.known[0]
+    length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
+    starts = np.arange(0, len(sizes), length)
+    counted = np.where(known[:, None, None], sizes, -np.inf)
+    maxima = np.maximum.reduceat(counted, starts, axis=0) if len(sizes) else counted
+    for channel in np.flatnonzero(known.any(axis=0)).tolist():
+        of_blocks = maxima[..., channel]
+        is_read = np.isfinite(of_blocks).all(axis=(1, 2))
+        if not is_read.any():
+            continue
+        middle, high = np.quantile(of_blocks[is_read], [MIDDLE, HIGH], axis=0)
+        width = (high - middle) / (_gumbel(HIGH) - _gumbel(MIDDLE))
+        width = np.maximum(width, np.maximum(0.05 * middle, LEAST_WIDTH))
+        location = middle - width * _gumbel(MIDDLE)
+        if not model["scale"][0, channel] > 0:
+            location, width = np.zeros_like(location), np.ones_like(width)
+        model["location"][0, ..., channel] = location
+        model["width"][0, ..., channel] = width
+    _set_growth(model, statistics[:, OTHERS, 0], terms, known)
+
+
+def _judged(
+    model: Arrays, averages: Arrays, pace: Pace, own: Deviations, expected: Floats64
+) -> tuple[Floats64, Floats64]:
+    """Statistics of one unit's rows, and averages of its residuals, part by part to save memory."""
+    found = []
+    for part in batches(own.known.shape[1], ROWS_TOGETHER):
+        of_part = own.of_steps(part)
+        made = residuals(model, averages, pace, of_part, expected[:, part])
+        found.append((made.statistics[0], made.spreading[0, :, 0].copy()))
+    statistics, terms = (np.concatenate(each) for each in zip(*found, strict=True))
+    return statistics, terms
+
+
+def _gumbel(level: float) -> float:
+    """Quantile of the standard Gumbel distribution."""
+    return -math.log(-math.log(level))
+
+
+def _set_growth(model: Arrays, rest: Floats64, terms: Floats64, known: Flags) -> None:
+    """By how much residuals grow while another channel is missing and imputed.
+
+    Its deviations from what the others expect, and their averages, `terms` (n_rows, channel,
+    memory), are then what the others' residuals do not know.
+    """
+    stride = max(1, len(rest) // GROWTH_ROWS)
+    chosen = known[::stride].all(axis=1) if known.all(axis=1).any() else known[::stride].any(axis=1)
+    rest, terms = rest[::stride][chosen], terms[::stride][chosen]
+    if not len(rest):
+        return
+    usual = np.maximum(np.quantile(np.abs(rest), GROWTH_QUANTILE, axis=0), LEAST_WIDTH)
+    weights = model["weights"][0].astype(np.float64)
+    for missing in range(rest.shape[1]):
+        without = rest + terms[:, missing] @ weights[:, missing].T
+        ratio = np.quantile(np.abs(without), GROWTH_QUANTILE, axis=0) / usual
+        ratio[missing] = 1.0
+        model["growth"][0, missing] = np.clip(ratio, 1.0, MOST_GROWTH)
