@@ -5,8 +5,8 @@ Usage: python benchmarks/silence.py [--small]
 Two lasting hosts, and 50 a day that live for 2 to 6 hours each and never come back, for 30 days.
 One warehouse has all of them, another only those of the last two days. The same last hours are
 ingested, scored, merged and told in both. Fails where a dead host has a row or is listed as missed,
-where an hour takes more than half as long again with the dead than without, or where `v_health` or
-`v_entity` takes more than half a second.
+where an hour takes a quarter more CPU or statements with the dead than without, or where `v_health`
+or `v_entity` takes more than half a second.
 --small: 8 days.
 """
 
@@ -16,13 +16,13 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from upath import UPath
@@ -38,13 +38,13 @@ from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.store import Store
+from tsad_tasks.storage.store import Statement, Store
 from tsad_tasks.training.retrain import Retraining
 
 START_AT = moment("2026-10-01T00:00Z")
 STEP = timedelta(minutes=5)
 N_HOSTS_A_DAY, N_TRAINING_DAYS, N_TIMED_HOURS = 50, 2, 12
-MOST_RATIO, MOST_QUERY_S = 1.5, 0.5
+MOST_RATIO, MOST_QUERY_S = 1.25, 0.5
 # So many hours an hour is spoken of after the last rows: what windows remember.
 N_AFTER = 2
 
@@ -116,13 +116,32 @@ def config_of() -> DatasetConfig:
     return DatasetConfig.model_validate(fields)
 
 
+class CountingStore(Store):
+    """A store that counts its statements."""
+
+    n_statements = 0
+
+    @contextmanager
+    def _asked(self, statement: Statement, params: Mapping[str, Any]) -> Iterator[Any]:
+        self.n_statements += 1
+        with super()._asked(statement, params) as cursor:
+            yield cursor
+
+
+class Cost(NamedTuple):
+    """What an hour costs: seconds of this process's CPU, and statements."""
+
+    cpu_s: float
+    n_statements: float
+
+
 def run_hours(
     store: Store, uri: str, start_at: datetime, n_hours: int, told: list[Message]
 ) -> list[float]:
-    """Seconds of each hour: ingested, scored, merged, told."""
+    """CPU seconds of each hour: ingested, scored, merged, told."""
     config, seconds = config_of(), []
     for number in range(n_hours):
-        began = time.perf_counter()
+        began = time.process_time()
         span: dict[str, Any] = {"start_at": start_at + number * HOUR}
         span["end_at"] = span["start_at"] + HOUR
         read_at = span["end_at"] + timedelta(minutes=1)
@@ -130,7 +149,7 @@ def run_hours(
         score_interval(store, config, **span)
         build_incidents(store, config, **span)
         notify(store, config, told.append, end_at=span["end_at"])
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return seconds
 
 
@@ -162,13 +181,14 @@ def warehouses(folder: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]
         postgres.remove(folder / "postgres")
 
 
-def lived(uri: str, lives: list[Life], n_days: int, folder: Path) -> tuple[float, list[Message]]:
-    """Seconds of one of the last hours, and what was told in them."""
+def lived(uri: str, lives: list[Life], n_days: int, folder: Path) -> tuple[Cost, list[Message]]:
+    """What one of the last hours costs, and what was told in them."""
     fill(uri, lives)
     split_at = START_AT + timedelta(days=N_TRAINING_DAYS)
     timed_at = START_AT + timedelta(days=n_days) - N_TIMED_HOURS * HOUR
     told: list[Message] = []
-    with Store.connect(uri) as store:
+    with CountingStore.connect(uri) as store:
+        assert isinstance(store, CountingStore)
         ingest_interval(store, config_of(), uri, start_at=START_AT, end_at=split_at)
         retrain(Retraining(store, config_of(), split_at, UPath(folder / "run"), UPath(folder)))
         day_at = split_at
@@ -179,8 +199,10 @@ def lived(uri: str, lives: list[Life], n_days: int, folder: Path) -> tuple[float
             score_interval(store, config_of(), **span)
             build_incidents(store, config_of(), **span)
             day_at = span["end_at"]
+        store.n_statements = 0
         seconds = run_hours(store, uri, timed_at, N_TIMED_HOURS, told)
-    return float(np.median(seconds)), told
+        n_statements = store.n_statements / N_TIMED_HOURS
+    return Cost(float(np.median(seconds)), n_statements), told
 
 
 def failures(uri: str, lives: list[Life], n_days: int) -> Iterator[str]:
@@ -221,18 +243,20 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="tsad-silence-") as folder,
         warehouses(Path(folder), ("with_dead", "without")) as uris,
     ):
-        with_s, told = lived(uris["with_dead"], lives, n_days, Path(folder) / "with")
-        without_s, _ = lived(uris["without"], living, n_days, Path(folder) / "without")
+        with_dead, told = lived(uris["with_dead"], lives, n_days, Path(folder) / "with")
+        without, _ = lived(uris["without"], living, n_days, Path(folder) / "without")
         broken = [*failures(uris["with_dead"], lives, n_days)]
         ((n_rows, n_hours),) = rows(
             uris["with_dead"],
             "SELECT count(*), count(DISTINCT hour_at) FROM tsad.v_status WHERE hour_at >= %s",
             START_AT + timedelta(days=n_days) - 24 * HOUR,
         )
-    print(f"an hour takes {with_s:.2f} s with the dead, {without_s:.2f} s without")
+    print(f"CPU of an hour: {with_dead.cpu_s:.2f} s with the dead, {without.cpu_s:.2f} s without")
+    print(f"statements: {with_dead.n_statements:.0f} with, {without.n_statements:.0f} without")
     print(f"rows of an hour of the last day: {n_rows / n_hours:.1f}")
-    if with_s > MOST_RATIO * without_s:
-        broken.append(f"an hour takes {with_s / without_s:.1f} times as long with the dead")
+    ratios = [a / b for a, b in zip(with_dead, without, strict=True)]
+    if max(ratios) > MOST_RATIO:
+        broken.append(f"an hour costs {max(ratios):.1f} times as much with the dead")
     if told:
         broken.append(f"{len(told)} messages, such as {told[0].subject}")
     for one in broken:

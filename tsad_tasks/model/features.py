@@ -64,12 +64,14 @@ class Scaler:
     Attributes
     ----------
     not_fitted : positions of channels that the entity does not have; their terms mean nothing.
-    known_from, known_to : by channel, between which values a channel without a scale has been seen;
-        empty: at its centre only.
+    known_from, known_to : by channel, between which values a channel without a scale, or a
+        condition, has been seen; empty: at its centre only.
     circles : of channels whose values are on one, by position, None for others; empty: no channel
         is. Their scaled values go no further than half a turn from the centre.
     counts : positions of channels whose values are numbers of events. Their noise grows with the
         mean; that of `stabilised` does not, and centre and scale are of these.
+    conditions : positions of channels that the entity has and the others are judged under; they
+        are not fitted, since they are not judged.
     """
 
     center: tuple[float, ...]
@@ -80,6 +82,7 @@ class Scaler:
     known_to: tuple[float, ...] = ()
     circles: tuple[Circle | None, ...] = ()
     counts: tuple[int, ...] = ()
+    conditions: tuple[int, ...] = ()
 
     @property
     def fitted(self) -> Flags:
@@ -134,13 +137,28 @@ class Scaler:
         (1.0,)
         """
         center, still = np.array(self.center), self.never_moved
+        first, last = (np.array(end or center) for end in (self.known_from, self.known_to))
         low, high = stabilised(low, self.counts), stabilised(high, self.counts)
-        known_from = np.where(still, np.fmin(self.known_from or center, low), center)
-        known_to = np.where(still, np.fmax(self.known_to or center, high), center)
+        known_from = np.where(still, np.fmin(first, low), first)
+        known_to = np.where(still, np.fmax(last, high), last)
         if (known_from == center).all() and (known_to == center).all():
             return self
         ends = tuple(known_from.tolist()), tuple(known_to.tolist())
         return replace(self, known_from=ends[0], known_to=ends[1])
+
+    def under(
+        self, conditions: Sequence[int], has: Sequence[int], low: Floats64, high: Floats64
+    ) -> Scaler:
+        """The same, not judging conditions, some of which the entity has; ends are (n_channels,).
+
+        >>> Scaler((2.0,), (1.0,), 5).under([0], [0], np.array([1.0]), np.array([9.0])).fitted
+        array([False])
+        """
+        not_fitted = tuple(sorted({*self.not_fitted, *conditions}))
+        ends = tuple(low.tolist()), tuple(high.tolist())
+        return replace(
+            self, not_fitted=not_fitted, known_from=ends[0], known_to=ends[1], conditions=tuple(has)
+        )
 
     @property
     def step_of(self) -> tuple[float, ...]:
@@ -207,7 +225,7 @@ class Scaler:
         """The scaler as a JSON object."""
         terms: dict[str, Any] = {"center": [*self.center], "scale": [*self.scale]}
         terms["n_readings"] = self.n_readings
-        more = ("not_fitted", "known_from", "known_to")
+        more = ("not_fitted", "known_from", "known_to", "conditions")
         terms |= {name: [*found] for name in more if (found := getattr(self, name))}
         if self.counts:
             terms["counts"] = [*self.counts]
@@ -219,7 +237,7 @@ class Scaler:
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        names = ("not_fitted", "known_from", "known_to")
+        names = ("not_fitted", "known_from", "known_to", "conditions")
         more: dict[str, Any] = {name: tuple(fields.get(name, ())) for name in names}
         more["circles"] = tuple(one and Circle(*one) for one in fields.get("circles", ()))
         more["counts"] = tuple(fields.get("counts", ()))
@@ -429,7 +447,11 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         np.array([getattr(one, name) or one.center for one in scalers]).T
         for name in ("center", "scale", "known_from", "known_to")
     )
-    fitted = np.array([one.fitted for one in scalers]).T
+    judged = np.array([one.fitted for one in scalers]).T
+    conditions = sorted({at for one in scalers for at in one.conditions})
+    fitted = judged.copy()
+    for position, one in enumerate(scalers):
+        fitted[[*one.conditions], position] = True
     circles, moves = scalers[0].circles, fitted & (scales != 0.0)
     pooled = []
     for channel, has_it in enumerate(fitted):
@@ -438,13 +460,17 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         pooled.append(_pool_circle(*its, circle) if circle else _pool(*its, kind))
     n_readings = sum(one.n_readings for one in scalers)
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
-    nobody = tuple(np.flatnonzero(~fitted.any(axis=1)).tolist())
-    made = Scaler(*terms, n_readings, nobody, circles=circles, counts=scalers[0].counts)
-    if 0.0 not in made.scale:
+    nobody, counts = tuple(np.flatnonzero(~judged.any(axis=1)).tolist()), scalers[0].counts
+    made = Scaler(*terms, n_readings, nobody, circles=circles, counts=counts)
+    if 0.0 not in made.scale and not conditions:
         return made
     known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
     known_to = np.where(fitted, highs, -np.inf).max(axis=1, initial=-np.inf)
-    return made.seen_between(known_from, known_to)
+    if conditions:
+        known = np.isfinite(known_from)
+        ends = (np.where(known, end, made.center) for end in (known_from, known_to))
+        made = made.under(nobody, conditions, *ends)
+    return made.seen_between(*(counted_again(end, counts) for end in (known_from, known_to)))
 
 
 def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:

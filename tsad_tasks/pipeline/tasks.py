@@ -150,10 +150,16 @@ def notify(store: Store, run: TaskRun) -> Any:
 
 
 def retraining(store: Store, run: TaskRun) -> Retraining:
-    """The retraining that ends with the interval, or where the form says; backfills are replays."""
+    """The retraining that ends with the interval, or where the form says; backfills are replays.
+
+    Of the daily runs those at the moments of `training.schedule` train everything, the others what
+    is young.
+    """
+    from tsad_tasks.pipeline.schedule import is_moment
     from tsad_tasks.training.retrain import Retraining
 
     end, folder = run.params["end"], run_folder(run.dag_id, run.run_id)
+    is_asked = bool(end) or not (run.is_scheduled or run.is_backfill)
     return Retraining(
         store,
         run.config,
@@ -162,6 +168,7 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
         artifacts_root(),
         lineage=Lineage.REPLAY if run.is_backfill else run.lineage,
         seed=run.params["seed"],
+        only_young=not is_asked and not is_moment(run.config.training.schedule, run.span["end_at"]),
     )
 
 
@@ -186,10 +193,15 @@ def trains(name: str) -> Callable[[Callable[[Retraining], Any]], Callable[[Retra
 
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
-    """Readings of the whole range that are not there yet."""
+    """Readings of the whole range that are not there yet; daily runs go on where a dataset is
+    young.
+    """
     from tsad_tasks.ingest.ingest import ingest_interval
+    from tsad_tasks.pipeline.schedule import check_due
 
-    ends = retraining(store, run).span.whole._asdict()
+    made = retraining(store, run)
+    check_due(made)
+    ends = made.span.whole._asdict()
     return ingest_interval(store, run.config, run.source_uris, comes_again=True, **ends)
 
 

@@ -21,6 +21,7 @@ from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.fitted import with_fitted
+from tsad_tasks.scoring.partial import without_partial
 from tsad_tasks.scoring.plan import (
     Job,
     Plan,
@@ -198,7 +199,8 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
-    features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
+    judged = without_partial(store, job, spec.features, values, values_at)
+    features = entity_features(spec.features, job.scalers(spec), judged, unix_s(values_at))
     fitted_from = np.maximum(features.fitted_from, job.fitted_from(spec.features, values_at))
     features = replace(features, fitted_from=fitted_from)
     seen = current

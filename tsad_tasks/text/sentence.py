@@ -176,6 +176,15 @@ def _verb(actual: float, expected: float | None) -> str:
     return "rose to" if actual > expected else "fell to"
 
 
+def with_unknown_weekdays(sentence: str, names: str) -> str:
+    """The sentence of an incident that a young model raised on weekdays that it does not know.
+
+    >>> with_unknown_weekdays("web-02: CPU rose to 97.1 %", "Saturday, Sunday")
+    'web-02: CPU rose to 97.1 %; Saturday, Sunday unknown to its young model'
+    """
+    return f"{sentence}; {names} unknown to its young model" if names else sentence
+
+
 def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:
     """Which few channels carry at least nine tenths of an incident's error.
 
