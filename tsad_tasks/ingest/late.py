@@ -145,4 +145,7 @@ def _held_until(config: DatasetConfig, hour_end: datetime, last_at: datetime) ->
     if any(isinstance(valid_s, str) for valid_s in given):
         return last_at
     longest_s = max(valid_s for valid_s in given if not isinstance(valid_s, str))
+    if any(channel.is_counter for channel in config.channels.values()):
+        # The next hour begins with the last total of this one.
+        longest_s = max(longest_s, 3600)
     return min(hour_ceil(hour_end + timedelta(seconds=longest_s)), last_at)
