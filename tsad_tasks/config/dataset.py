@@ -257,6 +257,10 @@ class DatasetConfig(FileSection):
         return self.sources[0].late_rows_within_s
 
     @property
+    def late_s(self) -> int:
+        return self.sources[0].late_s
+
+    @property
     def channels(self) -> dict[str, ChannelSection]:
         """Those of all sources; only a column, and what means no value, is a source's own."""
         every = (source.channels.items() for source in self.sources)

@@ -395,6 +395,7 @@ class SourceSection(FileSection):
       step: 1min
       wait_for_rows: 5min
       late_rows_within: 6h
+      late: 14d
       silent_after: 2h
       statement_timeout: 10min
       max_connections: 2
@@ -499,6 +500,11 @@ class SourceSection(FileSection):
     """An interval is read no sooner than so long after its end."""
     late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
     """So long rows may still arrive or change; meanwhile each run reads those hours again."""
+    late_s: DurationS = 604800
+    """So long hours in which an entity was silent are counted again, for rows that come all the
+    same: at once when it speaks again, ever more rarely after that, and once a day while it is
+    silent. Where rows have come the hours are read and scored anew, and incidents in them are told
+    as found late. 0 turns it off."""
     silent_after_s: LastingS | None = None
     """An entity none of whose channels is heard of for so long is silent, and its values that are
     valid until_changed are none meanwhile. By default it is 1h, or three steps where they are

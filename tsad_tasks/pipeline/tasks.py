@@ -61,7 +61,7 @@ def ingest(store: Store, run: TaskRun) -> Any:
     for span in run.spans:
         # Scores look back on readings before the interval.
         needed_s = history_s(store, run.config, lineage=run.lineage, **span)
-        summary += ingest_interval(*of, history_s=needed_s, **span)
+        summary += ingest_interval(*of, history_s=needed_s, comes_again=True, **span)
     if nothing := nothing_read(*of, **run.span):
         raise NothingToDo(nothing)
     return summary
@@ -133,9 +133,12 @@ def notify(store: Store, run: TaskRun) -> Any:
     if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
-    from tsad_tasks.pipeline.catch_up import give_back, note_done
+    from tsad_tasks.pipeline.catch_up import give_back, made_up, note_done
 
-    counts = notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+    ends: dict[str, Any] = {"end_at": run.span["end_at"]}
+    if run.is_scheduled and made_up(run.config, run.parts):
+        ends["made_up_from"] = run.parts[0].start_at
+    counts = notify.notify(store, run.config, run.send, **ends)
     if run.is_scheduled:
         # What was found in them is told: only now they are done.
         note_done(store, run.config, run.parts)
@@ -199,7 +202,7 @@ def ingest_history(store: Store, run: TaskRun) -> Any:
     made = retraining(store, run)
     check_due(made)
     ends = made.span.whole._asdict()
-    return ingest_interval(store, run.config, run.source_uris, **ends)
+    return ingest_interval(store, run.config, run.source_uris, comes_again=True, **ends)
 
 
 @trains("exclusions")

@@ -28,7 +28,7 @@ from tsad_tasks.model.incidents import connected_range, incident_id, incident_sp
 from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
-from tsad_tasks.scoring.plan import scored_lineages, seen_until
+from tsad_tasks.scoring.plan import late_hours_from, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
@@ -92,7 +92,8 @@ def build_incidents(
     """Incidents of what flags in [start_at, end_at) may tell; also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
-    back, so the range is widened by both. What maintenance windows hold now is marked so.
+    back, so the range is widened by both, and by hours whose rows were found late. What maintenance
+    windows hold now is marked so.
     """
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     span = Interval(start_at, end_at)
@@ -100,7 +101,9 @@ def build_incidents(
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
-            champions = champions_in(store, dataset.dataset_id, name, span)
+            late_from = late_hours_from(store, config, dataset, span, name)
+            first_at = min(first_at, late_from or first_at)
+            champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))

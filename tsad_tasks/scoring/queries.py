@@ -151,6 +151,7 @@ SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingP
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")
 SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)
 UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")
+SELECT_LATE_FROM: Query[datetime | None] = Query("scoring/select_late_from", datetime)
 READ_FLAGS = Statement("scoring/read_flags")
 READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
 SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
