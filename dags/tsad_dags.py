@@ -47,6 +47,7 @@ from tsad_tasks.config import (
     shown_path,
 )
 from tsad_tasks.detectors.registry import DETECTORS
+from tsad_tasks.pipeline.schedule import daily_schedule
 from tsad_tasks.pipeline.task import Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
 
@@ -81,7 +82,7 @@ Trains a challenger on the rolling range that ends with the interval, calibrates
 readings and, when it passes the gate, scores it in the champion's shadow until `{dataset}.promote`
 decides. A backfilled run writes to the lineage `replay`, never to `live`. Task `evaluate` writes a
 PDF on the challenger: curves, confusion matrices, losses, reconstructions. Task `notify` tells
-whom the dataset names where the gate, exclusions or a person said no. {approval}
+whom the dataset names where the gate, exclusions or a person said no. {daily} {approval}
 
 SQL: `SELECT * FROM tsad.v_model_decision WHERE dataset = '{dataset}' ORDER BY decided_at DESC` –
 also `tsad.v_model`, `tsad.v_training_decision`.
@@ -127,6 +128,10 @@ Retention of readings, scores, bundles and alerts where a dataset asks for it, f
 rows that changed after `late_rows_within`, and datasets that have had no score for long.
 """,
 }
+DAILY = (
+    "It runs every day and is skipped but at the moments of `{}` (training.schedule), unless a "
+    "model is young: then it is trained anew every day, and takes over without a shadow."
+)
 TRAINING_APPROVAL = "A person sees on the form of task `approve` what would be learned."
 PROMOTION_APPROVAL = (
     "A person promotes or rejects on the form of task `approve`; it is opened once."
@@ -177,7 +182,7 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     }
     crons = {
         "score": CRONS[config.interval_s],
-        "retrain": config.training.schedule,
+        "retrain": daily_schedule(config),
         # Half an hour after the hour, when it has been scored.
         "promote": "30 * * * *",
         "report": config.report.schedule,
@@ -192,6 +197,8 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     words: dict[str, Any] = {"dataset": config.dataset}
     words["description"] = as_markdown(masked(" ".join(config.description.split())))
     words["hours"] = config.shadow.hours
+    is_daily = crons["retrain"] != config.training.schedule
+    words["daily"] = DAILY.format(config.training.schedule) if is_daily else ""
     dags = []
     for kind, form in forms.items():
         doc = DOCS[kind].format(**words, approval=approvals.get(kind, ""))

@@ -33,12 +33,13 @@ class Headless:
         conf: Mapping[str, Any] | None = None,
         *,
         scheduled: bool = False,
+        backfill: bool = False,
     ) -> Iterator[Outcome]:
         """What became of each run, of each DAG over each step of the range, as Airflow says it.
 
         Parameters
         ----------
-        scheduled : runs are as the scheduler starts them, not as people do.
+        scheduled, backfill : runs are as the scheduler or a backfill starts them, not as people do.
 
         Raises
         ------
@@ -49,6 +50,7 @@ class Headless:
             "conf": conf or {},
             "step": f"{step // MINUTE}min",
             "scheduled": scheduled,
+            "backfill": backfill,
         }
         job |= {"start": start_at.isoformat(), "end": end_at.isoformat()}
         assert self.child.stdin is not None

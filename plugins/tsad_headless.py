@@ -55,6 +55,7 @@ class HeadlessJob(NamedTuple):
     intervals: list[Span]
     conf: dict[str, Any]
     is_scheduled: bool = False
+    is_backfill: bool = False
 
 
 def step_of(text: str) -> timedelta:
@@ -90,7 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         jobs: Iterable[HeadlessJob]
         if chosen.jobs:
-            defaults = {"step": "1h", "reverse": False, "conf": {}, "scheduled": False}
+            defaults = {
+                "step": "1h",
+                "reverse": False,
+                "conf": {},
+                "scheduled": False,
+                "backfill": False,
+            }
             jobs = (_job_of(defaults | _object_of(line)) for line in sys.stdin)
         else:
             jobs = [_job_of(vars(chosen) | {"conf": _object_of(chosen.conf)})]
@@ -111,7 +118,8 @@ def _job_of(wanted: Mapping[str, Any]) -> HeadlessJob:
     start_at, end_at = moment(wanted["start"]), moment(wanted["end"])
     intervals = intervals_between(start_at, end_at, step_of(wanted["step"]))
     order = -1 if wanted["reverse"] else 1
-    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"], wanted["scheduled"])
+    kinds = (bool(wanted.get(name)) for name in ("scheduled", "backfill"))
+    return HeadlessJob(wanted["dag"], intervals[::order], wanted["conf"], *kinds)
 
 
 def _run_all(jobs: Iterable[HeadlessJob], answers: TextIO) -> int:
@@ -182,8 +190,8 @@ def _created_run(dag: DAG, interval: Span, job: HeadlessJob, session: Session) -
         triggering_user_name="tsad_headless",
         session=session,
     )
-    if job.is_scheduled:
-        run.run_type = DagRunType.SCHEDULED
+    if job.is_scheduled or job.is_backfill:
+        run.run_type = DagRunType.SCHEDULED if job.is_scheduled else DagRunType.BACKFILL_JOB
         session.commit()
     return run
 

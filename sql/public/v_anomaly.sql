@@ -1,6 +1,11 @@
 CREATE OR REPLACE VIEW tsad.v_anomaly AS
   SELECT d.name AS dataset, e.name AS entity, a.at, p.lineage, a.kind, a.severity, a.score, a.error, a.threshold,
-         c.name AS channel, r.share, r.actual, r.expected, c.unit, a.provisional, a.model_id, a.revision, a.known_from
+         c.name AS channel, r.share, r.actual, r.expected, c.unit, a.provisional, a.model_id, a.revision, a.known_from,
+         CASE WHEN y.weekdays_seen[extract(isodow FROM a.at AT TIME ZONE d.site_zone)::int] < 3
+              THEN to_char(a.at AT TIME ZONE d.site_zone, 'FMDay') END AS unknown_weekday,
+         -- Beside the tables in FROM: only who asks for it pays.
+         (SELECT string_agg(x.name, ', ' ORDER BY x.name) FROM tsad.score_block b JOIN tsad.channel x ON x.channel_id = ANY(b.outside)
+          WHERE b.entity_id = a.entity_id AND b.hour_at = a.hour_at AND b.model_id = a.model_id AND b.superseded_at = 'infinity') AS outside_experience
   FROM tsad.anomaly a
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -12,6 +17,7 @@ CREATE OR REPLACE VIEW tsad.v_anomaly AS
     FROM tsad.attribution x WHERE x.entity_id = a.entity_id AND x.at = a.at AND x.model_id = a.model_id) t ON true
   LEFT JOIN tsad.attribution r ON r.entity_id = a.entity_id AND r.at = a.at AND r.model_id = a.model_id AND r.channel_id = t.channel_id
   LEFT JOIN tsad.channel c ON c.channel_id = t.channel_id
+  LEFT JOIN tsad.model y ON y.model_id = a.model_id AND y.is_young
   WHERE a.superseded_at = 'infinity';
 
 COMMENT ON VIEW tsad.v_anomaly IS 'Flagged readings with severity and the channel that carries most of the error.';
@@ -33,5 +39,7 @@ COMMENT ON COLUMN tsad.v_anomaly.provisional IS 'The entity had no scale of its 
 COMMENT ON COLUMN tsad.v_anomaly.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_anomaly.revision IS 'How often this was written anew, after late or changed readings; 1 is the first.';
 COMMENT ON COLUMN tsad.v_anomaly.known_from IS 'When this was written, not when it was read.';
+COMMENT ON COLUMN tsad.v_anomaly.unknown_weekday IS 'The weekday, where the young model that found it has seen it fewer than three times; NULL: it knows it.';
+COMMENT ON COLUMN tsad.v_anomaly.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw for half of the hour; NULL: none.';
 
 GRANT SELECT ON tsad.v_anomaly TO tsad_writer, tsad_reader;

@@ -11,7 +11,10 @@ CREATE OR REPLACE VIEW tsad.v_incident AS
          i.provisional, i.policy_version, i.model_id, i.updated_at,
          (SELECT v.verdict FROM tsad.verdict v
           WHERE v.entity_id = i.entity_id AND v.withdrawn_at IS NULL AND v.start_at <= i.last_flag_at AND v.end_at > i.started_at
-          ORDER BY v.verdict_id DESC LIMIT 1) AS verdict, i.suppressed_by, i.continues
+          ORDER BY v.verdict_id DESC LIMIT 1) AS verdict, i.suppressed_by, i.continues, i.unknown_weekdays, i.held,
+         (SELECT string_agg(DISTINCT c.name, ', ' ORDER BY c.name) FROM tsad.score_block b JOIN tsad.channel c ON c.channel_id = ANY(b.outside)
+          WHERE b.entity_id = i.entity_id AND b.model_id = i.model_id AND b.superseded_at = 'infinity'
+            AND b.hour_at > i.started_at - interval '1 hour' AND b.hour_at <= i.last_flag_at) AS outside_experience
   FROM tsad.incident i
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -32,12 +35,15 @@ COMMENT ON COLUMN tsad.v_incident.peak_score IS 'Highest score.';
 COMMENT ON COLUMN tsad.v_incident.peak_at IS 'When the score was highest.';
 COMMENT ON COLUMN tsad.v_incident.channel IS 'The sensor; in anomalies and incidents the one that carries most of the error.';
 COMMENT ON COLUMN tsad.v_incident.sentence IS 'The incident in words.';
-COMMENT ON COLUMN tsad.v_incident.provisional IS 'The entity had no scale of its own yet.';
+COMMENT ON COLUMN tsad.v_incident.provisional IS 'The entity had no scale of its own yet, or a young model did not know the weekday.';
 COMMENT ON COLUMN tsad.v_incident.policy_version IS 'Hash of the alarm policy that merged the flags.';
 COMMENT ON COLUMN tsad.v_incident.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_incident.updated_at IS 'When this was last written.';
 COMMENT ON COLUMN tsad.v_incident.verdict IS 'What a person said of it last: confirmed, expected, false_alarm, new_normal or sensor_fault; NULL: nothing yet.';
 COMMENT ON COLUMN tsad.v_incident.suppressed_by IS 'The maintenance window that holds all of it, so that nobody is alerted; NULL: none.';
 COMMENT ON COLUMN tsad.v_incident.continues IS 'The incident of which this is the next part, where one that lasts was cut; NULL: none.';
+COMMENT ON COLUMN tsad.v_incident.unknown_weekdays IS 'Weekdays of its flags that the young model which raised them has seen fewer than three times; NULL: none.';
+COMMENT ON COLUMN tsad.v_incident.held IS 'All of it lies on days of rest, or weekdays never seen, that a young model does not know: it is LOW, and nobody is told.';
+COMMENT ON COLUMN tsad.v_incident.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw in an hour of it: flags are LOW at most there; NULL: none.';
 
 GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

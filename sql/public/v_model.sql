@@ -5,7 +5,8 @@ CREATE OR REPLACE VIEW tsad.v_model AS
          CASE WHEN s.valid_to = 'infinity' THEN 'shadow' WHEN p.valid_to = 'infinity' THEN 'champion'
               WHEN p.valid_from IS NOT NULL THEN 'former champion' WHEN NOT m.gate_passed THEN 'gate failed'
               ELSE coalesce(replace(l.decision, '_', ' '), 'registered') END AS state,
-         s.valid_from AS shadow_from, nullif(s.valid_to, 'infinity') AS shadow_to, m.pruned_at, m.pruned_because
+         s.valid_from AS shadow_from, nullif(s.valid_to, 'infinity') AS shadow_to, m.pruned_at, m.pruned_because,
+         m.is_young AS young, tsad.weekdays_text(m.weekdays_seen) AS unknown_weekdays, m.weekdays_seen
   FROM tsad.model m
   JOIN tsad.dataset d USING (dataset_id)
   LEFT JOIN tsad.entity e ON e.entity_id = m.scope_entity_id
@@ -40,5 +41,8 @@ COMMENT ON COLUMN tsad.v_model.shadow_from IS 'From which hour on it was scored 
 COMMENT ON COLUMN tsad.v_model.shadow_to IS 'Up to which hour; NULL: it still is, or never was: see state.';
 COMMENT ON COLUMN tsad.v_model.pruned_at IS 'When its bundle was removed, after which it cannot score any more; NULL: the bundle is kept.';
 COMMENT ON COLUMN tsad.v_model.pruned_because IS 'Why nothing needed it any more; NULL: the bundle is kept.';
+COMMENT ON COLUMN tsad.v_model.young IS 'Trained on readings that did not fill training.range, some weekday of them seen fewer than three times; it is trained anew every day.';
+COMMENT ON COLUMN tsad.v_model.unknown_weekdays IS 'Weekdays that its training range shows fewer than three times, on the clocks of the site; NULL: none, or never counted.';
+COMMENT ON COLUMN tsad.v_model.weekdays_seen IS 'How often its training range shows each weekday, Monday first; NULL: trained before that was counted.';
 
 GRANT SELECT ON tsad.v_model TO tsad_writer, tsad_reader;

@@ -16,22 +16,26 @@ CREATE OR REPLACE VIEW tsad.v_status AS
                 SELECT FROM tsad.channel_epoch y
                 WHERE y.entity_id = x.entity_id AND y.channel_id = x.channel_id AND y.withdrawn_at IS NULL
                   AND (y.from_at, y.epoch_id) > (x.from_at, x.epoch_id) AND y.from_at <= b.hour_at))) AS detail,
-         b.scored_at
+         b.scored_at,
+         CASE WHEN k.weekdays_seen[extract(isodow FROM b.hour_at AT TIME ZONE d.site_zone)::int] < 3
+              THEN to_char(b.hour_at AT TIME ZONE d.site_zone, 'FMDay') END AS unknown_weekday,
+         (SELECT string_agg(c.name, ', ' ORDER BY c.name) FROM tsad.channel c WHERE c.channel_id = ANY(b.outside)) AS outside_experience
   FROM tsad.score_block b
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   JOIN tsad.champion_period p ON p.model_id = b.model_id AND b.hour_at >= p.valid_from AND b.hour_at < p.valid_to
     AND p.lineage IN ('live', 'replay')
   LEFT JOIN tsad.entity_scale s ON s.entity_id = b.entity_id
+  LEFT JOIN tsad.model k ON k.model_id = b.model_id AND k.is_young
   WHERE b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
   UNION ALL
-  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at
+  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at, NULL, NULL
   FROM tsad.unscored_hour u
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay')
   UNION ALL
-  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL
+  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL, NULL, NULL
   FROM tsad.hour_not_run n
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d ON d.dataset_id = n.dataset_id;
@@ -50,5 +54,7 @@ COMMENT ON COLUMN tsad.v_status.model_id IS 'The model; see v_model.';
 COMMENT ON COLUMN tsad.v_status.revision IS 'How often this was written anew, after late or changed readings; 1 is the first; NULL: nothing was written yet.';
 COMMENT ON COLUMN tsad.v_status.detail IS 'More in words: how long until a new machine has a scale of its own, or a replaced sensor is known.';
 COMMENT ON COLUMN tsad.v_status.scored_at IS 'When this was written, not when it was read; NULL: nothing was.';
+COMMENT ON COLUMN tsad.v_status.unknown_weekday IS 'The weekday, where the young model that scored the hour has seen it fewer than three times; NULL: it knows it.';
+COMMENT ON COLUMN tsad.v_status.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw for half of the hour: scores are LOW at most there; NULL: none.';
 
 GRANT SELECT ON tsad.v_status TO tsad_writer, tsad_reader;

@@ -235,7 +235,7 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out.startswith("Schema 0020.\n")
+    assert tsad("migrate", "--writer", PIPELINE).out.startswith("Schema 0027.\n")
     assert tsad("status").code == 0
 
 

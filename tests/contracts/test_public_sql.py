@@ -33,7 +33,7 @@ VIEWS = {
         dataset text, entity text, at timestamptz, lineage text, kind text, severity text, score
         real, error real, threshold real, channel text, share real, actual float8, expected
         float8, unit text, provisional boolean, model_id integer, revision integer, known_from
-        timestamptz""",
+        timestamptz, unknown_weekday text, outside_experience text""",
     "v_attribution": """
         dataset text, entity text, at timestamptz, channel text, unit text, share real, actual
         float8, expected float8, spread float8, model_id integer, step integer, step_share real,
@@ -74,7 +74,8 @@ VIEWS = {
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
         peak_score real, peak_at timestamptz, channel text, sentence text, provisional boolean,
         policy_version text, model_id integer, updated_at timestamptz, verdict text,
-        suppressed_by text, continues text""",
+        suppressed_by text, continues text, unknown_weekdays text, held boolean,
+        outside_experience text""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,
@@ -94,7 +95,8 @@ VIEWS = {
         valid_from timestamptz, valid_to timestamptz, champion boolean, n_parameters integer,
         seed integer, parent_model_id integer, config_hash text, sha256 text, artifact_uri text,
         card jsonb, created_at timestamptz, state text, shadow_from timestamptz, shadow_to
-        timestamptz, pruned_at timestamptz, pruned_because text""",
+        timestamptz, pruned_at timestamptz, pruned_because text, young boolean, unknown_weekdays
+        text, weekdays_seen integer[]""",
     "v_model_decision": """
         dataset text, version integer, model_id integer, rule text, value float8, limit_value
         float8, champion_value float8, passed boolean, note text, decided_at timestamptz, stage
@@ -114,6 +116,9 @@ VIEWS = {
         text, address text, state text, attempts integer, next_attempt_at timestamptz,
         last_error text, created_at timestamptz, delivered_at timestamptz, failed_at
         timestamptz, payload jsonb, key text, version integer""",
+    "v_outside_experience": """
+        dataset text, entity text, channel text, unit text, lineage text, started_at
+        timestamptz, ended_at timestamptz, n_hours integer""",
     "v_quality": """
         dataset text, entity text, channel text, hour_at timestamptz, verdict text, n_steps
         integer, detail text""",
@@ -128,7 +133,8 @@ VIEWS = {
     "v_status": """
         dataset text, entity text, hour_at timestamptz, lineage text, status text, coverage
         real, n_needed integer, n_seen integer, provisional boolean, model_id integer, revision
-        integer, detail text, scored_at timestamptz""",
+        integer, detail text, scored_at timestamptz, unknown_weekday text,
+        outside_experience text""",
     "v_training_decision": """
         dataset text, decision_id bigint, lineage text, start_at timestamptz, end_at
         timestamptz, decision text, decided_by text, reason text, n_readings bigint, n_entities
@@ -153,6 +159,7 @@ FUNCTIONS = {
         "scores real[], other_scores real[]",
         "TABLE(n_paired integer, n_agreed integer, n_flags integer, n_other_flags integer)",
     ),
+    "weekdays_text": ("seen integer[]", "text"),
     "readings": (RANGE, "TABLE(at timestamptz, channel text, value float8)"),
     "scores": (f"{RANGE}, lineage text DEFAULT 'live'", SCORES),
     "scores_as_known_at": (f"known_at timestamptz, {RANGE}, lineage text DEFAULT 'live'", SCORES),

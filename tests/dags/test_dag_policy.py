@@ -220,9 +220,9 @@ def test_scoring_has_intervals_of_an_hour_and_all_can_be_backfilled(dags: dict[s
     }
 
 
-def test_a_retraining_is_a_week_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:
-    interval = dags["server_room.retrain"]["interval"]
-    assert interval == ["2026-03-09T03:00:00+00:00", "2026-03-16T03:00:00+00:00"]
+def test_a_run_of_retraining_is_a_day_that_ends_when_it_runs(dags: dict[str, Dag]) -> None:
+    start_at, end_at = map(datetime.fromisoformat, dags["server_room.retrain"]["interval"])
+    assert (end_at - start_at, end_at.hour) == (timedelta(days=1), 3)
 
 
 def test_the_tasks_of_scoring_follow_one_another(dags: dict[str, Dag]) -> None:

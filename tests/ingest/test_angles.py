@@ -161,3 +161,17 @@ def test_what_is_on_no_circle_is_no_angle_and_counted(empty_plant: Plant) -> Non
 
 def test_the_last_direction_of_a_step_is_one_that_was_read(empty_plant: Plant) -> None:
     assert _stored(empty_plant, "08:00 350,08:05 10", aggregate="last") == {"08:00": 10.0}
+
+
+def test_wind_from_north_is_neither_at_a_limit_nor_a_unit_jump(empty_plant: Plant) -> None:
+    # Exactly at 0 for half of each hour, and on the last morning from the other side.
+    empty_plant.run(
+        "CREATE TABLE reading (at timestamptz, machine text, wind float8, speed float8);"
+        "INSERT INTO reading SELECT t, 'm1', CASE WHEN t > '2024-05-01 19:00Z' THEN 180 "
+        "WHEN extract(minute FROM t)::int % 2 = 0 THEN 0 ELSE 350 END, random() "
+        "FROM generate_series('2024-04-23 00:00Z'::timestamptz, '2024-05-01 20:00Z', '1 min') t"
+    )
+    wind = {"signal": "angle", "sensor_range": [0, 360]}
+    config = empty_plant.config(channels={"wind": wind, "speed": {}}, step="1min")
+    empty_plant.ingest("18:00", "19:00", config, history_s=8 * 86400)
+    assert empty_plant.rows("SELECT DISTINCT verdict FROM tsad.v_quality") == []

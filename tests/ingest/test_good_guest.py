@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from tests.plants.plant import Plant, at
-from tsad_tasks.base.errors import Unavailable
+from tsad_tasks.base.errors import NotYet, Unavailable
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.storage.database import connect
 from tsad_tasks.storage.store import Store
@@ -98,3 +99,17 @@ def test_the_locks_and_reads_of_a_machine_that_is_gone_end_soon(plant: Plant) ->
     with closing(source), source.snapshot() as cursor:
         cursor.execute(asked)
         assert cursor.fetchall() == [(3,), (60,), (10,)]
+
+
+def test_whoever_comes_again_does_not_wait_for_long(
+    empty_plant: Plant,
+) -> None:
+    with (
+        Store.connect(empty_plant.warehouse_uri) as store,
+        source_turn(store, "hall", 1, 0),
+        Store.connect(empty_plant.warehouse_uri) as late,
+        pytest.raises(NotYet, match="Received: none; others are reading") as raised,
+        source_turn(late, "hall", 1, 0, comes_again=True),
+    ):
+        pass
+    assert raised.value.wait == timedelta(seconds=30)

@@ -232,6 +232,20 @@ def test_a_resolution_that_becomes_coarser_is_told_of_once() -> None:
     assert found[0][1].detail == "resolution 0.01 before, 1 now"
 
 
+def test_the_longer_runs_of_a_coarser_resolution_are_not_stuck() -> None:
+    began = MONDAY + timedelta(days=15, hours=3)
+
+    def value(at: datetime, rng: np.random.Generator) -> float:
+        level = 20 + 5 * np.sin(2 * np.pi * (at.hour + at.minute / 60) / 24)
+        return round(level + rng.normal(0, 0.2), 0 if at >= began else 2)
+
+    found = said(hours_of(value, days=25, step_min=1))
+    assert found[0][0] >= began
+    assert [verdict for *_, verdict in found].count("sampling_changed") == 1
+    # Of the first hours nothing tells a coarser sensor from one that is stuck.
+    assert all(at < began + 3 * HOUR for at, *_ in found)
+
+
 def test_a_resolution_that_becomes_finer_is_told_of_once() -> None:
     began = MONDAY + timedelta(days=15, hours=3)
 

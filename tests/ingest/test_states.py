@@ -19,6 +19,7 @@ from tests.statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Rows, States, to_grid
 from tsad_tasks.ingest.held import UNTIL_CHANGED, Validity, heard_spans
+from tsad_tasks.training.reader import feature_spec_of
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 GRID = Grid(0, HOUR_US, 600, n_entities=1, n_channels=1)
@@ -127,6 +128,14 @@ def test_a_model_sees_shares_in_place_of_states() -> None:
         "temp", "valve=half", "valve=open", "valve=other", "valve changes",
     )  # fmt: skip
     assert config.signals == ()
+
+
+def test_a_mode_that_is_a_condition_is_one_by_its_shares() -> None:
+    spec = feature_spec_of(_config(states=[0, 1, 2], role="load"))
+    assert spec.channels[0] == "temp"
+    assert spec.conditions.tolist() == [1, 2, 3, 4]
+    # Only what is measured is reconstructed.
+    assert spec.column_channels.tolist() == [0]
 
 
 def test_on_and_off_of_yaml_are_names() -> None:

@@ -346,3 +346,16 @@ def test_days_off_are_holidays_and_days_of_rest() -> None:
         1,
         0,
     ]
+
+
+def test_numbers_of_events_are_seen_with_noise_that_does_not_grow() -> None:
+    rng = np.random.default_rng(2)
+    few, many = (rng.poisson(mean, 4000).astype(float) for mean in (9, 400))
+    scalers = [fit_scaler(one[:, None], "standard", counts=[0]) for one in (few, many)]
+    assert [round(one.scale[0], 1) for one in scalers] == [1.0, 1.0]
+    found = scalers[1].inverse(scalers[1].transform(many[:, None]))
+    assert found[:, 0] == pytest.approx(many, rel=1e-5)
+    assert scalers[0].inverse(np.array([[-99.0]], np.float32)).tolist() == [[0.0]]
+    assert Scaler.from_json(scalers[0].to_json()) == scalers[0]
+    assert "counts" not in fit_scaler(few[:, None], "standard").to_json()
+    assert scalers[1].step_of[0] == pytest.approx(20, rel=0.05)

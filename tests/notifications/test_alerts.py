@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsad_tasks.base.enums import Severity, severity_rank
-from tsad_tasks.notifications.alerts import Alert, AlertableIncident, AlertChange, alert_changes
+from tsad_tasks.notifications.alerts import (
+    Alert,
+    AlertableIncident,
+    AlertChange,
+    Young,
+    alert_changes,
+)
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 GAP = timedelta(minutes=5)
@@ -45,7 +51,7 @@ class Book:
 
     def follow(self, *incidents: AlertableIncident, young_from: datetime = ALWAYS) -> list[str]:
         standing = self.standing
-        changes = alert_changes(standing, incidents, gap=GAP, young_from=young_from)
+        changes = alert_changes(standing, incidents, gap=GAP, young=Young(young_from))
         return [event for change in changes for event in self._kept(change)]
 
     def _kept(self, change: AlertChange) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ from tsad_tasks.base.errors import Undelivered
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.ingest.queries import (
+    INSERT_INVENTORY_RETIREMENTS,
+    WITHDRAW_INVENTORY_RETIREMENTS,
+)
 from tsad_tasks.notifications.channels.base import Message
 from tsad_tasks.notifications.notify import enqueue_silences, notify
 from tsad_tasks.storage.store import Store
@@ -274,3 +278,31 @@ def test_more_silences_than_a_run_may_tell_are_one_digest(watch: Watch) -> None:
         carried(watch, f"s-{number}", f"gw-{number}", hours(MONDAY, 240))
     assert watch.run(END + 3 * HOUR) == ["plant: 3 events: 3 silent"]
     assert "s-1 behind gw-1 is silent" in watch.messages[0].text
+
+
+def test_a_renamed_host_is_one_that_stopped_and_a_new_one(watch: Watch) -> None:
+    """In a plain table nothing says that they are one; a person may retire the old name."""
+    watch.lives.live("old", hours(MONDAY, 240))
+    watch.lives.live("new", hours(END, 80))
+    assert watch.run_hours(END, 72) == [(3, "plant: old is silent")]
+    watch.lives.run("SELECT tsad.retire_entity('plant', 'old', 'is called new')")
+    assert watch.run_hours(END + 73 * HOUR, 3) == []
+
+
+def test_one_whose_series_have_another_name_by_the_dictionary_is_retired(watch: Watch) -> None:
+    watch.lives.live("old", hours(MONDAY, 240))
+    watch.lives.live("new", hours(END, 80))
+    dataset_id = watch.lives.dataset_id
+    for name, span in (("old", (None, END)), ("new", (END, None))):
+        watch.lives.run(
+            "INSERT INTO tsad.series VALUES (%s, 'plant', '7', %s, 'temp', 1, 0, %s, %s)",
+            dataset_id,
+            name,
+            *span,
+        )
+    with watch.lives.store.transaction():
+        of = {"dataset_id": dataset_id}
+        watch.lives.store.execute(INSERT_INVENTORY_RETIREMENTS, **of)
+        watch.lives.store.execute(WITHDRAW_INVENTORY_RETIREMENTS, **of)
+    assert watch.run_hours(END, 24) == []
+    assert watch.lives.states() == {"new": "alive", "old": "retired", "other": "alive"}

@@ -21,6 +21,7 @@ from tsad_tasks.pipeline.rescore import rescore_as_of, score_what_if
 from tsad_tasks.storage.store import Store
 
 END_AT = week(4)
+DAY = timedelta(days=1)
 SHADOW = {"hours": 24, "min_windows": 100}
 ROWS = {
     "scores": """
@@ -178,3 +179,16 @@ def test_rescoring_reads_what_came_too_late(weeks: Weeks) -> None:
     assert weeks.execute(
         "SELECT count(*) FROM tsad.v_incident WHERE started_at = %s", week(1, 3)
     ) == [(1,)]
+
+
+def test_a_dataset_that_begins_is_trained_daily_before_its_range_is_full(
+    cluster: Cluster, template_database: str, tmp_path: Path
+) -> None:
+    training = {"range": "14d", "min_hours": 10, "young_detector": "level"}
+    with filled_weeks(cluster, template_database, tmp_path, training=training) as weeks:
+        replay(weeks, week(2) + DAY)
+        young = "SELECT train_end_at, young FROM tsad.v_model ORDER BY 1"
+        expected = [(week(1) + n * DAY, n < 7) for n in range(8)]
+        assert weeks.execute(young) == expected
+        ((first_at, n_hours),) = weeks.execute("SELECT min(hour_at), count(*) FROM tsad.v_status")
+        assert (first_at, n_hours) == (week(1), 8 * 24)

@@ -137,6 +137,17 @@ def test_errors_thresholds_and_flags_are_those_of_the_scores_function(plant: Pla
     assert (page.scores.errors > page.scores.thresholds)[page.scores.flags].all()
 
 
+def test_of_hours_in_which_an_entity_was_silent_nothing_is_expected(plant: Plant) -> None:
+    plant.execute(
+        "DELETE FROM plant.metrics WHERE host = 'host-01' AND at >= %s", SPLIT_AT + 4 * HOUR
+    )
+    report = content(score(plant))
+    assert report.coverage.n_hours_by_status == {"scored": 16, "gap": 1, "silent": 7}
+    assert (report.headline.n_hours_scored, report.headline.n_hours_expected) == (16, 17)
+    plant.execute("SELECT tsad.retire_entity('room', 'host-01', 'scrapped')")
+    assert content(plant).coverage.n_hours_by_status == {"scored": 16, "gap": 1}
+
+
 def test_hours_that_nobody_scored_count_as_expected(plant: Plant) -> None:
     report = content(score(plant, END_AT - HOUR), start_at=SPLIT_AT - 2 * HOUR)
     assert report.coverage.n_hours_by_status == {"not_scored": 4, "scored": 22, "not_read": 2}

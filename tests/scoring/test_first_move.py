@@ -107,6 +107,12 @@ def test_the_next_training_learns_it(plant_of: Any) -> None:
         assert last[1:3] == (day(MOVES), day(10) - STEP)
 
 
+def test_a_challenger_that_knows_the_move_agrees_with_its_champion(plant_of: Any) -> None:
+    with plant_of(readings(0.0, 0.4)) as plant:
+        agreed = "SELECT * FROM tsad.step_agreement('{1,-0.5,0.2,1,NULL}', '{-0.5,-0.4,-1,NULL,1}')"
+        assert plant.execute(agreed) == [(3, 2, 2, 0)]
+
+
 def test_late_and_split_runs_leave_the_same_rows(plant_of: Any) -> None:
     rows = "SELECT hour_at, scores, errors FROM tsad.score_block WHERE superseded_at = 'infinity' "
     found = []

@@ -21,6 +21,10 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.pipeline.retrain import retrain
+from tsad_tasks.reporting.evaluation.evaluate import evaluate_model, registered_subject
+from tsad_tasks.reporting.exploration.explore import explored_content, warehouse_readings
+from tsad_tasks.reporting.exploration.training_preview import training_preview
+from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.scoring.features import load_model
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.queries import champions_in
@@ -174,3 +178,43 @@ def test_the_bundle_says_what_is_on_a_circle_and_what_only_running_looks_at(live
     again = ModelSpec.from_json(spec.to_json())
     assert again.pooled_scaler == spec.pooled_scaler
     assert again.pooled_scaler.circles[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("policy", "channels"),
+    [
+        ({"direction": "low", "min_deviation": {"wind": 60}}, {"wind"}),
+        ({"direction": "high", "min_deviation": {"wind": 60}}, {"wind", "valve=open"}),
+        ({"min_deviation": {"wind": 150, "valve=open": 0.3}}, {"valve=open"}),
+        ({"min_deviation": {"valve=open": 0.9}}, {"wind"}),
+    ],
+)
+def test_deviations_are_turns_and_shares(
+    lived: Lived, policy: dict[str, Any], channels: set[str]
+) -> None:
+    config = DatasetConfig.model_validate(CONFIG | {"alarm_policy": policy})
+    with Store.connect(lived.uri) as store:
+        build_incidents(store, config, start_at=AT, end_at=AT + DAY)
+        rows = run(
+            lived.uri,
+            "SELECT DISTINCT channel FROM tsad.v_incident WHERE channel IN ('wind', 'valve=open')",
+        )
+        build_incidents(store, lived.config, start_at=AT, end_at=AT + DAY)
+    assert {name for (name,) in rows} == channels
+
+
+def test_people_get_their_pages_of_it(lived: Lived, tmp_path: Path) -> None:
+    with Store.connect(lived.uri) as store:
+        found = warehouse_readings(store, lived.config, AT - DAY, AT + DAY)
+        preview = training_preview(store, lived.config, AT)
+        shown = explored_content(lived.config, found, generated_at=AT, preview=preview)
+        report = render_period(
+            store, lived.config, start_at=AT, end_at=AT + DAY, path=UPath(tmp_path / "day.pdf")
+        )
+        subject = registered_subject(store, lived.config)
+        evaluate_model(
+            store, lived.config, subject, folder=UPath(tmp_path / "kept"), until_at=AT + DAY, seed=7
+        )
+    assert [one.name for one in shown.channels] == ["wind", "valve", "mode"]
+    assert [one.name for one in preview.channels] == [*lived.config.model_names]
+    assert report.n_incidents > 2

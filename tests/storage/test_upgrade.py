@@ -172,3 +172,26 @@ def test_what_was_said_of_impossible_times_holds_no_longer_and_can_be_read(
         )
     connection.close()
     assert holding == [""]
+
+
+def test_what_stood_as_stale_goes_and_lives_are_those_of_the_readings(plant: Plant) -> None:
+    """Silence is derived now; hours that were scored before are known to have been."""
+    last_at = SPLIT_AT + (N_HOURS - 2) * HOUR
+    plant.execute(
+        "UPDATE tsad.score_block SET status = 'stale' WHERE hour_at >= %s AND entity_id = "
+        "(SELECT entity_id FROM tsad.entity WHERE name = 'host-01')",
+        last_at,
+    )
+    blocks = plant.execute("SELECT entity_id, hour_at FROM tsad.reading_block ORDER BY 1, 2")
+    asked = plant.execute(
+        "SELECT DISTINCT hour_at FROM tsad.score_block WHERE thresholds IS NOT NULL ORDER BY 1"
+    )
+    migrate(plant.uri)
+    left = plant.execute("SELECT entity, count(*) FROM tsad.v_status GROUP BY 1 ORDER BY 1")
+    assert left == [("host-01", N_HOURS - 2), ("host-02", N_HOURS)]
+    hours = plant.execute(
+        "SELECT entity_id, generate_series(lower(r), upper(r) - interval '1 hour', interval '1 "
+        "hour') FROM tsad.entity_life, unnest(hours) r ORDER BY 1, 2"
+    )
+    assert hours == blocks
+    assert plant.execute("SELECT hour_at FROM tsad.score_hour ORDER BY 1") == asked

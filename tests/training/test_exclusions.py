@@ -277,3 +277,13 @@ def test_the_other_channels_of_these_hours_are_learned(weeks: Weeks) -> None:
     assert before[1].all()
     # Windows within these hours are learned without the channel; those across an end are not.
     assert windows[0] == windows[1] - (reader.spec.width - 1)
+
+
+def test_a_model_does_not_score_a_channel_that_is_something_else_now(weeks: Weeks) -> None:
+    weeks.config = _with_load(weeks, signal="counter")
+    weeks.score(week(2), week(2, 2))
+    asked = "SELECT status, detail FROM tsad.v_status WHERE hour_at >= %s AND hour_at < %s"
+    found = weeks.execute(asked, week(2), week(2, 2))
+    assert [status for status, _ in found] == ["failed", "failed"]
+    assert "load was gauge and is counter now" in found[0][1]
+    assert "tsad retrain plant" in found[0][1]

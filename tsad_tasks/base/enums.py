@@ -101,6 +101,25 @@ class Signal(StrEnum):
 
 
 @unique
+class Role(StrEnum):
+    """What a channel is to the others: judged, or a condition under which they are.
+
+    >>> [one.value for one in Role if one.is_condition]
+    ['setpoint', 'load', 'ambient']
+    """
+
+    MEASURED = "measured"
+    SETPOINT = "setpoint"
+    LOAD = "load"
+    AMBIENT = "ambient"
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether the others are judged under it, and it is not judged itself."""
+        return self is not Role.MEASURED
+
+
+@unique
 class QualityVerdict(StrEnum):
     """Our word on a sensor in one hour."""
 

@@ -47,6 +47,12 @@ class Places:
         """The period that has no end yet."""
         return next((one for one in self.periods()[-1:] if one.valid_to.year == 9999), None)
 
+    def is_free_or_young(self, model: NewModel) -> bool:
+        """Whether no champion, or a young one, holds the hour from which the model would count."""
+        at = self.next_hour(model.train_end_at)
+        held = [one for one in self.periods() if one.valid_from <= at < one.valid_to]
+        return all(one.is_young for one in held)
+
     def next_hour(self, at: datetime) -> datetime:
         """The first hour from `at` on that no live champion has scored; `at` in other lineages."""
         if self.scope.lineage != Lineage.LIVE:
@@ -136,6 +142,7 @@ def register_model(
     exclusions: Sequence[Exclusion],
     *,
     in_shadow: bool = True,
+    in_youth: bool = False,
 ) -> RegisterSummary:
     """Registers a model with its gate and exclusions; what passed goes into the champion's shadow.
 
@@ -146,6 +153,7 @@ def register_model(
     Parameters
     ----------
     in_shadow : False makes it champion at once in any case.
+    in_youth : a young champion gives its place at once: beside it a shadow would say little.
     """
     places = Places(store, model.scope)
     with store.transaction():
@@ -164,7 +172,7 @@ def register_model(
         if failed:
             if failed != refused:
                 places.decide(model_id, Decision.GATE_FAILED, ", ".join(failed))
-        elif in_shadow and places.periods():
+        elif in_shadow and places.periods() and not (in_youth and places.is_free_or_young(model)):
             shadow_from = _start_shadow(places, model, registered, is_new=is_new)
             valid_from = places.first_hour(model_id)
         else:

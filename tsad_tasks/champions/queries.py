@@ -18,6 +18,7 @@ class Period(NamedTuple):
     model_id: int
     valid_from: datetime
     valid_to: datetime
+    is_young: bool
 
 
 class Waiting(NamedTuple):
@@ -48,6 +49,7 @@ class NewestModel(NamedTuple):
     entity: str | None
     train_end_at: datetime
     folds: bool
+    is_young: bool
     champion_from: datetime | None
 
 

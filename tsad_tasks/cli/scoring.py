@@ -35,6 +35,7 @@ from tsad_tasks.storage.store import Query, Store
 
 INCIDENTS = Query("cli/select_incident_list", dict)
 WEEKS = Query("cli/select_weeks", dict)
+OUTSIDE = Query("cli/select_outside_list", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
 HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENT_COLUMNS = (
@@ -44,6 +45,7 @@ INCIDENT_COLUMNS = (
 NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 WEEK_COLUMNS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
+OUTSIDE_COLUMNS = ("started_at", "ended_at", "entity", "channel", "n_hours")
 
 
 def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> None:
@@ -116,6 +118,7 @@ def anomalies(
     params: dict[str, Any] = {"dataset": dataset, "lineage": lineage_of(lineage), "n": n}
     params |= {"start_at": start_at, "end_at": end_at}
     suppressed: Sequence[dict[str, Any]] = ()
+    outside: Sequence[dict[str, Any]] = ()
     with local.open_store() as store, store.transaction():
         row, ends = select_dataset(store, dataset), {"start_at": start_at, "end_at": end_at}
         missing = no_champion(store, row, lineage=lineage, **ends)
@@ -126,10 +129,13 @@ def anomalies(
             found = store.rows(INCIDENTS, **params, suppressed=False)
             rows = [{name: row[name] for name in INCIDENT_COLUMNS} for row in found]
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
+            outside = store.rows(OUTSIDE, **params)
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
     list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
     if missing is not None:
         say_lines(missing.text)
+    if outside:
+        table("Training never saw such, UTC", OUTSIDE_COLUMNS, outside, right=("n_hours",))
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
         table(title, SUPPRESSED_COLUMNS, suppressed)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tsad_tasks.base.enums import Signal, Stage
+from tsad_tasks.base.enums import Role, Signal, Stage
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
@@ -46,6 +46,8 @@ from tsad_tasks.detectors.registry import DETECTORS
 _LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
+# What is young has a detector and a range of its own by then.
+_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector"}
 
 
 # Beside the states of a discrete channel: all others.
@@ -176,6 +178,11 @@ class DatasetConfig(FileSection):
         if step_s > self.interval_s:
             raise wrong("a step no longer than score_every", f"{step_s} s", "source", 0, "step")
         self._check_state_columns()
+        if self.channels and len(self.conditions) == len(self.channels):
+            first = self.conditions[0]
+            expected = "measured for one channel at least, which the others say more of"
+            role = self.channels[first].role.value
+            raise wrong(expected, f"{role} for all", "source", 0, "channels", first, "role")
         for name in self.alarm_policy.min_deviation:
             if name not in self.stored_names:
                 expected = f"one of the channels {', '.join(self.stored_names)}"
@@ -250,6 +257,10 @@ class DatasetConfig(FileSection):
         return self.sources[0].late_rows_within_s
 
     @property
+    def late_s(self) -> int:
+        return self.sources[0].late_s
+
+    @property
     def channels(self) -> dict[str, ChannelSection]:
         """Those of all sources; only a column, and what means no value, is a source's own."""
         every = (source.channels.items() for source in self.sources)
@@ -321,6 +332,31 @@ class DatasetConfig(FileSection):
         return tuple(name for name, one in self.channels.items() if one.counts_events)
 
     @property
+    def event_positions(self) -> tuple[int, ...]:
+        """Where these are among the columns that models see."""
+        return tuple(self.model_names.index(name) for name in self.event_channels)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What is to the others what a model looks at; empty where all are measured."""
+        if not self.conditions:
+            return ()
+        channels = map(self.channel_of, self.model_names)
+        return tuple((channel.role if channel else Role.MEASURED).value for channel in channels)
+
+    @property
+    def settle_steps(self) -> tuple[int, ...]:
+        """How long each channel's changes take; empty where nobody says so."""
+        channels = map(self.channel_of, self.model_names)
+        settling_s = [channel.settles_within_s if channel else 0 for channel in channels]
+        return tuple(-(-one_s // self.step_s) for one_s in settling_s) if any(settling_s) else ()
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The channels that the others are judged under."""
+        return tuple(name for name, one in self.channels.items() if one.role.is_condition)
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site_zone)
 
@@ -351,6 +387,12 @@ class DatasetConfig(FileSection):
             parts["circles"] = circles
         if codes := [one.state_codes for one in self.channels.values() if one.state_codes]:
             parts["states"] = codes
+        # Without conditions nothing hangs on this.
+        learned_after_s = parts["features"].pop("learned_after_s")
+        if self.roles:
+            settling = [channel.settles_within_s for channel in self.channels.values()]
+            parts |= {"roles": self.roles, "settles_within_s": settling}
+            parts |= {"learned_after_s": learned_after_s}
         if self.threshold.kind == "evt":
             parts |= self.alarm_policy.model_dump(mode="json", include=set(POLICY_OF_MODELS))
         return config_hash(parts)

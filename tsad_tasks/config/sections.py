@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent, Signal
+from tsad_tasks.base.enums import NewsEvent, Role, Signal
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
 from tsad_tasks.base.shown import shown
@@ -198,6 +198,7 @@ class ChannelSection(FileSection):
         mode: {signal: discrete, states: {"off": 0, manual: 1, auto: 2}}
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
+        target: {unit: °C, role: setpoint, settles_within: 30min}
 
     source:
       series: tagid
@@ -234,6 +235,12 @@ class ChannelSection(FileSection):
     states: States = Field(default_factory=dict)
     """These are the states of a discrete channel: their numbers, or their numbers by name, which is
     also what a text in the source stands for. By default they are 0 and 1."""
+    role: Role = Role.MEASURED
+    """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
+    are judged under: they raise nothing themselves."""
+    settles_within_s: DurationS = 0
+    """So long after each change of a setpoint the machine is on its way: it is neither scored nor
+    learned from, as after a start."""
     no_value: Numbers = ()
     """These values, as the source has them, mean that there is none; a list in the list is a range.
     By default every number is a value."""
@@ -269,6 +276,8 @@ class ChannelSection(FileSection):
     def _consistent(self) -> ChannelSection:
         if self.valid_for_s and self.hold_s:
             raise wrong("valid_for alone, which is its new name", "both", "hold")
+        if self.settles_within_s and self.role is not Role.SETPOINT:
+            raise wrong("role: setpoint, whose changes it is about", self.role.value, "role")
         low, high = self.sensor_range
         if low is not None and high is not None and low >= high:
             expected = "its lower end first, as in [0, 100]"
@@ -334,6 +343,8 @@ class ChannelSection(FileSection):
         >>> ChannelSection(unit="kWh", signal="counter", per="hour").shown_unit
         'kWh/h'
         """
+        if self.counts_events and self.unit == "1":
+            return None
         if not self.is_counter or self.unit is None:
             return self.unit
         return f"{self.unit}/{_PER_UNIT[self.per]}"
@@ -384,6 +395,7 @@ class SourceSection(FileSection):
       step: 1min
       wait_for_rows: 5min
       late_rows_within: 6h
+      late: 14d
       silent_after: 2h
       statement_timeout: 10min
       max_connections: 2
@@ -413,6 +425,7 @@ class SourceSection(FileSection):
       tables: history
       series: itemid
       dictionary: SELECT itemid, host AS entity, key_ AS channel FROM items NATURAL JOIN hosts
+      inventory: SELECT host AS entity, status = 1 AS retired FROM hosts
       channels: {load: {column: "system.cpu.load[all,avg1]"}}
 
     source:
@@ -452,6 +465,10 @@ class SourceSection(FileSection):
     """This one SELECT on the source says in place of a tags file what each series is, in the
     columns that a tags file has; channels are those of the source. It is asked before each run. By
     default there is none."""
+    inventory: Named | None = None
+    """This one SELECT on the source says of entities whether they are gone for good (retired) and
+    what carries their readings (carrier), such as a gateway. It is asked before each run. By
+    default nothing says it."""
     shape: Literal["wide", "long"] = "wide"
     """Wide tables have a column for each channel, long ones a row for each value."""
     time: TimeColumn
@@ -483,6 +500,11 @@ class SourceSection(FileSection):
     """An interval is read no sooner than so long after its end."""
     late_rows_within_s: DurationS = renamed("late_rows_within", "mutability", 10800)
     """So long rows may still arrive or change; meanwhile each run reads those hours again."""
+    late_s: DurationS = 604800
+    """So long hours in which an entity was silent are counted again, for rows that come all the
+    same: at once when it speaks again, ever more rarely after that, and once a day while it is
+    silent. Where rows have come the hours are read and scored anew, and incidents in them are told
+    as found late. 0 turns it off."""
     silent_after_s: LastingS | None = None
     """An entity none of whose channels is heard of for so long is silent, and its values that are
     valid until_changed are none meanwhile. By default it is 1h, or three steps where they are
@@ -514,6 +536,8 @@ class SourceSection(FileSection):
         if self.dictionary is not None and (self.tags is not None or not self.names_select):
             received = "tags, too" if self.tags is not None else shown(self.dictionary)
             raise wrong("one SELECT, and no tags", received, "dictionary")
+        if self.inventory is not None and not self.inventory_select:
+            raise wrong("one SELECT", shown(self.inventory), "inventory")
         if bool(self.series) != (self.tags is not None or self.dictionary is not None):
             name = "tags" if self.series else "series"
             raise wrong("both series and tags (or a dictionary)", "the other alone", name)
@@ -620,6 +644,11 @@ class SourceSection(FileSection):
         return (self.dictionary or "").strip().rstrip(";")
 
     @property
+    def inventory_select(self) -> str:
+        """The inventory's query, likewise."""
+        return (self.inventory or "").strip().rstrip(";")
+
+    @property
     def names_from(self) -> str:
         """What says of series what they are, for people."""
         return self.tags or "the dictionary"
@@ -662,6 +691,7 @@ class FeaturesSection(FileSection):
       holidays: DE-BY
       min_own_scale: 3d
       rebaseline_after: 1d
+      learned_after: 24h
     """
 
     scaling: Literal["robust", "minmax", "standard", "none"] = "robust"
@@ -684,6 +714,9 @@ class FeaturesSection(FileSection):
     holds, and its scores are provisional."""
     rebaseline_after_s: LastingS = 86400
     """The level of a replaced sensor is learned from so much running time."""
+    learned_after_s: LastingS = Field(86400, le=604800)
+    """A setpoint, load or ambient condition that has been outside of what training saw for so long
+    without a break is no longer outside. At most 7d."""
 
 
 DEFAULT_WINDOW = 10
@@ -884,6 +917,9 @@ class TrainingSection(FileSection):
       dead_channel_share: 0.2
       seed: 7
       min_hours: 24
+      young_from: 7d
+      young_until: 5w
+      young_detector: isolation_forest
       warm_start_from: champion
       preview: manual
       answer_within: 1d
@@ -932,6 +968,15 @@ class TrainingSection(FileSection):
     """This is the seed of weights, batches and injections; the same seed gives the same model."""
     min_hours: float = Field(24.0, ge=1)
     """With less running time than so many hours a retraining stops."""
+    young_from_s: LastingS = 604800
+    """From so much time after its first reading on a dataset whose readings do not fill range is
+    trained on what there is, every day; its models are young while some weekday was seen fewer than
+    three times. Where range is no longer than this, nothing is ever young."""
+    young_until_s: LastingS = 3024000
+    """So long after the first reading nothing is young any more, whichever weekdays were seen; nor
+    is it once its readings fill range."""
+    young_detector: DetectorName = "dense_autoencoder"
+    """This is the detector of young models, with its own defaults; the dataset's follows."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
     own. By default it begins anew."""

@@ -14,10 +14,10 @@ from tsad_tasks.config.sections import ChannelSection, SourceSection
 from tsad_tasks.config.written import written_duration, written_value
 
 # Said by one of the sources they count for all: of the dataset, and of a channel.
-_OF_ALL = ("step_s", "wait_for_rows_s", "late_rows_within_s")
+_OF_ALL = ("step_s", "wait_for_rows_s", "late_rows_within_s", "late_s")
 _OF_CHANNEL = (
-    "unit", "aggregate", "signal", "per", "wraps_at", "max_rate", "period", "states", "across",
-    "valid_for_s", "hold_s", "sensor_range",
+    "unit", "aggregate", "signal", "per", "wraps_at", "max_rate", "period", "states", "role",
+    "settles_within_s", "across", "valid_for_s", "hold_s", "sensor_range",
 )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
+from tsad_tasks.ingest.proposals import signal_proposals
+from tsad_tasks.ingest.proposed_roles import proposed_roles
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import (
     HOUR_US,
@@ -247,6 +249,9 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         yield from _silent_series(rows, span_us)
         yield from _rates(config, rows, is_inside)
         yield from _channels(config, rows)
+        yield from _roles(config, rows)
+        for text in signal_proposals(config, source, rows, span_us):
+            yield Finding("info", text)
 
 
 def _silent_series(rows: SourceRows, span_us: tuple[int, int]) -> Iterator[Finding]:
@@ -326,6 +331,9 @@ def _rate(
     config: DatasetConfig, rows: SourceRows, chosen: NDArray[np.bool_], channels: Sequence[str]
 ) -> Iterator[Finding]:
     """How far apart the chosen readings of one series are, which are of these channels."""
+    if all(config.channels[name].counts_events for name in channels):
+        # Events come when they do.
+        return
     series = rows.entity if rows.tag is None else rows.tag
     of_one = chosen & (series == series.max(initial=-1, where=chosen))
     times_us = np.unique(rows.times_us[of_one])
@@ -406,6 +414,12 @@ def _proposed(name: str, unit: str | None, series: list[NDArray[np.float64]]) ->
         written, _, evidence = said.partition(" (")
         text = f"{name}: These look like no level: {evidence.removesuffix(')')}."
         yield Finding("warning", f"{text} Is it {written}?")
+
+
+def _roles(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
+    for name, role, evidence in proposed_roles(config, rows):
+        text = f"{name} may be what the others are judged under: {evidence}."
+        yield Finding("info", f"{text} If it is, say role: {role}; it then raises nothing itself.")
 
 
 def _few(names: Sequence[str]) -> str:

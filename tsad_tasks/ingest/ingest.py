@@ -11,7 +11,7 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput, Interrupted, NotYet, SourceError
 from tsad_tasks.base.interval import (
     HOUR,
+    Interval,
     from_unix_s,
+    hour_floor,
     hours_between,
     unix_s,
     unix_us,
@@ -31,6 +33,8 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
+from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
 from tsad_tasks.ingest.quality import DAY_H
@@ -125,12 +129,14 @@ def ingest_interval(
     history_s: int = 0,
     now: Callable[[], datetime] | None = None,
     force: bool = False,
+    comes_again: bool = False,
 ) -> IngestSummary:
     """Counts of bringing the readings up to `end_at` into the warehouse.
 
     Reads the hours since `start_at` less `late_rows_within` (or less `history_s`, if that is
     longer) which the ledger does not have, has not as far, or has from a time when their rows could
-    still change. Of several sources all are read, or nothing is written.
+    still change; and hours of `late` before these of which rows have come (`awaited.py`). Of
+    several sources all are read, or nothing is written.
 
     Parameters
     ----------
@@ -138,12 +144,13 @@ def ingest_interval(
     history_s : how far before `start_at` readings are needed.
     now : tells when the interval has settled and until when rows may change: by default the
         warehouse's clock, whatever the one of this machine says.
-    force : read the hours of [start_at, end_at) whatever the ledger says.
+    force : read the hours of [start_at, end_at) whatever the ledger says, and no others late.
+    comes_again : whoever asks comes again, and need not wait here until others have read.
 
     Raises
     ------
     NotYet
-        The interval has not settled yet.
+        The interval has not settled yet; or, where one comes again, others are reading.
     SourceError, AccessDenied, Unavailable
         See `open_sources`.
     """
@@ -160,36 +167,28 @@ def ingest_interval(
     forced = frozenset(hours_between(start_at, end_at) if force else ())
     settings = read_settings(config, {})
     ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock, settings)
-    due, digests = list[datetime](), set[str]()
-    if wanted:
-        with store.transaction():
-            ledger = ingest.ledger(wanted)
-        due = ingest.due_hours(wanted, ledger)
-        known = [ledger[hour].settings for hour in due if hour in ledger]
-        digests = {digest for digest in known if digest is not None}
-    summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
-    while due:
-        with ExitStack() as stack:
-            # In one order for all, lest two wait for each other.
-            for connection, n_turns in sorted(_turns(config).items()):
-                turn = source_turn(store, connection, n_turns, dataset.dataset_id)
-                stack.enter_context(turn)
-            held = series_held(store, config, dataset.dataset_id, uris)
-            parts = stack.enter_context(open_sources(uris, config, held.tags))
-            for part in parts:
-                _check_replayed(part, end_at, settled_at, now_at)
-                with part.asked() as source:
-                    if refusal := source.refuses(unix_us(due[-1])):
-                        raise SourceError(refusal)
-            settings = read_settings(config, held.scales)
-            former = ingest.former(digests - {settings.digest}, uris, held.tags, stack)
-            reading = replace(ingest, settings=settings, former_parts=former)
-            done, due = reading.read_hours(parts, due, held.version)
-        summary += done
-        if ingest.again:
-            due = sorted({*due, *ingest.again})
-            ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
-    return replace(summary, n_levels_learned=learn_sensors(store, config))
+    ingest = replace(ingest, comes_again=comes_again)
+
+    def check(part: OpenPart) -> None:
+        _check_replayed(part, end_at, settled_at, now_at)
+
+    if not force:
+        back_s = config.interval_s + config.late_rows_within_s
+        ingest = replace(ingest, late_before=hour_floor(end_at - timedelta(seconds=back_s)))
+    summary = ingest.read(uris, wanted, check)
+    if not force:
+        run = Interval(start_at, end_at)
+        ranges = awaited_ranges(store, config, dataset.dataset_id, run, ingest.back)
+        if ranges:
+            with ingest.turns():
+                hours = hours_with_more(store, config, uris, ranges)
+            again = replace(ingest, forced=frozenset(hours), late_before=end_at)
+            summary += again.read(uris, hours, check)
+    note_inventory(store, config, dataset.dataset_id, uris)
+    # With what a run that was killed after it had read may have left to learn.
+    late_at = start_at - timedelta(seconds=config.late_rows_within_s)
+    read = Interval(min([late_at, *ingest.first_due]), end_at)
+    return replace(summary, n_levels_learned=learn_sensors(store, config, read))
 
 
 def _settled_at(config: DatasetConfig, end_at: datetime, now_at: datetime) -> datetime:
@@ -241,7 +240,16 @@ class Former(NamedTuple):
 
 @dataclass(frozen=True)
 class _Ingest:
-    """What all chunks of one call share."""
+    """What all chunks of one call share.
+
+    Attributes
+    ----------
+    forced : hours that are read whatever the ledger says.
+    late_before : before this, what changes of an hour that was read is noted as late; None: of no
+        hour.
+    back : entities and hours of which rows were read for the first time; chunks add to it.
+    first_due : the first of the hours that were due, each time when some were.
+    """
 
     store: Store
     config: DatasetConfig
@@ -254,6 +262,55 @@ class _Ingest:
     former_parts: Mapping[str, Former] = field(default_factory=dict)
     # Hours that other ones have made due again.
     again: set[datetime] = field(default_factory=set)
+    late_before: datetime | None = None
+    comes_again: bool = False
+    back: set[tuple[int, datetime]] = field(default_factory=set)
+    first_due: set[datetime] = field(default_factory=set)
+
+    @contextmanager
+    def turns(self) -> Iterator[None]:
+        """A turn at each of the dataset's sources."""
+        with ExitStack() as stack:
+            # In one order for all, lest two wait for each other.
+            for connection, n_turns in sorted(_turns(self.config).items()):
+                of = self.store, connection, n_turns, self.dataset_id
+                turn = source_turn(*of, comes_again=self.comes_again)
+                stack.enter_context(turn)
+            yield
+
+    def read(
+        self, uris: Uris, wanted: Sequence[datetime], check: Callable[[OpenPart], None]
+    ) -> IngestSummary:
+        """Reads those of the hours that are due. `check` looks at each source before."""
+        due, digests = list[datetime](), set[str]()
+        if wanted:
+            with self.store.transaction():
+                ledger = self.ledger(wanted)
+            due = self.due_hours(wanted, ledger)
+            known = [ledger[hour].settings for hour in due if hour in ledger]
+            digests = {digest for digest in known if digest is not None}
+        summary = IngestSummary(n_hours_skipped=len(wanted) - len(due))
+        ingest = self
+        self.first_due.update(due[:1])
+        while due:
+            with self.turns(), ExitStack() as stack:
+                held = series_held(self.store, self.config, self.dataset_id, uris)
+                parts = stack.enter_context(open_sources(uris, self.config, held.tags))
+                for part in parts:
+                    check(part)
+                    with part.asked() as source:
+                        if refusal := source.refuses(unix_us(due[-1])):
+                            raise SourceError(refusal)
+                settings = read_settings(self.config, held.scales)
+                former = self.former(digests - {settings.digest}, uris, held.tags, stack)
+                reading = replace(ingest, settings=settings, former_parts=former)
+                done, due = reading.read_hours(parts, due, held.version)
+            summary += done
+            if ingest.again:
+                due = sorted({*due, *ingest.again})
+                self.first_due.update(due[:1])
+                ingest = replace(ingest, forced=ingest.forced | ingest.again, again=set())
+        return summary
 
     def former(
         self,
@@ -426,6 +483,7 @@ class _Chunk:
         merged = self._merge(layout, entity_ids, read, known, uneventful)
         written, changed = merged.written, merged.changed
         rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
+        self._note_late(entity_ids, changed)
         labels = list(self._labels(entity_ids, read.labelled))
         store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
@@ -447,7 +505,12 @@ class _Chunk:
         found = Counter(self.tally.totals())
         self.ingest.again.update(self._uneventful_since(entity_ids, read))
         # Last, since whoever reads other hours of the same month waits for the end of this.
-        note_lives(store, entity_ids, self.hours, read.is_heard)
+        grown = set(note_lives(store, entity_ids, self.hours, read.is_heard))
+        self.ingest.back.update(
+            (entity_ids[i], self.hours[k])
+            for i, k in np.argwhere(read.is_heard).tolist()
+            if entity_ids[i] in grown
+        )
         if began := sorted({one.entity_id for one in written.earlier}):
             found["new_channel"] = store.execute(queries.REFRESH_NEW_CHANNELS, entity_ids=began)
         return IngestSummary(
@@ -460,6 +523,24 @@ class _Chunk:
             lag_s=min((row.lag_s for row in rows if row.lag_s is not None), default=None),
             issues=dict(sorted((+found).items())),
             changed_hours=tuple(changed_hours),
+        )
+
+    def _note_late(self, entity_ids: Sequence[int], changed: Mask) -> None:
+        """Notes which of the changed hours (n_entities, n_hours) no run scores again by itself."""
+        before = self.ingest.late_before
+        if before is None or self.hours[0] >= before:
+            return
+        rows = [self.ledger.get(hour) for hour in self.hours]
+        is_late = [
+            row is not None and row.read_until >= hour + HOUR and hour < before
+            for hour, row in zip(self.hours, rows, strict=True)
+        ]
+        entity, hour = np.nonzero(changed & np.array(is_late))
+        self.ingest.store.execute(
+            queries.UPSERT_LATE_HOURS,
+            arrived_at=self.ingest.end_at,
+            entity_id=[entity_ids[i] for i in entity.tolist()],
+            hour_at=[self.hours[k] for k in hour.tolist()],
         )
 
     def _keep_ledger(

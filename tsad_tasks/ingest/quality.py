@@ -39,6 +39,8 @@ MIN_KNOWN, MIN_HOURS = 30, 12
 # so improbable by the habits; and so many times as long as any run that was usual.
 STUCK_STEPS, STUCK_HOURS, MIN_STUCK = 30, 2, 6
 IMPROBABLE, LONGER = 1e-8, 1.5
+# Whose resolution has just become coarser is stuck after so many hours.
+COARSE_HOURS = 12
 # Hours without a value, of a sensor that is silent for whole hours now and then.
 IMPROBABLE_SILENCE = 1e-6
 # Values on the end of the range: at least MIN_VALUES and this share of the hour.
@@ -331,10 +333,23 @@ def _needed_run(look: LookBack, value: Float, within: Mask) -> tuple[Float, Floa
     share = np.minimum(np.fmax(share, lately), 1 - 1e-12)
     usual = np.where(by_week, longest[:, weekly].max(axis=1), longest.max(axis=1))
     needed = np.maximum(1 + np.log(IMPROBABLE) / np.log(share), LONGER * usual)
+    needed = np.where(_is_coarser(look), np.maximum(needed, COARSE_HOURS * look.n_steps), needed)
     n_known, n_hours = (n * usable).sum(axis=1), usable.sum(axis=1)
     is_known = (n_known >= MIN_KNOWN) | (n_hours >= MIN_HOURS)
     is_known &= (usable & look.is_same_time[:, None]).any(axis=1)
     return np.where(is_known, needed, np.inf), usual
+
+
+def _is_coarser(look: LookBack) -> Mask:
+    """Whether the resolution has become coarser than it was: runs are longer then, and of how long
+    they are nothing is known. The newest two hours of the day before say what it is.
+    """
+    known = look.before["decimals"] != NO_DECIMALS
+    digits = np.where(known, look.before["decimals"], -np.inf)
+    recent = (look.ages <= RECENT_H)[:, None]
+    is_newest = known & recent & (np.cumsum(known, axis=1) <= 2)
+    finest = np.where(is_newest, digits, -np.inf).max(axis=1)
+    return np.asarray(np.isfinite(finest) & (finest < digits.max(axis=1)))
 
 
 def _is_told_now(look: LookBack, run: _Run) -> Mask:

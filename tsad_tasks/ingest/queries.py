@@ -161,6 +161,18 @@ class FirstHour(NamedTuple):
     hour_at: datetime | None
 
 
+class Gap(NamedTuple):
+    """A stretch in which an entity was silent; whether that is over, and the end of the interval by
+    whose run rows of the entity were found late, the newest one; None: none ever were.
+    """
+
+    entity_id: int
+    start_at: datetime
+    end_at: datetime
+    is_over: bool
+    arrived_at: datetime | None
+
+
 class LedgerEnds(NamedTuple):
     """The newest hour that was read from the source, and the newest reading found."""
 
@@ -171,6 +183,8 @@ class LedgerEnds(NamedTuple):
 SELECT_FIRST_HOURS = Query("ingest/select_first_hours", FirstHour)
 SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
 SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", datetime)
+SELECT_GAPS = Query("ingest/select_gaps", Gap)
+UPSERT_LATE_HOURS = Statement("ingest/upsert_late_hours")
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
 SELECT_HAS_SETTINGS = Query("ingest/select_has_settings", bool)
@@ -198,3 +212,7 @@ UPSERT_LABELS = Statement("ingest/upsert_labels")
 UPDATE_CHANNEL_EPOCH = Statement("ingest/update_channel_epoch")
 SELECT_UNSCALED_ENTITIES = Query("ingest/select_unscaled_entities", UnscaledEntity)
 UPSERT_ENTITY_SCALE = Statement("ingest/upsert_entity_scale")
+
+UPSERT_INVENTORY = Statement("ingest/upsert_inventory")
+INSERT_INVENTORY_RETIREMENTS = Statement("ingest/insert_inventory_retirements")
+WITHDRAW_INVENTORY_RETIREMENTS = Statement("ingest/withdraw_inventory_retirements")

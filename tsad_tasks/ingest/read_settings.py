@@ -21,10 +21,10 @@ Scales = Mapping[str, Sequence[float]]
 
 # Fields of a source, and of a channel, that decide no value.
 NO_VALUES = {
-    "connection", "tags", "dictionary", "label", "wait_for_rows_s", "late_rows_within_s",
-    "statement_timeout_s", "full_scan", "max_connections",
+    "connection", "tags", "dictionary", "inventory", "label", "wait_for_rows_s",
+    "late_rows_within_s", "late_s", "statement_timeout_s", "full_scan", "max_connections",
 }  # fmt: skip
-NO_VALUES_OF_CHANNEL = {"unit", "hold_s"}
+NO_VALUES_OF_CHANNEL = {"unit", "hold_s", "role", "settles_within_s"}
 # Of a channel: what decides verdicts on its values, and not the values.
 _JUDGED = ("sensor_range",)
 _LISTED = ("tables", "tables_except", "series", "value_column")

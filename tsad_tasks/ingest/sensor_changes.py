@@ -15,13 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.digest import mix
-from tsad_tasks.base.interval import HOUR, from_unix_s, hour_ceil, hour_floor, hours_later, unix_s
+from tsad_tasks.base.interval import (
+    HOUR,
+    Interval,
+    from_unix_s,
+    hour_ceil,
+    hour_floor,
+    hours_later,
+    unix_s,
+)
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.features import fit_scaler, held, running_state
 from tsad_tasks.model.sensor_change import conversion, same_time_of_day
 from tsad_tasks.storage import datasets
+from tsad_tasks.storage.lives import living_entities
 from tsad_tasks.storage.readings import SensorChange, read_blocks, read_checksums, sensor_changes
 from tsad_tasks.storage.store import Store
 
@@ -32,12 +41,16 @@ REFERENCE = timedelta(days=7)
 MIN_REFERENCE = 30
 
 
-def learn_sensors(store: Store, config: DatasetConfig) -> int:
-    """How many changed sensors and new machines are known better than before."""
+def learn_sensors(store: Store, config: DatasetConfig, read: Interval | None = None) -> int:
+    """How many changed sensors and new machines are known better than before.
+
+    `read`: what was read since the last time; of machines without rows in it nothing more can be
+    known, but for those that were never looked at. None: anything may be new.
+    """
     with store.transaction():
         dataset = datasets.select_dataset(store, config.dataset)
         datasets.lock_dataset(store, dataset.dataset_id, "levels")
-        learner = _Learner(store, config, dataset)
+        learner = _Learner(store, config, dataset, read)
         return learner.learn_changes() + learner.learn_scales()
 
 
@@ -73,8 +86,17 @@ def readings_digest(checksums: NDArray[np.int64], start_at: datetime) -> int:
 
 
 class _Learner:
-    def __init__(self, store: Store, config: DatasetConfig, dataset: datasets.DatasetRow) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: DatasetConfig,
+        dataset: datasets.DatasetRow,
+        read: Interval | None,
+    ) -> None:
         self._store, self._config, self._dataset = store, config, dataset
+        self._heard: set[int] | None = None
+        if read is not None:
+            self._heard = {*living_entities(store, dataset.dataset_id, *read).values()}
         dataset_id = dataset.dataset_id
         self._step_s = config.step_s
         self._layout = datasets.select_layouts(store, dataset_id)[0]
@@ -152,11 +174,18 @@ class _Learner:
         """How many machines that a champion has no scale for are known better."""
         dataset_id = self._dataset.dataset_id
         unscaled = self._store.rows(queries.SELECT_UNSCALED_ENTITIES, dataset_id=dataset_id)
+        unscaled = [one for one in unscaled if self._may_be_new(one)]
         ids = [one.entity_id for one in unscaled]
         first = dict(self._store.rows(queries.SELECT_FIRST_HOURS, entity_ids=ids))
         learned = (self._learned_scale(one, first[one.entity_id]) for one in unscaled)
         scales = (one._asdict() for one in learned if one is not None)
         return sum(self._store.execute(queries.UPSERT_ENTITY_SCALE, **scale) for scale in scales)
+
+    def _may_be_new(self, entity: queries.UnscaledEntity) -> bool:
+        """Whether rows came, a sensor changed, or it was never looked at."""
+        if self._heard is None or entity.from_at is None or entity.entity_id in self._heard:
+            return True
+        return any(one.entity_id == entity.entity_id for one in self._changes)
 
     def _learned_scale(
         self, entity: queries.UnscaledEntity, start_at: datetime | None
@@ -183,7 +212,8 @@ class _Learner:
             return queries.LearnedScale(entity_id, [], [], [], *since, *hours, None)
         values = found.values[chosen]
         circles = channel_circles(self._config, self._names)
-        scaler = fit_scaler(values, scaling, n_needed, circles)
+        counts = tuple(self._names.index(name) for name in self._config.event_channels)
+        scaler = fit_scaler(values, scaling, n_needed, circles, counts)
         usable_at, digest = found.usable(int(chosen[-1]) + 1, self._step_s)
         centers, scales = (
             np.where(scaler.fitted, part, np.nan).tolist() for part in (scaler.center, scaler.scale)

@@ -181,10 +181,11 @@ def reported_on_change(config: DatasetConfig) -> Mask:
     """Channels (n_channels,) of which a value that stays for an hour says nothing.
 
     They are valid until they change, or for so long that a sensor would be called stuck; or they
-    are states.
+    are states, or conditions, which nobody judges.
     """
     enough_s = min(STUCK_STEPS * config.step_s, HOUR.total_seconds())
-    given = [channel.valid_for_s for channel in config.channels.values()]
-    is_discrete = [bool(channel.state_codes) for channel in config.channels.values()]
+    channels = config.channels.values()
+    given = [channel.valid_for_s for channel in channels]
     stays = [isinstance(valid_s, str) or valid_s >= enough_s for valid_s in given]
-    return np.asarray(np.array(stays) | np.array(is_discrete), np.bool_)
+    unjudged = [bool(one.state_codes) or one.role.is_condition for one in channels]
+    return np.asarray(np.array(stays) | np.array(unjudged), np.bool_)

@@ -33,6 +33,7 @@ SCALINGS = ("robust", "minmax", "standard", "none")
 # In radians: directions from all sides have sines and cosines of this standard deviation.
 WIDEST_ANGLE = math.sqrt(0.5)
 SUNDAY = 6
+_ANSCOMBE = 3 / 8
 
 
 def held(values: Floats64, hold_steps: ArrayLike) -> Floats64:
@@ -63,10 +64,14 @@ class Scaler:
     Attributes
     ----------
     not_fitted : positions of channels that the entity does not have; their terms mean nothing.
-    known_from, known_to : by channel, between which values a channel without a scale has been seen;
-        empty: at its centre only.
+    known_from, known_to : by channel, between which values a channel without a scale, or a
+        condition, has been seen; empty: at its centre only.
     circles : of channels whose values are on one, by position, None for others; empty: no channel
         is. Their scaled values go no further than half a turn from the centre.
+    counts : positions of channels whose values are numbers of events. Their noise grows with the
+        mean; that of `stabilised` does not, and centre and scale are of these.
+    conditions : positions of channels that the entity has and the others are judged under; they
+        are not fitted, since they are not judged.
     """
 
     center: tuple[float, ...]
@@ -76,6 +81,8 @@ class Scaler:
     known_from: tuple[float, ...] = ()
     known_to: tuple[float, ...] = ()
     circles: tuple[Circle | None, ...] = ()
+    counts: tuple[int, ...] = ()
+    conditions: tuple[int, ...] = ()
 
     @property
     def fitted(self) -> Flags:
@@ -92,6 +99,7 @@ class Scaler:
         >>> Scaler((10.0,), (2.0,), 5).transform(np.array([[14.0], [np.nan]]))[:, 0].tolist()
         [2.0, nan]
         """
+        values = stabilised(values, self.counts)
         with np.errstate(all="ignore"):
             scaled = self._nearest(values - np.array(self.center)) / np.array(self.scale)
             if 0.0 in self.scale:
@@ -113,6 +121,7 @@ class Scaler:
         >>> Scaler((2e-3,), (0.0,), 5).moved(np.array([[2e-3], [2.001e-3], [np.nan]]))[:, 0]
         array([False,  True, False])
         """
+        values = stabilised(values, self.counts)
         low = np.array(self.known_from or self.center)
         high = np.array(self.known_to or self.center)
         with np.errstate(invalid="ignore"):
@@ -128,12 +137,28 @@ class Scaler:
         (1.0,)
         """
         center, still = np.array(self.center), self.never_moved
-        known_from = np.where(still, np.fmin(self.known_from or center, low), center)
-        known_to = np.where(still, np.fmax(self.known_to or center, high), center)
+        first, last = (np.array(end or center) for end in (self.known_from, self.known_to))
+        low, high = stabilised(low, self.counts), stabilised(high, self.counts)
+        known_from = np.where(still, np.fmin(first, low), first)
+        known_to = np.where(still, np.fmax(last, high), last)
         if (known_from == center).all() and (known_to == center).all():
             return self
         ends = tuple(known_from.tolist()), tuple(known_to.tolist())
         return replace(self, known_from=ends[0], known_to=ends[1])
+
+    def under(
+        self, conditions: Sequence[int], has: Sequence[int], low: Floats64, high: Floats64
+    ) -> Scaler:
+        """The same, not judging conditions, some of which the entity has; ends are (n_channels,).
+
+        >>> Scaler((2.0,), (1.0,), 5).under([0], [0], np.array([1.0]), np.array([9.0])).fitted
+        array([False])
+        """
+        not_fitted = tuple(sorted({*self.not_fitted, *conditions}))
+        ends = tuple(low.tolist()), tuple(high.tolist())
+        return replace(
+            self, not_fitted=not_fitted, known_from=ends[0], known_to=ends[1], conditions=tuple(has)
+        )
 
     @property
     def step_of(self) -> tuple[float, ...]:
@@ -146,10 +171,14 @@ class Scaler:
         (2.0, 5.0, 1.0)
         """
         circles = self.circles or [None] * len(self.scale)
-        return tuple(
+        found = [
             scale or abs(center) or 1.0 if circle is None else min(scale, circle.period / 20)
             for center, scale, circle in zip(self.center, self.scale, circles, strict=True)
-        )
+        ]
+        for position in self.counts:
+            # Where it is as wide in events as it is there.
+            found[position] *= max(self.center[position], 1.0) / 2
+        return tuple(found)
 
     def inverse(self, scaled: Floats32) -> Floats64:
         """Values in the channels' units.
@@ -158,7 +187,8 @@ class Scaler:
         [[14.0]]
         """
         wide = scaled.astype(np.float64)
-        return self.on_circles(wide * np.array(self.scale) + np.array(self.center))
+        found = self.on_circles(wide * np.array(self.scale) + np.array(self.center))
+        return counted_again(found, self.counts)
 
     def residuals(self, scaled: Floats32, expected: Floats32) -> Floats32:
         """Scaled values less expected ones, (..., n_channels), on circles the shorter way."""
@@ -195,8 +225,10 @@ class Scaler:
         """The scaler as a JSON object."""
         terms: dict[str, Any] = {"center": [*self.center], "scale": [*self.scale]}
         terms["n_readings"] = self.n_readings
-        more = ("not_fitted", "known_from", "known_to")
+        more = ("not_fitted", "known_from", "known_to", "conditions")
         terms |= {name: [*found] for name in more if (found := getattr(self, name))}
+        if self.counts:
+            terms["counts"] = [*self.counts]
         if any(self.circles):
             terms["circles"] = [one and [one.period, one.start] for one in self.circles]
         return terms
@@ -205,14 +237,56 @@ class Scaler:
     def from_json(cls, fields: Mapping[str, Any]) -> Scaler:
         """The scaler of a JSON object, to the bit."""
         center, scale = (tuple(map(float, fields[name])) for name in ("center", "scale"))
-        names = ("not_fitted", "known_from", "known_to")
+        names = ("not_fitted", "known_from", "known_to", "conditions")
         more: dict[str, Any] = {name: tuple(fields.get(name, ())) for name in names}
         more["circles"] = tuple(one and Circle(*one) for one in fields.get("circles", ()))
+        more["counts"] = tuple(fields.get("counts", ()))
         return cls(center, scale, int(fields["n_readings"]), **more)
 
 
+def stabilised(values: Floats64, counts: Sequence[int]) -> Floats64:
+    """Values (..., n_channels) with 2 √(n + 3/8) for n of the channels at positions `counts`.
+
+    Source: Anscombe, 1948: of a Poisson variable that has a variance of 1, whatever its mean.
+
+    >>> stabilised(np.array([[0.625, 10.0]]), [0]).tolist()
+    [[2.0, 10.0]]
+    """
+    if not len(counts):
+        return values
+    found, at = np.array(values, np.float64), [*counts]
+    found[..., at] = 2 * np.sqrt(np.maximum(found[..., at], 0) + _ANSCOMBE)
+    return found
+
+
+def counted_again(values: Floats64, counts: Sequence[int]) -> Floats64:
+    """Numbers of events that `stabilised` ones stand for, no fewer than none.
+
+    >>> counted_again(np.array([[2.0, 10.0]]), [0]).tolist()
+    [[0.625, 10.0]]
+    """
+    if not len(counts):
+        return values
+    found, at = np.array(values, np.float64), [*counts]
+    found[..., at] = np.maximum((np.maximum(found[..., at], 0) / 2) ** 2 - _ANSCOMBE, 0)
+    return found
+
+
+def counts_within(expected: Floats64, spread: Floats64) -> Floats64:
+    """How many events more or fewer than expected a half-width of stabilised ones stands for.
+
+    >>> counts_within(np.array([15.625]), np.array([2.0])).tolist()
+    [8.0]
+    """
+    return np.asarray(spread * np.sqrt(np.maximum(expected, 0) + _ANSCOMBE))
+
+
 def fit_scaler(
-    values: Floats64, kind: str, n_enough: int = 1, circles: Sequence[Circle | None] = ()
+    values: Floats64,
+    kind: str,
+    n_enough: int = 1,
+    circles: Sequence[Circle | None] = (),
+    counts: Sequence[int] = (),
 ) -> Scaler:
     """Centre and scale of each channel.
 
@@ -231,6 +305,7 @@ def fit_scaler(
     values : (n_readings, n_channels), NaN where nothing was read.
     n_enough : of so many readings, or half of all, a channel has the first one at the latest.
     circles : by channel; None for one whose values are not on a circle; empty: none are.
+    counts : positions of channels whose values are numbers of events.
 
     Raises
     ------
@@ -247,6 +322,7 @@ def fit_scaler(
     """
     if kind not in SCALINGS:
         raise BadInput(f"Expected a scaling of {', '.join(SCALINGS)}. Received: {kind}.")
+    values = stabilised(values, counts)
     finite = np.isfinite(values)
     # Readings from each channel's first value on.
     is_read = finite.any(axis=1)
@@ -263,7 +339,8 @@ def fit_scaler(
     ]  # fmt: skip
     centers, scales = (tuple(float(terms[part]) for terms in fitted) for part in (0, 1))
     not_fitted = tuple(np.flatnonzero(~is_fitted).tolist())
-    return Scaler(centers, scales, n_readings, not_fitted, circles=tuple(circles))
+    found = Scaler(centers, scales, n_readings, not_fitted, circles=tuple(circles))
+    return replace(found, counts=tuple(counts)) if len(counts) else found
 
 
 def _fit_circle(column: Floats64, kind: str, circle: Circle) -> tuple[float, float]:
@@ -370,7 +447,11 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         np.array([getattr(one, name) or one.center for one in scalers]).T
         for name in ("center", "scale", "known_from", "known_to")
     )
-    fitted = np.array([one.fitted for one in scalers]).T
+    judged = np.array([one.fitted for one in scalers]).T
+    conditions = sorted({at for one in scalers for at in one.conditions})
+    fitted = judged.copy()
+    for position, one in enumerate(scalers):
+        fitted[[*one.conditions], position] = True
     circles, moves = scalers[0].circles, fitted & (scales != 0.0)
     pooled = []
     for channel, has_it in enumerate(fitted):
@@ -379,13 +460,17 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
         pooled.append(_pool_circle(*its, circle) if circle else _pool(*its, kind))
     n_readings = sum(one.n_readings for one in scalers)
     terms = tuple(c for c, _ in pooled), tuple(s for _, s in pooled)
-    nobody = tuple(np.flatnonzero(~fitted.any(axis=1)).tolist())
-    made = Scaler(*terms, n_readings, nobody, circles=circles)
-    if 0.0 not in made.scale:
+    nobody, counts = tuple(np.flatnonzero(~judged.any(axis=1)).tolist()), scalers[0].counts
+    made = Scaler(*terms, n_readings, nobody, circles=circles, counts=counts)
+    if 0.0 not in made.scale and not conditions:
         return made
     known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
     known_to = np.where(fitted, highs, -np.inf).max(axis=1, initial=-np.inf)
-    return made.seen_between(known_from, known_to)
+    if conditions:
+        known = np.isfinite(known_from)
+        ends = (np.where(known, end, made.center) for end in (known_from, known_to))
+        made = made.under(nobody, conditions, *ends)
+    return made.seen_between(*(counted_again(end, counts) for end in (known_from, known_to)))
 
 
 def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:

@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.enums import HourStatus
 from tsad_tasks.model import windows
+from tsad_tasks.model.experience import (
+    INSIDE,
+    KNOWN,
+    OUTSIDE,
+    condition_inputs,
+    experience,
+    higher_than_before,
+    settling,
+)
 from tsad_tasks.model.features import (
     Scaler,
     circle_columns,
@@ -30,6 +39,7 @@ from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import top_mean
 from tsad_tasks.model.thresholds import (
     HIGH_SCORE,
+    MEDIUM_SCORE,
     Limits,
     collective_series,
     combined_scores,
@@ -44,6 +54,9 @@ _CELLS = 1 << 18
 # A channel that never moved in training moves: nobody knows how far is far. The highest score that
 # is not HIGH, since what is HIGH for long is no part of the next training.
 MOVED_SCORE = np.float32(HIGH_SCORE)
+# Under conditions that training never saw nobody knows how the others behave: the highest score
+# that is still LOW.
+BEYOND_SCORE = np.float32(MEDIUM_SCORE)
 # The step from which a channel counts that the entity does not have.
 NEVER = np.iinfo(np.int64).max
 
@@ -67,6 +80,7 @@ class InputSet:
     moved : bool (n_entities, n_steps, n_channels), channels that never moved in training and are
         elsewhere; or empty in the last axis: there is none.
     radians : float64 (n_entities, n_angles), scales of the channels that are angles.
+    experience : int8 (n_entities, n_steps, n_conditions), see `experience.experience`.
     """
 
     inputs: Floats32
@@ -76,6 +90,7 @@ class InputSet:
     fitted_from: Ints
     moved: Flags
     radians: Floats64
+    experience: NDArray[np.int8]
 
     def fitted(self, entity: Ints, step: Ints) -> Flags:
         """Which channels (n, n_channels) entities have at steps, (n,) each."""
@@ -85,6 +100,11 @@ class InputSet:
     def has_moved(self) -> Flags:
         """Where any channel is elsewhere that never moved in training, (n_entities, n_steps)."""
         return np.asarray(self.moved.any(axis=2), np.bool_)
+
+    @property
+    def farthest(self) -> NDArray[np.int8]:
+        """The condition farthest from what training saw, int8 (n_entities, n_steps)."""
+        return np.asarray(self.experience.max(axis=2, initial=INSIDE), np.int8)
 
     @property
     def n_fitted(self) -> Ints:
@@ -108,21 +128,26 @@ def entity_features(
     n_entities, n_steps, _ = values.shape
     known = held(values, spec.hold_steps)
     running = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+    running = settling(spec, known, running)
     scaled = columns_of(spec, scalers, known)
     more = derived(scaled, rolling_mean=spec.rolling_mean, lag=spec.lag, diff=spec.diff)
     clock = _clock(spec, start_s, n_steps)
     clock = np.broadcast_to(clock, (n_entities, *clock.shape))
-    inputs = np.concatenate([scaled, more, clock], axis=-1, dtype=np.float32)
+    conditions, is_told = condition_inputs(spec, scalers, known)
+    inputs = np.concatenate([scaled, more, conditions, clock], axis=-1, dtype=np.float32)
     # Derived columns of a channel that is dead do not count against the others.
     seen = np.isfinite(scaled)
     by_column = np.isfinite(more).reshape(*more.shape[:-1], -1, scaled.shape[-1])
     unknown = ~by_column & seen[..., None, :]
     present = seen if spec.is_plain else of_channels(spec, seen, np.bool_(False))
-    context_ok = np.asarray(~unknown.any(axis=(-1, -2)), np.bool_)
+    context_ok = np.asarray(~unknown.any(axis=(-1, -2)) & is_told, np.bool_)
     fitted_from = np.array([np.where(scaler.fitted, 0, NEVER) for scaler in scalers], np.int64)
     seen_inputs, moved = np.nan_to_num(inputs, nan=0.0), _moved(scalers, known)
     radians = radians_of(spec, scalers)
-    return InputSet(seen_inputs, present, running, context_ok, fitted_from, moved, radians)
+    seen_before = experience(spec, scalers, known, running)
+    return InputSet(
+        seen_inputs, present, running, context_ok, fitted_from, moved, radians, seen_before
+    )
 
 
 def columns_of(spec: FeatureSpec, scalers: Sequence[Scaler], known: Floats64) -> Floats32:
@@ -292,13 +317,16 @@ def entity_scores(
     errors: Floats32,
     first_step: int = 0,
     moved: Flags | None = None,
+    farthest: NDArray[np.int8] | None = None,
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
     Steps before `first_step` are only looked back at, and get neither threshold nor score. The
     first `spec.threshold.history_steps` steps have less to look back at: their scores are not to be
     used. Where a channel moved for the first time, bool of the errors' shape, a known score is at
-    least `MOVED_SCORE`; no error changes, so that no threshold follows it.
+    least `MOVED_SCORE`; no error changes, so that no threshold follows it. Where a condition is
+    beyond what training saw (`InputSet.farthest`) it is at most `BEYOND_SCORE`, unless that is
+    known by now and the error is higher than before.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
@@ -317,6 +345,13 @@ def entity_scores(
         )
     if moved is not None and moved.any():
         scores = np.where(moved, np.maximum(scores, MOVED_SCORE), scores)
+    if farthest is not None and farthest.any():
+        stands_out = np.zeros(errors.shape, np.bool_)
+        some = (farthest == KNOWN).any(axis=1)
+        n_steps, n_apart = max(spec.features.learned_steps, 1), spec.features.width
+        stands_out[some] = higher_than_before(errors[some], n_steps, n_apart)
+        capped = (farthest == OUTSIDE) | ((farthest == KNOWN) & ~stands_out)
+        scores = np.where(capped, np.minimum(scores, BEYOND_SCORE), scores)
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))
 

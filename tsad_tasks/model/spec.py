@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from tsad_tasks.base.arrays import Flags, Ints
-from tsad_tasks.base.enums import Signal
+from tsad_tasks.base.enums import Role, Signal
 from tsad_tasks.model.features import SUNDAY, Scaler, derived_history
 from tsad_tasks.model.noise import ChannelNoise
 from tsad_tasks.model.tails import ChannelTails
@@ -30,6 +30,9 @@ class FeatureSpec:
         input.
     rest_weekday : 0 is Monday.
     signals : by channel, what its values are, as the dataset file says it; empty: all are gauges.
+    roles : by channel, what it is to the others; empty: all are measured.
+    settle_steps : by channel, how long the machine is on its way after a change; empty: not at all.
+    learned_steps : so long a condition is outside of what training saw until it is known.
     """
 
     channels: tuple[str, ...]
@@ -47,13 +50,14 @@ class FeatureSpec:
     holidays: tuple[int, ...] = ()
     rest_weekday: int = SUNDAY
     signals: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    settle_steps: tuple[int, ...] = ()
+    learned_steps: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The features as a JSON object; without signals it is as it was before there were any."""
-        fields = dict(vars(self))
-        if not self.signals:
-            del fields["signals"]
-        return fields
+        later = ("signals", "roles", "settle_steps", "learned_steps")
+        return {name: value for name, value in vars(self).items() if value or name not in later}
 
     @property
     def zone(self) -> ZoneInfo:
@@ -66,13 +70,25 @@ class FeatureSpec:
 
     @property
     def angles(self) -> Ints:
-        """Positions of the channels whose values are on a circle."""
-        return self._of_signal(Signal.ANGLE)
+        """Positions of the channels whose values are on a circle, and judged."""
+        return np.setdiff1d(self._of_signal(Signal.ANGLE), self.conditions)
+
+    @property
+    def conditions(self) -> Ints:
+        """Positions of the channels that the others are judged under."""
+        found = [at for at, one in enumerate(self.roles) if Role(one).is_condition]
+        return np.array(found, np.int64)
+
+    @property
+    def n_condition_inputs(self) -> int:
+        """Inputs that conditions are: a direction is two."""
+        on_circle = np.intersect1d(self.conditions, self._of_signal(Signal.ANGLE))
+        return len(self.conditions) + len(on_circle)
 
     @property
     def unseen(self) -> Ints:
-        """Positions of channels that no input is made of, which only `running_when` looks at."""
-        return self._of_signal(Signal.DISCRETE)
+        """Positions of channels that are no column: conditions, or only of `running_when`."""
+        return np.union1d(self._of_signal(Signal.DISCRETE), self.conditions)
 
     def _of_signal(self, signal: Signal) -> Ints:
         found = [at for at, one in enumerate(self.signals) if one == signal]
@@ -105,7 +121,7 @@ class FeatureSpec:
     def n_inputs(self) -> int:
         """Columns that the detector sees."""
         n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
-        return self.n_columns * (1 + n_derived) + self.n_clock_inputs
+        return self.n_columns * (1 + n_derived) + self.n_condition_inputs + self.n_clock_inputs
 
     @property
     def n_clock_inputs(self) -> int:
@@ -114,9 +130,10 @@ class FeatureSpec:
 
     def dead_inputs(self, channel: int) -> Flags:
         """Which inputs (n_inputs,) are unknown while a channel is: it, and its derived ones."""
-        sensed = np.arange(self.n_inputs) < self.n_inputs - self.n_clock_inputs
-        # What is derived from columns comes after them, in the same order; the clock's inputs come
-        # last.
+        n_context = self.n_condition_inputs + self.n_clock_inputs
+        sensed = np.arange(self.n_inputs) < self.n_inputs - n_context
+        # What is derived from columns comes after them, in the same order; conditions and the
+        # clock's inputs come last.
         of_channel = self.column_channels[np.arange(self.n_inputs) % self.n_columns] == channel
         return np.asarray(sensed & of_channel, np.bool_)
 
@@ -138,7 +155,9 @@ class FeatureSpec:
     def reach_steps(self) -> int:
         """How many steps before a reading its error looks back."""
         back = derived_history(rolling_mean=self.rolling_mean, lag=self.lag, diff=self.diff)
-        return self.width - 1 + max(back, self.grace_steps) + max(self.hold_steps, default=0)
+        on_its_way = max(self.grace_steps, *self.settle_steps, 0)
+        of_window = self.width - 1 + max(back, on_its_way)
+        return max(of_window, self.learned_steps) + max(self.hold_steps, default=0)
 
     @property
     def reach_hours(self) -> int:
@@ -182,7 +201,9 @@ class ModelSpec:
     @property
     def score_reach_hours(self) -> int:
         """Whole hours that a threshold looks back, the errors' own reach included."""
-        look_back_s = self.threshold.history_steps * self.features.step_s
+        # Beyond what training saw an error is compared with those just before.
+        steps = max(self.threshold.history_steps, self.features.learned_steps)
+        look_back_s = steps * self.features.step_s
         return math.ceil(look_back_s / 3600) + self.features.reach_hours
 
     def scaler(self, entity: str) -> Scaler:

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 from tsad_tasks.base.enums import Lineage
-from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between
+from tsad_tasks.base.interval import HOUR, day_chunks, hour_floor, hours_between, merged
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.prune import prune_bundles
 from tsad_tasks.config import DatasetConfig
-from tsad_tasks.ingest.late import late_changes
+from tsad_tasks.ingest.late import late_changes, rescore_command
 from tsad_tasks.ingest.queries import SELECT_FIRST_HOURS, SELECT_LEDGER_ENDS, FirstHour
 from tsad_tasks.ingest.sources.base import Uris
 from tsad_tasks.monitoring import queries
@@ -49,7 +49,8 @@ class SilentEntity:
 class MaintainSummary:
     """What was cleared away, and what a person should look at.
 
-    `late_commands` (at most 50) read and score late hours again, but those whose rows are gone.
+    `late_commands` (at most 50, one for each stretch of hours) read and score late hours again, but
+    those whose rows are gone.
     """
 
     readings_before: datetime | None = None
@@ -205,17 +206,21 @@ def silent_entities(
 
 
 def _late(store: Store, config: DatasetConfig, uris: Uris, newest_at: datetime) -> dict[str, Any]:
-    """Late rows of the last week that no longer count by themselves; fields of the summary."""
+    """Late rows that no longer count by themselves, of two weeks (a week more than `late`); fields
+    of the summary.
+    """
     with store.transaction():
         dataset = datasets.select_dataset(store, config.dataset)
     end_at = hour_floor(newest_at - timedelta(seconds=config.late_rows_within_s))
-    start_at = max(end_at - LATE_RANGE, dataset.retired_before or end_at - LATE_RANGE)
+    first_at = end_at - LATE_RANGE - timedelta(seconds=config.late_s)
+    start_at = max(hour_floor(first_at), dataset.retired_before or hour_floor(first_at))
     if start_at >= end_at:
         return {}
     late = late_changes(store, config, uris, start_at=start_at, end_at=end_at)
-    commands = [one.command for one in late if one.command]
+    spans = [(one.hour_at, one.until_at) for one in late if one.command]
+    commands = [rescore_command(config.dataset, *span) for span in merged(spans)]
     return {
-        "n_late_hours": len(commands),
-        "n_vanished_hours": len(late) - len(commands),
+        "n_late_hours": len(spans),
+        "n_vanished_hours": len(late) - len(spans),
         "late_commands": tuple(commands[:MAX_COMMANDS]),
     }

@@ -45,15 +45,44 @@ class AlertableIncident:
     is_normal: bool | None = None
     # The incident of which it is the next part.
     continues: str | None = None
+    # When the rows of its last flag's hour were found, where they came late.
+    arrived_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class AlertChange:
-    """An alert as it is now, as it was (None: it is new), and what to tell of it, in order."""
+    """An alert as it is now, as it was (None: it is new), and what to tell of it, in order;
+    whether that is found late.
+    """
 
     alert: Alert
     former: Alert | None
     events: tuple[str, ...]
+    is_late: bool = False
+
+
+@dataclass(frozen=True)
+class Young:
+    """Which incidents open alerts: those whose last flag, or the rows of its hour, came after
+    `since`; and those with a flag from `made_up_from` on, in which no run had been until now.
+
+    Of the latter those whose flags are all before `late_before` are found late.
+    """
+
+    since: datetime
+    made_up_from: datetime | None = None
+    late_before: datetime | None = None
+
+    def opens(self, end_at: datetime, arrived_at: datetime | None) -> bool:
+        """Whether an incident with its last flag at `end_at` does."""
+        is_made_up = self.made_up_from is not None and end_at >= self.made_up_from
+        return max(end_at, arrived_at or end_at) > self.since or is_made_up
+
+    def is_late(self, end_at: datetime, arrived_at: datetime | None) -> bool:
+        """Whether it is found late."""
+        if arrived_at is not None or self.made_up_from is None or self.late_before is None:
+            return arrived_at is not None
+        return self.made_up_from <= end_at < self.late_before
 
 
 @dataclass(frozen=True)
@@ -74,6 +103,11 @@ class _Cluster:
     def is_open(self) -> bool:
         return any(incident.is_open for incident in self.incidents)
 
+    @property
+    def arrived_at(self) -> datetime | None:
+        """When the rows of its last flag's hour were found, where they came late."""
+        return max(self.incidents, key=lambda one: one.last_flag_at).arrived_at
+
     def is_near(self, alert: Alert, gap: timedelta) -> bool:
         """Whether the alert stands for these incidents, as far as entity and time go."""
         meets = self.start_at - gap <= alert.end_at and alert.start_at <= self.end_at + gap
@@ -85,7 +119,7 @@ def alert_changes(
     incidents: Sequence[AlertableIncident],
     *,
     gap: timedelta,
-    young_from: datetime,
+    young: Young,
 ) -> list[AlertChange]:
     """Alerts that change; `opened`, `escalated`, `closed`, `withdrawn` are told at most once each.
 
@@ -96,13 +130,13 @@ def alert_changes(
     alerts : all that were not withdrawn, in the order in which they were opened.
     incidents : standing ones, not suppressed.
     gap : an alert stands for incidents that come this near to it.
-    young_from : only incidents with a later flag open alerts.
+    young : which incidents open alerts.
 
     >>> from datetime import UTC
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
     >>> seen = AlertableIncident("INC-1", "host-1", at, at, "LOW", True, "host-1: ...")
-    >>> gap, young_from = timedelta(minutes=5), at - timedelta(days=2)
-    >>> (change,) = alert_changes([], [seen], gap=gap, young_from=young_from)
+    >>> gap, young = timedelta(minutes=5), Young(at - timedelta(days=2))
+    >>> (change,) = alert_changes([], [seen], gap=gap, young=young)
     >>> change.events, change.alert.state
     (('opened',), 'open')
     """
@@ -128,9 +162,9 @@ def alert_changes(
         owners |= {id(cluster) for cluster in met}
         changes.append(_followed(alert, owned, met))
     opened = [
-        _opened(cluster)
+        _opened(cluster, young)
         for cluster in clusters
-        if id(cluster) not in owners and cluster.end_at > young_from
+        if id(cluster) not in owners and young.opens(cluster.end_at, cluster.arrived_at)
     ]
     return [change for change in changes if change.alert != change.former] + opened
 
@@ -163,7 +197,7 @@ def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
     return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
-def _opened(cluster: _Cluster) -> AlertChange:
+def _opened(cluster: _Cluster, young: Young) -> AlertChange:
     """A new alert; one that has ended already says so itself, and is not closed once more."""
     worst = _worst(cluster.incidents)
     alert = Alert(
@@ -178,4 +212,5 @@ def _opened(cluster: _Cluster) -> AlertChange:
         incident_id=worst.incident_id,
         sentence=worst.sentence,
     )
-    return AlertChange(alert, None, ("opened",))
+    is_late = young.is_late(cluster.end_at, cluster.arrived_at)
+    return AlertChange(alert, None, ("opened",), is_late)

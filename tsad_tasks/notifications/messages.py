@@ -21,6 +21,7 @@ _SUBJECTS = {
     "closed": "closed: incident at {entity}",
     "withdrawn": "withdrawn: incident at {entity}",
 }
+_LATE = "It was not known when it happened: its readings came late, or no run had come to them."
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
     "window, left no incident."
@@ -54,6 +55,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
     first = events[0]["event"]
     shown = "entities" if first in SILENCES else "incidents"
     sql = shown_statement("model_history" if first in NEWS else shown)
+    is_late = all(event.get("found_late") for event in events)
     return {
         "event": "digest",
         "dataset": dataset,
@@ -62,6 +64,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
         "events": list(events),
         "zone": zone,
         "sql": sql.replace("$dataset", dataset),
+        **({"found_late": True} if is_late else {}),
     }
 
 
@@ -74,12 +77,15 @@ def subject(payload: Payload) -> str:
     payload = _seen(payload)
     if payload["event"] == "digest":
         said = f"{payload['n_events']} events: {_counts(payload)}"
+        if payload.get("found_late"):
+            said = f"{payload['n_events']} incidents found late"
     elif payload["event"] in NEWS:
         said = news_subject(payload)
     elif payload["event"] in SILENCES:
         said = silence_subject(payload)
     else:
-        said = _SUBJECTS[payload["event"]].format(**payload)
+        said = "found late: " * bool(payload.get("found_late"))
+        said += _SUBJECTS[payload["event"]].format(**payload)
     return " ".join(f"{payload['dataset']}: {said}".split())
 
 
@@ -110,7 +116,8 @@ def body(payload: Payload) -> str:
                 continue
             span = span_text(*_span(event), event["zone"])
             what = f"{event['event']:<9} {event['severity']:<6}"
-            lines.append(f"{what} {span}: {event['sentence']}")
+            found = "found late: " * bool(event.get("found_late"))
+            lines.append(f"{what} {span}: {found}{event['sentence']}")
         n_left = payload["n_events"] - _MOST_LISTED
         lines += [f"… and {n_left} more."] if n_left > 0 else []
     elif payload["event"] in NEWS:
@@ -132,7 +139,9 @@ def _event_lines(payload: Payload) -> list[str]:
         "Since": stamp_text(since_at, payload["zone"]),
         "Last flag": stamp_text(last_at, payload["zone"]),
     }
-    lines = [f"{payload['sentence']}.", ""]
+    is_late = bool(payload.get("found_late"))
+    lines = [f"{'found late: ' * is_late}{payload['sentence']}.", ""]
+    lines += [_LATE, ""] if is_late else []
     if payload["event"] == "withdrawn":
         lines += [_WITHDRAWN, ""]
     elif payload["event"] == "closed":

@@ -23,7 +23,7 @@ from tsad_tasks.base.enums import NewsEvent, SilenceEvent
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.notifications import queries
-from tsad_tasks.notifications.alerts import AlertChange, alert_changes
+from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import excused, stopped_lately
 from tsad_tasks.notifications.heartbeat import beat
@@ -88,9 +88,17 @@ class Address(NamedTuple):
     address: str
 
 
-def notify(store: Store, config: DatasetConfig, send: Send, *, end_at: datetime) -> dict[str, int]:
-    """Counts of what was found to tell and of what was delivered."""
-    found = asdict(enqueue(store, config, end_at=end_at)) | asdict(enqueue_silences(store, config))
+def notify(
+    store: Store,
+    config: DatasetConfig,
+    send: Send,
+    *,
+    end_at: datetime,
+    made_up_from: datetime | None = None,
+) -> dict[str, int]:
+    """Counts of what was found to tell and of what was delivered; see `enqueue`."""
+    found = asdict(enqueue(store, config, end_at=end_at, made_up_from=made_up_from))
+    found |= asdict(enqueue_silences(store, config))
     found |= notify_of_models(store, config, send)
     return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
@@ -100,11 +108,23 @@ def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[st
     return asdict(enqueue_news(store, config)) | asdict(deliver(store, config, send))
 
 
-def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> EnqueueSummary:
+def enqueue(
+    store: Store,
+    config: DatasetConfig,
+    *,
+    end_at: datetime,
+    made_up_from: datetime | None = None,
+) -> EnqueueSummary:
     """Brings alerts in line with the incidents that stand; each event is a message to each address.
 
     Without targets there are no alerts. Only incidents with a flag at most `notifications.max_age`
-    before the interval's end, or a later newest scored hour, open one: no history is sent.
+    before the interval's end, or a later newest scored hour, open one: no history is sent. Of what
+    rows that came late say it counts when they were found.
+
+    Parameters
+    ----------
+    made_up_from : from when on the run made up what no run had come to; None: it made up nothing.
+        What is older than `source.late` is history.
     """
     wanted = _wanted_news(config)
     if not wanted:
@@ -115,13 +135,19 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
         lock_dataset(store, dataset_id, "alerts")
         scored_until = store.one(queries.SELECT_NEWEST_SCORED, dataset_id=dataset_id)
         newest_at = max(end_at, scored_until or end_at)
+        young = _young(config, newest_at, end_at, made_up_from)
         newer_than = _newer_than(config, dataset, newest_at)
         settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
         changes = alert_changes(
             store.rows(queries.SELECT_ALERTS, **settled),
-            store.rows(queries.SELECT_ALERTABLE_INCIDENTS, newer_than=newer_than, **settled),
+            store.rows(
+                queries.SELECT_ALERTABLE_INCIDENTS,
+                newer_than=min(newer_than, young.made_up_from or newer_than),
+                arrived_since=young.since,
+                **settled,
+            ),
             gap=timedelta(seconds=dataset.merge_gap_s),
-            young_from=newest_at - timedelta(seconds=config.notifications.max_age_s),
+            young=young,
         )
         stored = [_stored(store, dataset_id, change) for change in changes]
         told = [(change, event) for change in stored for event in change.events]
@@ -130,6 +156,7 @@ def enqueue(store: Store, config: DatasetConfig, *, end_at: datetime) -> Enqueue
             severity = change.alert.severity if event == "escalated" else ""
             key = message_key(change.alert.thread, event, severity, *to)
             payload = event_payload(config.dataset, config.site_zone, change, event)
+            payload |= {"found_late": True} if change.is_late else {}
             return queries.NewNotification(change.alert.alert_id, event, key, *to, payload)
 
         messages = {to: [message(*one, to) for one in told] for to in wanted}
@@ -313,14 +340,21 @@ def _insert(
     dataset_id: int,
     messages: Mapping[Address, list[queries.NewNotification]],
 ) -> int:
-    """Messages put into the outbox that were not in it; a digest where there are too many."""
+    """Messages put into the outbox that were not in it; a digest where there are too many, and one
+    of what was found late.
+    """
+
+    def digest(own: list[queries.NewNotification], to: Address) -> list[queries.NewNotification]:
+        payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in own])
+        key = message_key(*(row.key for row in own))
+        return [queries.NewNotification(None, "digest", key, *to, payload)]
+
     rows = []
     for to, own in messages.items():
-        if len(own) > config.notifications.max_per_run:
-            payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in own])
-            key = message_key(*(row.key for row in own))
-            own = [queries.NewNotification(None, "digest", key, *to, payload)]
-        rows += own
+        late = [row for row in own if row.payload.get("found_late")]
+        others = [row for row in own if not row.payload.get("found_late")]
+        few = others + (digest(late, to) if len(late) > 1 else late)
+        rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
     unnested = columns(rows, queries.NewNotification)
     unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
     return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
@@ -350,6 +384,17 @@ def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:
         return change
     name = store.one(queries.INSERT_ALERT, **alert | {"dataset_id": dataset_id})
     return replace(change, alert=replace(change.alert, **name._asdict()))
+
+
+def _young(
+    config: DatasetConfig, newest_at: datetime, end_at: datetime, made_up_from: datetime | None
+) -> Young:
+    """Which incidents open alerts."""
+    since = newest_at - timedelta(seconds=config.notifications.max_age_s)
+    if made_up_from is None:
+        return Young(since)
+    known_from = max(made_up_from, end_at - timedelta(seconds=config.late_s))
+    return Young(since, known_from, end_at - timedelta(seconds=config.interval_s))
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:

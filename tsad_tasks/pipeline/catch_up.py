@@ -120,6 +120,12 @@ def known_parts(
     return Interval(found.start_at, found.caught_up_until), newest
 
 
+def made_up(config: DatasetConfig, parts: Sequence[Interval]) -> bool:
+    """Whether a run works on more than its own interval."""
+    own = timedelta(seconds=config.interval_s)
+    return bool(parts) and parts[-1].end_at - parts[0].start_at > own
+
+
 def note_done(store: Store, config: DatasetConfig, done: Sequence[Interval]) -> None:
     """Notes that ranges were scored, and what was found in them told."""
     with store.transaction():

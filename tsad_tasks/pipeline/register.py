@@ -7,6 +7,7 @@ from tsad_tasks.training.commissioning import freeze_references
 from tsad_tasks.training.judge import judged_model
 from tsad_tasks.training.retrain import Retraining, with_chosen_window
 from tsad_tasks.training.survey import Survey
+from tsad_tasks.training.youth import age_limit_s
 
 
 def register(run: Retraining) -> list[RegisterSummary]:
@@ -16,9 +17,13 @@ def register(run: Retraining) -> list[RegisterSummary]:
     run, summaries = with_chosen_window(run), []
     for scope, folder in run.scopes():
         model, rows, left_out = judged_model(run, scope, folder)
-        in_shadow = run.config.shadow.hours > 0
-        summary = register_model(run.store, model, rows, left_out, in_shadow=in_shadow)
-        if summary.gate_passed:
+        ways = {
+            "in_shadow": run.config.shadow.hours > 0,
+            "in_youth": run.share(scope).range_s < age_limit_s(run.config),
+        }
+        summary = register_model(run.store, model, rows, left_out, **ways)
+        # What a machine was like in its first days is no reference for years.
+        if summary.gate_passed and not model.is_young:
             with run.store.transaction():
                 levels = folder.read("survey", Survey).levels
                 freeze_references(run.store, run.lineage, summary.model_id, levels)

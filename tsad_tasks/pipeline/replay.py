@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tsad_tasks.base.enums import Lineage
-from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
 from tsad_tasks.base.interval import HOUR, hour_ceil, hours_later
 from tsad_tasks.base.places import Folder
 from tsad_tasks.champions.champions import ChampionChange, RegisterSummary
@@ -27,9 +28,11 @@ from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.reader import training_scopes
 from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.youth import age_limit_s, ages_s
 
-LINEAGE = Lineage.REPLAY
+LINEAGE, DAY = Lineage.REPLAY, timedelta(days=1)
 BY = str(Lineage.REPLAY)
 Say = Callable[[str], None]
 Advance = Callable[[datetime], None]
@@ -37,7 +40,10 @@ Advance = Callable[[datetime], None]
 
 @dataclass
 class Replay:
-    """One replay of [start_at, end_at), with a retraining `every` so often once a range is full."""
+    """One replay of [start_at, end_at), with a retraining `every` so often once a range is full.
+
+    Of a dataset whose readings begin, what is young is trained daily before that.
+    """
 
     store: Store
     config: DatasetConfig
@@ -54,8 +60,31 @@ class Replay:
 
     @property
     def first_at(self) -> datetime:
-        """End of the first training."""
+        """End of the first training on a whole range."""
         return hour_ceil(self.start_at + timedelta(seconds=self.config.training.range_s))
+
+    @cached_property
+    def young_at(self) -> datetime | None:
+        """End of the first training of a dataset whose readings begin; None: they are older."""
+        config = self.config
+        with self.store.transaction():
+            try:
+                scopes = training_scopes(self.store, config)
+            except TsadError:
+                return None
+            ages = ages_s(self.store, config, scopes, self.start_at)
+        known = [age for age in ages.values() if age is not None]
+        if not known or None in ages.values():
+            return None
+        begun_at = hour_ceil(self.start_at) - timedelta(seconds=max(known))
+        from_at = max(self.start_at, begun_at + timedelta(seconds=config.training.young_from_s))
+        until_at = begun_at + timedelta(seconds=age_limit_s(config))
+        return from_at if from_at < min(until_at, self.first_at) else None
+
+    @property
+    def begins_at(self) -> datetime:
+        """End of the first training."""
+        return self.young_at or self.first_at
 
     def run(self) -> Replay:
         """Retrains, scores, compares and promotes, hour by hour of the past.
@@ -65,22 +94,25 @@ class Replay:
         BadInput
             When the range is too short for one training and an hour after it.
         """
-        if self.first_at >= self.end_at:
+        if self.begins_at >= self.end_at:
+            needed = (self.begins_at - self.start_at) / DAY
             raise BadInput(
                 f"Expected more than the training range of {self.config.dataset} "
-                f"({self.config.training.range_s / 86400:g} days). Received: {self.start_at} to "
-                f"{self.end_at}."
+                f"({needed:g} days). Received: {self.start_at} to {self.end_at}."
             )
         with self.store.transaction():
             scope = {"dataset_id": self._dataset_id, "scope_entity_id": None, "lineage": LINEAGE}
             latest_at = self.store.one(SELECT_LATEST_SCORED_HOUR, **scope)
-        resumed_at = hours_later(latest_at, 1) if latest_at else self.first_at
-        now = min(max(resumed_at, self.first_at), self.end_at)
-        self._merge(max(self.first_at, now - self.chunk), now)
+        resumed_at = hours_later(latest_at, 1) if latest_at else self.begins_at
+        now = min(max(resumed_at, self.begins_at), self.end_at)
+        self._merge(max(self.begins_at, now - self.chunk), now)
         while now < self.end_at:
             self._decide(now)
-            if (now - self.first_at) % self.every == timedelta(0):
-                self._retrain(now)
+            if now >= self.first_at:
+                if (now - self.first_at) % self.every == timedelta(0):
+                    self._retrain(now)
+            elif (now - self.begins_at) % DAY == timedelta(0):
+                self._retrain(now, only_young=True)
             until = self._next_stop(now)
             score_interval(self.store, self.config, start_at=now, end_at=until, lineage=LINEAGE)
             self._merge(now, until)
@@ -97,22 +129,26 @@ class Replay:
         """Where something has to be decided again, a chunk from here at most."""
         n_done = (now - self.first_at) // self.every
         stops = [self.end_at, now + self.chunk, self.first_at + (n_done + 1) * self.every]
+        if now < self.first_at:
+            n_days = (now - self.begins_at) // DAY
+            stops += [self.first_at, self.begins_at + (n_days + 1) * DAY]
         with self.store.transaction():
             of = {"dataset_id": self._dataset_id, "lineage": LINEAGE}
             shadows = self.store.rows(SELECT_SHADOWS, **of)
         ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
 
-    def _retrain(self, at: datetime) -> None:
+    def _retrain(self, at: datetime, *, only_young: bool = False) -> None:
         with tempfile.TemporaryDirectory(prefix="tsad-replay-", ignore_cleanup_errors=True) as name:
             folders = Path(name), self.artifacts
-            run = Retraining(self.store, self.config, at, *folders, lineage=LINEAGE)
+            of: dict[str, Any] = {"lineage": LINEAGE, "only_young": only_young}
+            run = Retraining(self.store, self.config, at, *folders, **of)
             try:
                 for summary in retrain(run):
                     self.registered.append(summary)
                     self._say(at, f"version {summary.version} {_outcome(summary)}")
             except NothingToDo:
-                pass  # It was registered before this replay was interrupted.
+                pass  # It was registered before this replay was interrupted, or is young no more.
             except BadInput as error:
                 self.store.rollback()
                 self._say(at, f"no retraining: {error}")

@@ -104,7 +104,7 @@ def score_what_if(
         known, valid = Places(store, scope).periods(), {"valid_from": span[0], "valid_to": span[1]}
         if not known:
             open_period(store, scope, model.model_id, reason="what if", **valid)
-        elif known != [(model.model_id, *span)]:
+        elif [one[:3] for one in known] != [(model.model_id, *span)]:
             expected = "Expected a run id that was not used before."
             raise BadInput(f"{expected} Received: {lineage}, of another question.")
     for first_at, last_at in day_chunks(*span):

@@ -61,7 +61,7 @@ def ingest(store: Store, run: TaskRun) -> Any:
     for span in run.spans:
         # Scores look back on readings before the interval.
         needed_s = history_s(store, run.config, lineage=run.lineage, **span)
-        summary += ingest_interval(*of, history_s=needed_s, **span)
+        summary += ingest_interval(*of, history_s=needed_s, comes_again=True, **span)
     if nothing := nothing_read(*of, **run.span):
         raise NothingToDo(nothing)
     return summary
@@ -133,9 +133,12 @@ def notify(store: Store, run: TaskRun) -> Any:
     if run.lineage != Lineage.LIVE or (run.is_backfill and not run.params["notify"]):
         raise NothingToDo("Replays notify nobody, and backfills only with notify: true.")
     from tsad_tasks.notifications import notify
-    from tsad_tasks.pipeline.catch_up import give_back, note_done
+    from tsad_tasks.pipeline.catch_up import give_back, made_up, note_done
 
-    counts = notify.notify(store, run.config, run.send, end_at=run.span["end_at"])
+    ends: dict[str, Any] = {"end_at": run.span["end_at"]}
+    if run.is_scheduled and made_up(run.config, run.parts):
+        ends["made_up_from"] = run.parts[0].start_at
+    counts = notify.notify(store, run.config, run.send, **ends)
     if run.is_scheduled:
         # What was found in them is told: only now they are done.
         note_done(store, run.config, run.parts)
@@ -147,10 +150,16 @@ def notify(store: Store, run: TaskRun) -> Any:
 
 
 def retraining(store: Store, run: TaskRun) -> Retraining:
-    """The retraining that ends with the interval, or where the form says; backfills are replays."""
+    """The retraining that ends with the interval, or where the form says; backfills are replays.
+
+    Of the daily runs those at the moments of `training.schedule` train everything, the others what
+    is young.
+    """
+    from tsad_tasks.pipeline.schedule import is_moment
     from tsad_tasks.training.retrain import Retraining
 
     end, folder = run.params["end"], run_folder(run.dag_id, run.run_id)
+    is_asked = bool(end) or not (run.is_scheduled or run.is_backfill)
     return Retraining(
         store,
         run.config,
@@ -159,6 +168,7 @@ def retraining(store: Store, run: TaskRun) -> Retraining:
         artifacts_root(),
         lineage=Lineage.REPLAY if run.is_backfill else run.lineage,
         seed=run.params["seed"],
+        only_young=not is_asked and not is_moment(run.config.training.schedule, run.span["end_at"]),
     )
 
 
@@ -183,11 +193,16 @@ def trains(name: str) -> Callable[[Callable[[Retraining], Any]], Callable[[Retra
 
 @does(Task("retrain", "ingest_history"))
 def ingest_history(store: Store, run: TaskRun) -> Any:
-    """Readings of the whole range that are not there yet."""
+    """Readings of the whole range that are not there yet; daily runs go on where a dataset is
+    young.
+    """
     from tsad_tasks.ingest.ingest import ingest_interval
+    from tsad_tasks.pipeline.schedule import check_due
 
-    ends = retraining(store, run).span.whole._asdict()
-    return ingest_interval(store, run.config, run.source_uris, **ends)
+    made = retraining(store, run)
+    check_due(made)
+    ends = made.span.whole._asdict()
+    return ingest_interval(store, run.config, run.source_uris, comes_again=True, **ends)
 
 
 @trains("exclusions")

@@ -87,7 +87,9 @@ def errors_and_flags(
     """Errors and flags (n_steps,) of one entity's readings, as scoring makes them."""
     found = series_errors(spec.features, spec.scaler(entity), detector, values, start_s, entity)
     errors = found.combined(spec, entity)
-    return errors, entity_scores(spec, [entity], errors[None], moved=found.moved[None]).flags[0]
+    return errors, entity_scores(
+        spec, [entity], errors[None], moved=found.moved[None], farthest=found.farthest[None]
+    ).flags[0]
 
 
 def check_canary(name: str, spec: ModelSpec, bundle: Bundle) -> None:

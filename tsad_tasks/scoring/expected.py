@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import channel_weights
-from tsad_tasks.model.features import Scaler, held
+from tsad_tasks.model.features import Scaler, counts_within, held
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.fold import entity_reconstruction
@@ -65,8 +65,13 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, *seen)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
+    expected = scaler.inverse(scaled)
+    for position in scaler.counts:
+        usual = expected[np.isfinite(expected[:, position]), position]
+        middle = np.median(usual) if usual.size else np.nan
+        spread[position] = counts_within(np.asarray(middle), spread[position])
     actual = scaler.on_circles(held(values, spec.features.hold_steps))
-    return ExpectedReadings(actual, scaler.inverse(scaled), spread, errors)
+    return ExpectedReadings(actual, expected, spread, errors)
 
 
 def expected_in_range(

@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import HourStatus, Lineage
+from tsad_tasks.base.enums import HourStatus, Lineage, Signal
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.base.places import Folder
@@ -21,6 +21,7 @@ from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.fitted import with_fitted
+from tsad_tasks.scoring.partial import without_partial
 from tsad_tasks.scoring.plan import (
     Job,
     Plan,
@@ -129,8 +130,31 @@ def planned_shards(
                 mark_failed(store, job, str(error))
                 n_failed += 1
             else:
+                if said := other_signals(spec, config):
+                    mark_failed(store, job, said)
+                    n_failed += 1
+                    continue
                 shards.append(features_of_job(store, dataset, job, spec))
     return shards, plans, n_failed
+
+
+def other_signals(spec: ModelSpec, config: DatasetConfig) -> str:
+    """What to say of a model whose channels were something else when it was trained: their values
+    mean nothing to it; empty where they are what they were.
+    """
+    names, channels = spec.features.channels, config.channels
+    then = spec.features.signals or (Signal.GAUGE,) * len(names)
+    changed = [
+        f"{name} was {said} and is {channels[name].signal} now"
+        for name, said in zip(names, then, strict=False)
+        if name in channels and said != channels[name].signal
+    ]
+    if not changed:
+        return ""
+    return (
+        "Expected a model of channels as the dataset file says them. Received: one from before "
+        f"they changed ({', '.join(changed)}). Train again: tsad retrain {config.dataset}"
+    )
 
 
 def note_asked(store: Store, asked: Sequence[tuple[int, datetime]]) -> None:
@@ -175,7 +199,8 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
-    features = entity_features(spec.features, job.scalers(spec), values, unix_s(values_at))
+    judged = without_partial(store, job, spec.features, values, values_at)
+    features = entity_features(spec.features, job.scalers(spec), judged, unix_s(values_at))
     fitted_from = np.maximum(features.fitted_from, job.fitted_from(spec.features, values_at))
     features = replace(features, fitted_from=fitted_from)
     seen = current

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,12 @@ from tsad_tasks.config.dataset import OTHER
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.ingest.signals import circles_of
 from tsad_tasks.model.circle import signed_turn
+from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.incidents import connected_range, incident_id, incident_spans
+from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
-from tsad_tasks.scoring.plan import scored_lineages, seen_until
+from tsad_tasks.scoring.plan import late_hours_from, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
@@ -34,9 +37,12 @@ from tsad_tasks.storage.datasets import (
     lock_dataset,
     select_dataset,
     select_entities,
+    select_layouts,
 )
+from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
-from tsad_tasks.text.sentence import incident_sentence, state_sentence
+from tsad_tasks.text import formats
+from tsad_tasks.text.sentence import incident_sentence, state_sentence, with_unknown_weekdays
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
 N_ENTITIES, N_FLAGS = 32, 100_000
@@ -86,7 +92,8 @@ def build_incidents(
     """Incidents of what flags in [start_at, end_at) may tell; also the shadow's.
 
     Late readings may have moved flags of earlier hours, and of later ones as far as thresholds look
-    back, so the range is widened by both. What maintenance windows hold now is marked so.
+    back, so the range is widened by both, and by hours whose rows were found late. What maintenance
+    windows hold now is marked so.
     """
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     span = Interval(start_at, end_at)
@@ -94,7 +101,9 @@ def build_incidents(
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
-            champions = champions_in(store, dataset.dataset_id, name, span)
+            late_from = late_hours_from(store, config, dataset, span, name)
+            first_at = min(first_at, late_from or first_at)
+            champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
             last_at = seen_until(store, dataset, name, champions, end_at)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
@@ -140,6 +149,14 @@ _NO_FLAGS = _Flags(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, n
 
 
 @dataclass(frozen=True)
+class _Unknown:
+    """Weekdays of flags that young models do not know, and (n_flags,) of which nobody is told."""
+
+    names: str
+    held: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class _Part:
     """An incident as times tell it."""
 
@@ -174,11 +191,16 @@ class _Merge:
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._policy: AlarmPolicy = config.alarm_policy
         self._window, self._rule = config.detector.n_steps, incident_rule(self._policy)
+        self._has_conditions = bool(config.conditions)
         entities = select_entities(store, dataset.dataset_id)
         self._names = {key: name for name, key in entities.items()}
         least, of = self._policy.min_deviation, {"dataset_id": dataset.dataset_id}
         channels = store.rows(SELECT_CHANNELS, **of)
+        young = store.rows(queries.SELECT_YOUNG_MODELS, **of)
+        self._young = {row.model_id: row for row in young}
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
+        events = set(config.event_channels)
+        self._events = {row.channel_id for row in channels if row.name in events}
         self._states = {one.name: one for one in config.state_columns}
         circles = circles_of(config)
         self._periods = {
@@ -354,17 +376,39 @@ class _Merge:
             model_id=[int(flags.more["model_id"][i]) for _, flags, i in told],
         )
         tops = {(row.entity_id, unix_s(row.at)): row for row in leading}
+        outside = self._outside([part for part, _ in drafts], [flags for _, flags in drafts])
         return [
-            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))))
-            for (part, flags), i in zip(drafts, worst, strict=True)
+            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))), names)
+            for (part, flags), i, names in zip(drafts, worst, outside, strict=True)
         ]
 
-    def _row(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> IncidentRow:
+    def _outside(self, parts: Sequence[_Part], flags: Sequence[_Flags]) -> list[str]:
+        """Conditions of each incident that were outside of what training saw; empty: none."""
+        if not self._has_conditions:
+            return [""] * len(parts)
+        rows = self._store.rows(
+            queries.SELECT_OUTSIDE_CONDITIONS,
+            entity_id=[part.entity_id for part in parts],
+            model_id=[int(one.more["model_id"][0]) for one in flags],
+            first_at=[from_unix_s(one.at_s[0]) for one in flags],
+            last_at=[from_unix_s(one.at_s[-1]) for one in flags],
+        )
+        names = {row.number: row.channels for row in rows}
+        return [names.get(number, "") for number in range(1, len(parts) + 1)]
+
+    def _row(
+        self, part: _Part, flags: _Flags, top: TopAttribution | None, outside: str
+    ) -> IncidentRow:
         name, peak, more = self._names[part.entity_id], int(np.argmax(flags.scores)), flags.more
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = self._sentence(name, peak_score, top)
+        said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
+        if outside:
+            said = f"{said}; training never saw such {outside}"
+        unknown = self._unknown(flags)
+        said = f"{said}; continues {part.continues}" if part.continues else said
+        levels = np.where(unknown.held, 1, more["severity"])
         return IncidentRow(
             incident_id=part.incident_id,
             entity_id=part.entity_id,
@@ -373,16 +417,58 @@ class _Merge:
             last_flag_at=from_unix_s(flags.at_s[-1]),
             n_flags=flags.at_s.size,
             kind="collective" if lasts else "point",
-            severity=list(Severity)[int(more["severity"].max()) - 1],
+            severity=list(Severity)[int(levels.max()) - 1],
             peak_score=peak_score,
             peak_at=from_unix_s(flags.at_s[peak]),
             top_channel_id=top.channel_id if top else None,
-            sentence=f"{said}; continues {part.continues}" if part.continues else said,
-            provisional=bool(more["provisional"].any()),
+            sentence=with_unknown_weekdays(said, unknown.names),
+            provisional=bool(more["provisional"].any()) or bool(unknown.names),
             continues=part.continues,
+            unknown_weekdays=unknown.names or None,
+            held=bool(unknown.held.all()),
         )
 
-    def _sentence(self, entity: str, peak_score: float, top: TopAttribution | None) -> str:
+    def _unknown(self, flags: _Flags) -> _Unknown:
+        """What the young models that raised flags do not know of their weekdays."""
+        nothing = np.zeros(flags.at_s.size, bool)
+        ids = flags.more["model_id"]
+        if not self._young or not np.isin(ids, [*self._young]).any():
+            return _Unknown("", nothing)
+        weekdays = weekdays_of(site_seconds(flags.at_s, ZoneInfo(self._dataset.site_zone)))
+        seldom, held = nothing.copy(), nothing.copy()
+        for model_id in set(ids.tolist()) & self._young.keys():
+            young, own = self._young[model_id], ids == model_id
+            seldom |= own & np.isin(weekdays, unknown_weekdays(young.weekdays_seen))
+            held |= own & np.isin(weekdays, young.weekdays_held)
+        return _Unknown(weekdays_text(np.unique(weekdays[seldom]).tolist()), held)
+
+    def _others_heard(self, part: _Part, flags: _Flags, top: TopAttribution | None) -> bool | None:
+        """Of an incident in which there were no events, whether anything else was heard of the
+        dataset in the hour of its worst flag and since its first; None: it is no such incident.
+        """
+        if top is None or top.channel_id not in self._events or top.actual != 0:
+            return None
+        if not formats.is_known(top.expected) or not top.expected:
+            return None
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        ids, at_s = sorted(self._names), unix_s(top.at)
+        hour_s = at_s // 3600 * 3600
+        span = from_unix_s(hour_s), from_unix_s(hour_s + 3600)
+        values = read_raw_blocks(self._store, layout, ids, *span).values
+        first = (max(int(flags.at_s[0]), hour_s) - hour_s) // layout.step_s
+        seen = values[:, first : (at_s - hour_s) // layout.step_s + 1]
+        is_events = np.isin(layout.channel_ids, list(self._events))
+        heard = np.isfinite(seen) & ~(is_events & (seen == 0))
+        heard[ids.index(part.entity_id), :, layout.channel_ids.index(top.channel_id)] = False
+        return bool(heard.any())
+
+    def _sentence(
+        self,
+        entity: str,
+        peak_score: float,
+        top: TopAttribution | None,
+        others_heard: bool | None,
+    ) -> str:
         if top is None:
             return incident_sentence(entity=entity, error_ratio=peak_score + 1)
         read: dict[str, Any] = {
@@ -398,6 +484,7 @@ class _Merge:
         if top.expected is not None and top.spread is not None:
             lower, upper = top.expected - top.spread, top.expected + top.spread
         read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
+        read |= {"others_heard": others_heard}
         return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
 
 

@@ -41,7 +41,15 @@ class OwnScale:
         # What the model knows of no entity, it cannot judge.
         unknown = spec.pooled_scaler.not_fitted
         left_out = tuple(sorted({*not_fitted, *unknown}))
-        return Scaler(centers, scales, 0, left_out, circles=spec.pooled_scaler.circles)
+        pooled = spec.pooled_scaler
+        scaler = Scaler(centers, scales, 0, left_out, circles=pooled.circles, counts=pooled.counts)
+        if not pooled.conditions:
+            return scaler
+        # What all machines were run under is what this one may be.
+        has = [i for i in pooled.conditions if names[i] in learned]
+        under = np.isin(np.arange(len(names)), pooled.conditions)
+        ends = (np.where(under, end, centers) for end in (pooled.known_from, pooled.known_to))
+        return scaler.under(pooled.conditions, has, *ends)
 
 
 def later_scales(

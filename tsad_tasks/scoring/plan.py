@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -161,7 +161,7 @@ def entities_with_life(
     """Entities, by name, of which a run of an interval may have something to say: rows came of them
     so lately that its hours, or those that late rows still change, see any.
     """
-    changed_from, _, last_at = _ends(config, span)
+    changed_from, _, last_at = _ends(store, config, dataset, span, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     back_hours = max((window_hours(one) for one in champions), default=1)
     if config.event_channels:
@@ -170,10 +170,27 @@ def entities_with_life(
     return living_entities(store, dataset.dataset_id, hours_later(changed_from, -back_hours))
 
 
-def _ends(config: DatasetConfig, span: Interval) -> tuple[datetime, datetime, datetime]:
+def _ends(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
+) -> tuple[datetime, datetime, datetime]:
     """From when on late rows may have changed hours, and the first and last whole hour."""
     first_at, last_at = whole_hours(*span)
-    return hours_later(first_at, -(config.late_rows_within_s // 3600)), first_at, last_at
+    changed_from = hours_later(first_at, -(config.late_rows_within_s // 3600))
+    late_from = late_hours_from(store, config, dataset, span, lineage)
+    return min(changed_from, late_from or changed_from), first_at, last_at
+
+
+def late_hours_from(
+    store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
+) -> datetime | None:
+    """The first hour whose rows were found late by a run of the interval, or of the one before it,
+    which may have died since; None: there is none, or the lineage is none that follows them.
+    """
+    if lineage.removesuffix(SHADOW_SUFFIX) != Lineage.LIVE:
+        return None
+    since = span.start_at - timedelta(seconds=config.interval_s)
+    asked = {"dataset_id": dataset.dataset_id, "since": since, "end_at": span.end_at}
+    return store.one(queries.SELECT_LATE_FROM, **asked)
 
 
 def _champions(
@@ -197,7 +214,7 @@ def plan_interval(
     ----------
     entity_names : only these (a shard); None: all.
     """
-    changed_from, first_at, last_at = _ends(config, asked)
+    changed_from, first_at, last_at = _ends(store, config, dataset, asked, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     known = entities_with_life(store, config, dataset, asked, lineage)
     chosen_names = known if entity_names is None else set(entity_names)

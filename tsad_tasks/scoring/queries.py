@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from tsad_tasks.base.interval import Interval
 from tsad_tasks.storage.store import Query, Statement, Store
@@ -50,6 +51,16 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class PartialHour:
+    """An hour in which so many steps of a counter have less than was consumed."""
+
+    entity_id: int
+    hour_at: datetime
+    channel: str
+    n_steps: int
+
+
+@dataclass(frozen=True)
 class TopAttribution:
     """The leading channel of a flagged reading, with what was read and what was expected."""
 
@@ -62,6 +73,13 @@ class TopAttribution:
     actual: float | None
     expected: float | None
     spread: float | None
+
+
+class OutsideConditions(NamedTuple):
+    """What training never saw in the hours of an incident, of a list that is numbered from 1."""
+
+    number: int
+    channels: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,17 @@ class IncidentRow:
     sentence: str
     provisional: bool
     continues: str | None = None
+    unknown_weekdays: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class YoungModel:
+    """How often a young model has seen the weekdays, and on which nobody is told; 0 is Monday."""
+
+    model_id: int
+    weekdays_seen: list[int]
+    weekdays_held: list[int]
 
 
 @dataclass(frozen=True)
@@ -117,12 +146,16 @@ SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
 )
 SELECT_FLAGS = Query("scoring/select_flags", Flag)
 SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
+SELECT_YOUNG_MODELS = Query("scoring/select_young_models", YoungModel)
 SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")
 SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)
 UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")
+SELECT_LATE_FROM: Query[datetime | None] = Query("scoring/select_late_from", datetime)
 READ_FLAGS = Statement("scoring/read_flags")
 READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
+SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
+SELECT_PARTIAL_HOURS = Query("scoring/select_partial_hours", PartialHour)
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
 WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")

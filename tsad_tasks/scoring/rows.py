@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import Severity
 from tsad_tasks.base.interval import hours_later, unix_s
 from tsad_tasks.detectors.base import Detector, as_shares
-from tsad_tasks.model.features import held
+from tsad_tasks.model.experience import INSIDE, OUTSIDE
+from tsad_tasks.model.features import counted_again, counts_within, held
 from tsad_tasks.model.scoring import MOVED_SCORE, Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
@@ -38,6 +39,11 @@ class Computed:
     channel_errors: NDArray[np.float32]
     expected: NDArray[np.float32]
     states: list[StateAfter]
+
+
+def _counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers of events (n,) that stabilised ones stand for."""
+    return counted_again(values[:, None], (0,))[:, 0]
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,10 @@ class JobRows:
         names, first = [name for name, _ in job.entities], shard.wanted.shape[1] - n_hours
         self.moved = self._on_series(shard.features.moved, 0)
         has_moved = self._on_series(shard.features.has_moved, 0)
-        self.scores = entity_scores(spec, names, self.errors, first * self.per_hour, has_moved)
+        self.experience = self._on_series(shard.features.experience, INSIDE)
+        farthest = self._on_series(shard.features.farthest, INSIDE)
+        scored = spec, names, self.errors, first * self.per_hour
+        self.scores = entity_scores(*scored, has_moved, farthest)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
@@ -107,7 +116,7 @@ class JobRows:
     def _by_hour(self, array: NDArray[Any]) -> NDArray[Any]:
         return array.reshape(len(array), -1, self.per_hour, *array.shape[2:])
 
-    def score_rows(self) -> ScoreRows:
+    def score_rows(self, layout: Layout) -> ScoreRows:
         """Targets with scores, and other computed hours as memos of errors."""
         entity, hour = np.nonzero(self.shard.wanted)
         n_hours = self.job.targets.shape[1]
@@ -139,13 +148,30 @@ class JobRows:
             n_seen=n_seen,
             window_digests=self.memo.window_digests[entity, hour],
             score_digests=digests[entity, hour],
+            outside=self._outside(layout, entity, hour),
         )
+
+    def _outside(self, layout: Layout, entity: Positions, hour: Positions) -> list[str]:
+        """Ids of conditions that were outside of what training saw for half of some hours."""
+        if not self.experience.any():
+            return []
+        outside = self._by_hour(self.experience)[entity, hour] == OUTSIDE
+        n_outside = np.count_nonzero(outside, axis=1)
+        ids = self._channel_ids(layout)[self.spec.features.conditions]
+        lasts = 2 * n_outside >= self.per_hour
+        return [",".join(map(str, sorted(ids[of_hour].tolist()))) for of_hour in lasts]
+
+    def _channel_ids(self, layout: Layout) -> Positions:
+        """Ids (n_channels,) of the model's channels."""
+        ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
+        return np.array([ids[name] for name in self.spec.features.channels], np.int64)
 
     def _status(
         self, entity: Positions, hour: Positions
     ) -> tuple[NDArray[np.str_], Positions, Positions]:
         """Status, steps needed and steps seen of some hours of entities."""
-        read = self._by_hour(np.isfinite(self.values).any(axis=2))
+        judged = np.delete(self.values, self.spec.features.conditions, axis=2)
+        read = self._by_hour(np.isfinite(judged).any(axis=2))
         n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
         n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
         reach_hours = max(self.spec.features.reach_hours, 1)
@@ -200,12 +226,16 @@ class JobRows:
         spread = np.where(is_still, np.nan, np.array(self.spec.spreads)[channel] * scale)
         expected = self.expected[entity, step, channel].astype(np.float64)
         expected = np.where(is_still, center, expected * scale + center)
-        ids = dict(zip(layout.channel_names, layout.channel_ids, strict=True))
-        channel_ids = np.array([ids[name] for name in self.spec.features.channels])
+        is_count = np.isin(channel, self.spec.pooled_scaler.counts)
+        if is_count.any():
+            held = is_count & ~np.isfinite(read) & ~is_still
+            actual[held] = _counts(actual[held])
+            expected[is_count] = _counts(expected[is_count])
+            spread[is_count] = counts_within(expected[is_count], spread[is_count])
         return AttributionRows(
             entity_ids=self.entity_ids[entity],
             times_s=self._times(step),
-            channel_ids=channel_ids[channel],
+            channel_ids=self._channel_ids(layout)[channel],
             share=share[row, channel].astype(np.float32),
             actual=self._on_circles(actual, channel),
             expected=self._on_circles(expected, channel),

@@ -221,7 +221,7 @@ def _written(
         rows = JobRows(shard, windows, spec, computed, memo, dataset)
         layout = datasets.select_layouts(store, dataset.dataset_id)[0]
         attributions = rows.attribution_rows(layout, detector)
-        written = write_scores(store, rows.score_rows(), rows.anomaly_rows(), attributions)
+        written = write_scores(store, rows.score_rows(layout), rows.anomaly_rows(), attributions)
         remember_states(store, shard, computed.states, memo.window_digests)
         # These hours have a score now: what they were without one no longer holds.
         ids, hours = job.target_hours()

@@ -25,12 +25,14 @@ class SeriesErrors:
     channel_errors, residuals : (n_steps, n_channels), NaN where unknown.
     live : bool (n_steps, n_channels), channels that count; none where no window ends.
     moved : bool (n_steps,), where a channel is elsewhere that never moved in training.
+    farthest : int8 (n_steps,), how far a condition is from what training saw.
     """
 
     channel_errors: NDArray[np.float32]
     residuals: NDArray[np.float32]
     live: NDArray[np.bool_]
     moved: NDArray[np.bool_]
+    farthest: NDArray[np.int8]
 
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
@@ -63,7 +65,9 @@ def on_steps(
     sensors = channel_values(spec, features)[0, index.ends]
     left = scaler.residuals(sensors, found.expected)
     residuals[index.ends] = np.where(index.live, left, np.nan)
-    return SeriesErrors(channel_errors, residuals, live, features.has_moved[0])
+    return SeriesErrors(
+        channel_errors, residuals, live, features.has_moved[0], features.farthest[0]
+    )
 
 
 def series_errors(

@@ -103,6 +103,7 @@ class FeatureShard:
         "fitted_from",
         "moved",
         "radians",
+        "experience",
     )
 
     def save(self, path: Folder) -> None:

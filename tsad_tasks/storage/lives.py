@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.storage.blocks import n_hours
 from tsad_tasks.storage.datasets import EntityRow
-from tsad_tasks.storage.store import Query, Statement, Store
+from tsad_tasks.storage.store import Query, Store
 
 
 class LifeEnd(NamedTuple):
@@ -30,7 +30,7 @@ class LifeEnd(NamedTuple):
     back_at: datetime | None
 
 
-UPSERT_LIVES = Statement("storage/upsert_lives")
+UPSERT_LIVES = Query("storage/upsert_lives", int)
 SELECT_LIVING = Query("storage/select_living", EntityRow)
 SELECT_LIFE_ENDS = Query("storage/select_life_ends", LifeEnd)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,12 +42,12 @@ def note_lives(
     entity_ids: Sequence[int],
     hours: Sequence[datetime],
     heard: NDArray[np.bool_],
-) -> int:
-    """Adds hours to lives; how many entities' months changed. `heard` (n_entities, n_hours) says in
+) -> list[int]:
+    """Adds hours to lives; the entities whose lives grew. `heard` (n_entities, n_hours) says in
     which of `hours` the source had rows of each entity.
     """
     entity, hour = np.nonzero(heard)
-    return store.execute(
+    return store.rows(
         UPSERT_LIVES,
         entity_id=[entity_ids[i] for i in entity.tolist()],
         hour_at=[hours[i] for i in hour.tolist()],

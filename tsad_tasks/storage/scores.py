@@ -43,6 +43,7 @@ class ScoreRows:
     """Hours to be written, one row each (n); steps × channels of the model.
 
     `thresholds` and `scores` are ignored where `memo` is true: such a row only remembers errors.
+    `outside` are ids of channels, a text each such as `3,7`; empty: no hour has any.
     """
 
     model_id: int
@@ -61,6 +62,7 @@ class ScoreRows:
     n_seen: NDArray[np.int64]
     window_digests: NDArray[np.int64]
     score_digests: NDArray[np.int64]
+    outside: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ def _score_columns(rows: ScoreRows) -> list[binary.Column]:
         binary.number(rows.n_seen, "i4"),
         binary.number(rows.window_digests, "i8"),
         binary.number(rows.score_digests, "i8"),
+        binary.text(rows.outside or [""] * len(rows.entity_ids)),
     ]
 
 

@@ -25,6 +25,7 @@ class Unchampioned:
     failed : each in words with its numbers.
     limits : the fields of the dataset file that hold their limits.
     champion_from : from when on the scope has a champion; None: it never had one.
+    is_young : it is trained anew every day.
     """
 
     version: int
@@ -34,6 +35,7 @@ class Unchampioned:
     failed: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     champion_from: datetime | None = None
+    is_young: bool = False
 
     @property
     def name(self) -> str:
@@ -121,6 +123,9 @@ def no_champion_ways(
     for one in refused[:MOST_NAMED]:
         whose = f"{one.name} " if len(refused) > 1 else ""
         lines += [f"  {whose}{text}" for text in one.failed]
+    if any(one.is_young for one in refused):
+        whose = "It is" if len(refused) == 1 else "Some are"
+        lines.append(f"{whose} young: the daily runs of {dataset}.retrain try again.")
     if refused:
         lines += ["What to do:", *(f"  {way}" for way in ways_on(dataset, refused[0], lineage))]
     elif not found:

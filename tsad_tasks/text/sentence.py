@@ -24,6 +24,7 @@ def incident_sentence(
     error_ratio: float | None = None,
     moved_first: bool = False,
     period: float | None = None,
+    others_heard: bool | None = None,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -34,6 +35,7 @@ def incident_sentence(
     error_ratio : the highest error by its threshold, used where no expected range is known.
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
+    others_heard : of a channel of events without any, whether anything else was heard of meanwhile.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
@@ -45,6 +47,9 @@ def incident_sentence(
     >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
     >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
     'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
+    >>> logins = {"entity": "de", "channel": "logins", "actual": 0.0, "expected": 75.2}
+    >>> incident_sentence(**logins, lower=63.0, upper=87.4, others_heard=False)
+    'de: no events of logins, and nothing else heard; 75 ± 12 were expected'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -52,6 +57,13 @@ def incident_sentence(
     if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
+    if others_heard is not None:
+        rest = "others are heard" if others_heard else "nothing else heard"
+        spread = formats.half_width(lower, upper)
+        wanted = f"; {reached}" if reached else ""
+        if spread is not None and formats.is_known(expected):
+            wanted = f"; {expected:.0f} ± {spread:.0f} were expected"
+        return f"{entity}: no events of {channel}, and {rest}{wanted}"
     if moved_first and formats.is_known(expected):
         level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
         moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
@@ -162,6 +174,15 @@ def _verb(actual: float, expected: float | None) -> str:
     if expected is None or not formats.is_known(expected) or actual == expected:
         return "was"
     return "rose to" if actual > expected else "fell to"
+
+
+def with_unknown_weekdays(sentence: str, names: str) -> str:
+    """The sentence of an incident that a young model raised on weekdays that it does not know.
+
+    >>> with_unknown_weekdays("web-02: CPU rose to 97.1 %", "Saturday, Sunday")
+    'web-02: CPU rose to 97.1 %; Saturday, Sunday unknown to its young model'
+    """
+    return f"{sentence}; {names} unknown to its young model" if names else sentence
 
 
 def shares_sentence(names: Sequence[str], shares: Sequence[float]) -> str:

@@ -17,11 +17,13 @@ from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import runs
+from tsad_tasks.model.features import site_seconds
 from tsad_tasks.model.thresholds import severities
+from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Query, Store
-from tsad_tasks.training.queries import SELECT_BAD_HOURS, Exclusion
+from tsad_tasks.training.queries import SELECT_BAD_HOURS, SELECT_YOUNG_PERIODS, Exclusion
 from tsad_tasks.training.read_otherwise import read_otherwise
 from tsad_tasks.training.reader import (
     EXTREME_REASON,
@@ -110,6 +112,8 @@ class _Search:
         self._ends = span.whole._asdict()
         self._ids = sorted(key for _, key in scope.entities)
         said = standing_verdicts(store, self._dataset_id, lineage)
+        of = {"dataset_id": self._dataset_id, "lineage": lineage}
+        self._young = store.rows(SELECT_YOUNG_PERIODS, **of, **self._ends)
         self._said = [one for one in said if one.entity_id in self._ids]
 
     def _rows(
@@ -185,11 +189,28 @@ class _Search:
         step_s, first_s = self._config.step_s, unix_s(self._span.start_at)
         of = self._lineage, entity_id, *self._span.whole
         series = read_score_series(self._store, *of, 3600 // step_s)
-        ends = first_s + step_s * np.array(runs(severities(series.scores) == _HIGH), np.int64)
+        is_high = severities(series.scores) == _HIGH
+        if is_high.any() and self._young:
+            is_high &= ~self._unknown_weekdays(entity_id)
+        ends = first_s + step_s * np.array(runs(is_high), np.int64)
         found = [(from_unix_s(a), from_unix_s(b)) for a, b in ends.reshape(-1, 2).tolist()]
         lasting = timedelta(seconds=self._config.training.high_score_lasting_s)
         gap = timedelta(seconds=self._config.alarm_policy.merge_gap_s)
         return [(start, end) for start, end in merged(found, gap) if end - start >= lasting]
+
+    def _unknown_weekdays(self, entity_id: int) -> NDArray[np.bool_]:
+        """(n_steps,), on which weekdays the champion of then was young and did not know them: what
+        it called HIGH says nothing, and a weekend that is left out is never learned.
+        """
+        step_s, (first_at, end_at) = self._config.step_s, self._span.whole
+        times_s = np.arange(unix_s(first_at), unix_s(end_at), step_s, dtype=np.int64)
+        weekdays = weekdays_of(site_seconds(times_s, self._config.zone))
+        unknown = np.zeros(len(times_s), bool)
+        for one in self._young:
+            if one.scope_entity_id in (0, entity_id):
+                inside = (times_s >= unix_s(one.start_at)) & (times_s < unix_s(one.end_at))
+                unknown |= inside & np.isin(weekdays, unknown_weekdays(one.weekdays_seen))
+        return unknown
 
     def _said_of(self, entity_id: int, verdicts: Sequence[str]) -> list[StandingVerdict]:
         return [one for one in self._said if one.entity_id == entity_id and one.verdict in verdicts]

@@ -258,25 +258,27 @@ def train(run: Retraining, progress: Progress | None = None) -> dict[str, Any]:
     n_epochs, seconds, n_entities, n_judged = 0, 0.0, 0, 0
     for scope, folder in run.scopes():
         found: list[FoldErrors] = []
-        with folder.kept(run.config) as (kept, read, arrays):
+        part = run.of(scope)
+        with folder.kept(part.config) as (kept, read, arrays):
             detector: Detector
-            if detector_class(run.config.detector.name).folds:
-                reader, scales = run.reader(read, folder), folder.read("scales", Scales)
+            if detector_class(part.config.detector.name).folds:
+                reader, scales = part.reader(read, folder), folder.read("scales", Scales)
                 detector, history, found = fit_folding(
                     reader, kept.groups, scales, seed=run.chosen_seed
                 )
             else:
-                windows, first = kept_windows(kept, arrays), _warm_start(run, scope)
+                windows, first = kept_windows(kept, arrays), _warm_start(part, scope)
                 how: dict[str, Any] = {"seed": run.chosen_seed, "progress": progress}
-                detector, history = fit_detector(run.config, windows, warm_start=first, **how)
+                detector, history = fit_detector(part.config, windows, warm_start=first, **how)
         detector.save(folder.path / "detector")
         starts = [part.start_at for part in found]
         # The errors are long: only thresholds with a state see them.
-        errors = found if run.config.threshold.kind in FOLDING_KINDS else []
+        errors = found if part.config.threshold.kind in FOLDING_KINDS else []
         Trained(history, starts, errors).save(folder.path / "trained.npz")
         n_epochs += len(history.loss)
         seconds += history.seconds
-        late_at = max([late_at, *starts])
+        # Where readings do not reach further back nothing was cut.
+        late_at = max([late_at, *(at for at in starts if at > part.span.start_at)])
         n_entities += len(scope.entities)
         n_judged += len(kept.groups[0].entities)
     said: dict[str, Any] = {"n_epochs": n_epochs, "seconds": round(seconds, 1)}
@@ -294,6 +296,9 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
         return None
     if name == "champion":
         champion = run.champion(scope)
+        if champion is not None and champion.is_young:
+            # Of another detector, or of readings that knew no weekends.
+            return None
     else:
         champion = champion_at(run.store, name, 0, Lineage.LIVE, run.span.end_at)
         if champion is None:

@@ -54,6 +54,7 @@ def run_gate(
     levels: Sequence[Level] = (),
     known: Mapping[str, SeriesErrors] | None = None,
     n_entities: int | None = None,
+    is_young: bool = False,
 ) -> list[RuleResult]:
     """The challenger's numbers beside the champion's, rule by rule.
 
@@ -63,6 +64,7 @@ def run_gate(
     levels : channels of the training range beside their commissioning references.
     known : the challenger's errors on the readings as they are, as far as they were computed.
     n_entities : that the model is for, where they are not those of `held_out`.
+    is_young : of readings so few that there may be nothing to judge.
     """
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
     settings |= {"reference": spec, "rule": incident_rule(config.alarm_policy)}
@@ -76,7 +78,7 @@ def run_gate(
     n_bytes = [sum(map(len, detector.to_files().values())) for _, detector in models]
     costs, n_judged = (_pair(latency_ms), _pair(n_bytes)), len(held_out)
     evidence = GateEvidence(
-        config, *_pair(results), history, levels, *costs, n_judged, n_entities or n_judged
+        config, *_pair(results), history, levels, *costs, n_judged, n_entities or n_judged, is_young
     )
     return [rule.judge(evidence, config) for rule in rules_of(Stage.GATE)]
 

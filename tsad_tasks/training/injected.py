@@ -269,8 +269,8 @@ class JudgedSeries:
     def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
         """Flags of what is seen of readings that are the held-out ones but for a few."""
         errors = self._errors_of(features, index)
-        moved = features.has_moved
-        scores = entity_scores(self.spec, [self.part.entity], errors[None], moved=moved)
+        marks = features.has_moved, features.farthest
+        scores = entity_scores(self.spec, [self.part.entity], errors[None], 0, *marks)
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
     def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:

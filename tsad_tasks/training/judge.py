@@ -15,6 +15,7 @@ from tsad_tasks.detectors.registry import detector_class, load_detector
 from tsad_tasks.model.budget import AlarmBudget
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
+from tsad_tasks.model.weekdays import held_weekdays
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.fold import Folded
 from tsad_tasks.scoring.series import SeriesErrors
@@ -42,7 +43,7 @@ from tsad_tasks.training.retrain import Count, Retraining, ScopeFolder, with_cho
 from tsad_tasks.training.survey import Scales, Survey
 
 CALIBRATED_FILE = "calibrated.npz"
-_ERRORS = ("channel_errors", "residuals", "live", "moved")
+_ERRORS = ("channel_errors", "residuals", "live", "moved", "farthest")
 
 
 def calibrate(run: Retraining) -> Count:
@@ -50,16 +51,17 @@ def calibrate(run: Retraining) -> Count:
     run, uris = with_chosen_window(run), []
     n_entities = sum(len(scope.entities) for scope in training_scopes(run.store, run.config))
     for scope, folder in run.scopes():
+        part = run.of(scope)
         detector, scales = load_detector(folder.path / "detector"), folder.read("scales", Scales)
         trained = Trained.load(folder.path / "trained.npz")
         at_split = None
-        with folder.kept(run.config) as (kept, read, _):
-            reader = run.reader(read, folder)
-            held_out = [part for group in kept.groups for part in held_out_readings(reader, group)]
+        with folder.kept(part.config) as (kept, read, _):
+            reader = part.reader(read, folder)
+            held_out = [one for group in kept.groups for one in held_out_readings(reader, group)]
             folds: list[Folded] = []
             errors = held_out_errors(reader.spec, scales.of, detector, held_out, folds)
             spec = calibrate_model(
-                run.config, scales, detector, held_out, n_entities=n_entities, known=errors
+                part.config, scales, detector, held_out, n_entities=n_entities, known=errors
             )
             # Only a folding detector has left errors.
             for group, learned in zip(kept.groups, trained.errors, strict=False):
@@ -70,11 +72,11 @@ def calibrate(run: Retraining) -> Count:
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec, folds)
         if detector.noise_power:
-            with run.store.transaction():
-                counts = readings_per_step(run.store, run.config, scope.entities, run.span)
+            with part.store.transaction():
+                counts = readings_per_step(part.store, part.config, scope.entities, part.span)
             noise = learned_noise(counts, held_out, errors, spec)
             spec = replace(spec, noise=noise, noise_power=detector.noise_power)
-        card = model_card(run, scope, scales, kept, detector, trained)
+        card = model_card(part, scope, scales, kept, detector, trained)
         card["expected_incidents_per_day"] = spec.expected_incidents_per_day
         canary = canary_of(spec, detector, held_out)
         contents = spec.to_json(), card, canary.to_json() if canary else None
@@ -100,12 +102,13 @@ def gate(run: Retraining) -> Count:
                 name: SeriesErrors(*(arrays[f"{kind}_{name}"] for kind in _ERRORS))
                 for name in found.made.errors_of
             }
-        with folder.kept(run.config) as (kept, read, _):
+        part = run.of(scope)
+        with folder.kept(part.config) as (kept, read, _):
             chosen, group = gate_entities(kept.held_out), kept.groups[0]
             judged = tuple(pair for pair in group.entities if pair[0] in chosen)
-            held_out = held_out_readings(run.reader(read, folder), replace(group, entities=judged))
+            held_out = held_out_readings(part.reader(read, folder), replace(group, entities=judged))
         rows = run_gate(
-            run.config,
+            part.config,
             found.spec,
             found.judged,
             training_history(folder.path / "trained.npz"),
@@ -115,6 +118,7 @@ def gate(run: Retraining) -> Count:
             levels=folder.read("survey", Survey).levels,
             known=known,
             n_entities=len(scope.entities),
+            is_young=run.share(scope).is_young,
         )
         folder.write("gate", rows, list[RuleResult])
         failed[scope.name] = [row.rule for row in rows if not row.passed]
@@ -167,6 +171,8 @@ def judged_model(
     run: Retraining, scope: Scope, folder: ScopeFolder
 ) -> tuple[NewModel, list[RuleResult], list[Exclusion]]:
     """The row of a model that the gate has judged, its rules, and what it did not learn from."""
+    share, found = run.share(scope), folder.read("survey", Survey)
+    run = run.with_share(share)
     made, config = CalibratedModel.load(folder), run.config
     bundle = read_bundle(artifact_path(made.uri), expected_sha256=made.sha256)
     spec, parent = ModelSpec.from_json(bundle.spec), run.champion(scope)
@@ -190,8 +196,13 @@ def judged_model(
         sha256=made.sha256,
         card=bundle.card | timed,
         folds=detector_class(config.detector.name).folds,
+        is_young=share.is_young,
+        weekdays_seen=found.weekdays,
+        weekdays_held=held_weekdays(found.weekdays, spec.features.rest_weekday)
+        if share.is_young
+        else None,
     )
-    left_out = list(folder.read("survey", Survey).exclusions)
+    left_out = list(found.exclusions)
     if not model.folds:
         with folder.kept(config) as (kept, _, _):
             left_out += extreme_values(kept.n_extreme, scope, run.span)

@@ -9,6 +9,7 @@ import numpy as np
 from tsad_tasks.base.enums import Signal
 from tsad_tasks.base.interval import hours_between
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.model.features import stabilised
 from tsad_tasks.model.noise import OTHER_RATE, ChannelNoise, noise_share
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
@@ -65,9 +66,10 @@ def learned_noise(
     for part in held_out:
         if part.entity not in counts:
             continue
-        scale = np.array(spec.scaler(part.entity).scale)
+        scaler = spec.scaler(part.entity)
+        scale, known = np.array(scaler.scale), stabilised(part.values, scaler.counts)
         used = part.calibrating[:, None]
-        values = np.where(used, part.values / np.where(scale > 0, scale, np.nan), np.nan)
+        values = np.where(used, known / np.where(scale > 0, scale, np.nan), np.nan)
         residuals = np.where(used, errors[part.entity].residuals, np.nan)
         shares = map(noise_share, values.T, residuals.T.astype(np.float64))
         found[part.entity] = ChannelNoise(counts[part.entity], tuple(shares))

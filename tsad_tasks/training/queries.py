@@ -25,7 +25,13 @@ class ChampionScope:
 
 @dataclass(frozen=True)
 class NewModel:
-    """A trained model, to be registered."""
+    """A trained model, to be registered.
+
+    Attributes
+    ----------
+    weekdays_seen : how often its training range shows each weekday; Monday comes first.
+    weekdays_held : of a young one, those on which nobody is told of what it finds; 0 is Monday.
+    """
 
     dataset_id: int
     scope_entity_id: int
@@ -43,6 +49,9 @@ class NewModel:
     sha256: str
     card: dict[str, Any]
     folds: bool = False
+    is_young: bool = False
+    weekdays_seen: list[int] | None = None
+    weekdays_held: list[int] | None = None
 
     @property
     def scope(self) -> ChampionScope:
@@ -70,6 +79,17 @@ class ChampionAt:
     sha256: str
     version: int
     train_end_at: datetime
+    is_young: bool = False
+
+
+@dataclass(frozen=True)
+class YoungPeriod:
+    """Hours of a young champion, and how often it has seen each weekday; Monday comes first."""
+
+    scope_entity_id: int
+    start_at: datetime
+    end_at: datetime
+    weekdays_seen: list[int]
 
 
 @dataclass(frozen=True)
@@ -106,4 +126,5 @@ SELECT_HOUR_SETTINGS = Query("training/select_hour_settings", HourSettings)
 SELECT_BAD_HOURS = Query("training/select_bad_hours", BadHour)
 INSERT_TRAINING_DECISION = Statement("training/insert_training_decision")
 SELECT_TRAINED_MODEL = Query("training/select_trained_model", TrainedModel)
+SELECT_YOUNG_PERIODS = Query("training/select_young_periods", YoungPeriod)
 SELECT_CHAMPION_AT = Query("training/select_champion_at", ChampionAt)

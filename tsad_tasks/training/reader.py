@@ -14,6 +14,7 @@ from tsad_tasks.base.interval import Interval, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
+from tsad_tasks.model.experience import settling
 from tsad_tasks.model.features import SUNDAY, Scaler, held, rest_days, running_state, site_seconds
 from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
@@ -128,6 +129,9 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         holidays=holidays,
         rest_weekday=rest_weekday,
         signals=config.signals,
+        roles=config.roles,
+        settle_steps=config.settle_steps,
+        learned_steps=config.features.learned_after_s // step_s if config.roles else 0,
     )
 
 
@@ -227,6 +231,12 @@ class TrainingReader:
         """How many steps after the beginning of the range a moment is."""
         return (unix_s(at) - unix_s(self.span.start_at)) // self.spec.step_s
 
+    @property
+    def local_hours(self) -> NDArray[np.int64]:
+        """Seconds since 1970 on the clocks of the site of each hour of the range, (n_hours,)."""
+        first_s, end_s = (unix_s(at) for at in self.span.whole)
+        return site_seconds(np.arange(first_s, end_s, 3600, dtype=np.int64), self.spec.zone)
+
     def whole_ranges(self, entities: Entities) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
         """Name, id and readings (n_steps, n_channels) of each entity over the range, read once."""
         n_values = max(1, self.step(self.span.end_at) * len(self.spec.channels))
@@ -274,6 +284,7 @@ class TrainingReader:
         """Readings held as long as they may be, and which steps (n_steps,) the machine runs."""
         spec, known = self.spec, held(values, self.spec.hold_steps)
         state = running_state(known, spec.running_when, spec.channels, spec.grace_steps)
+        state = settling(spec, known[None], state[None])[0]
         return known, np.asarray(state == 0, np.bool_)
 
     def running(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from tsad_tasks.training.kept import Kept, kept_readings
 from tsad_tasks.training.queries import INSERT_TRAINING_DECISION, SELECT_CHAMPION_AT, ChampionAt
 from tsad_tasks.training.reader import Read, Scope, TrainingRange, TrainingReader, training_range
 from tsad_tasks.training.survey import Survey
+from tsad_tasks.training.youth import Share, age_limit_s, config_of_share
 
 Count = dict[str, Any]
 Value = TypeVar("Value")
@@ -54,15 +55,21 @@ class ScopeFolder:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Which scopes are to be trained, with windows of so many steps."""
+    """Which scopes are to be trained, with windows of so many steps, and what each has to learn."""
 
     window: int
     scopes: list[Scope]
+    shares: dict[int, Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """One retraining: what, on which range, for which lineage, and where its files go."""
+    """One retraining: what, on which range, for which lineage, and where its files go.
+
+    Attributes
+    ----------
+    only_young : only scopes without a champion, or with a young one: what is due every day.
+    """
 
     store: Store
     config: DatasetConfig
@@ -72,6 +79,7 @@ class Retraining:
     lineage: str = Lineage.LIVE
     seed: int | None = None
     progress: Progress | None = None
+    only_young: bool = False
 
     @property
     def span(self) -> TrainingRange:
@@ -91,6 +99,19 @@ class Retraining:
         for scope in read_json(self.plan_path, TrainingPlan).scopes:
             yield scope, self.folder_of(scope)
 
+    def share(self, scope: Scope) -> Share:
+        """What task `exclusions` found that a scope has to learn from."""
+        shares = read_json(self.plan_path, TrainingPlan).shares
+        return shares.get(scope.entity_id, Share(self.config.training.range_s))
+
+    def of(self, scope: Scope) -> Retraining:
+        """The retraining of one scope, whose readings may not fill the range yet."""
+        return self.with_share(self.share(scope))
+
+    def with_share(self, share: Share) -> Retraining:
+        """The retraining of what has so much to learn from."""
+        return replace(self, config=config_of_share(self.config, share))
+
     def folder_of(self, scope: Scope) -> ScopeFolder:
         """Where the files of a scope are."""
         return ScopeFolder(self.folder / f"scope_{scope.entity_id}")
@@ -104,6 +125,15 @@ class Retraining:
         """The champion that a challenger has to beat."""
         name, at = self.config.dataset, self.span.end_at
         return champion_at(self.store, name, scope.entity_id, self.lineage, at)
+
+    def is_due(self, scope: Scope, age_s: int | None) -> bool:
+        """Whether a scope is trained every day whose readings reach so far back: while it is young,
+        and has no champion or a young one.
+        """
+        if age_s is None or age_s >= age_limit_s(self.config):
+            return False
+        champion = self.champion(scope)
+        return champion is None or champion.is_young
 
     def with_window(self, window: int) -> Retraining:
         """The retraining with windows of so many steps."""

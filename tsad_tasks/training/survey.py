@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsad_tasks.base.arrays import Flags
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
 from tsad_tasks.ingest.signals import channel_circles
+from tsad_tasks.model.experience import with_conditions
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
+from tsad_tasks.model.weekdays import dates_seen, times_seen
 from tsad_tasks.training.commissioning import Commissioning, Level, enough_s
 from tsad_tasks.training.exclusions import NOTHING, OTHER_SETTINGS, LeftOut, counted, left_out_of
 from tsad_tasks.training.queries import Exclusion
@@ -33,6 +36,8 @@ class Survey:
     hours : by entity name, running hours that are learned from.
     scalers : by entity name, of all that ran.
     levels : channels beside their commissioning references.
+    weekdays : how often each weekday was seen by some entity, on the clocks of the site; Monday
+        comes first.
     """
 
     exclusions: list[Exclusion]
@@ -40,6 +45,7 @@ class Survey:
     hours: dict[str, float]
     scalers: dict[str, Scaler]
     levels: list[Level]
+    weekdays: list[int] = field(default_factory=list)
 
 
 def surveyed(
@@ -58,26 +64,38 @@ def surveyed(
     n_enough = int(enough_s(config)) // config.step_s
     lost = counted(reader.exclusions, config)
     found, left_out = Survey(list(reader.exclusions), NOTHING, {}, {}, []), NOTHING
+    local_s, dates = reader.local_hours, np.zeros(0, np.int64)
     for name, key, values in reader.whole_ranges(scope.entities):
         running = reader.running(values)
         usable = running & ~reader.excluded(key, reader.span.whole)
         clean = np.where(usable[:, None], values, np.nan)
         left_out += left_out_of(reader, key, running, lost)
+        is_read = np.asarray(np.isfinite(values).any(axis=1), np.bool_)
+        off = hourly(is_read, config) & ~hourly(running, config)
+        dates = np.union1d(dates, dates_seen(hourly(usable, config), off, local_s))
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
-            scaler = fit_scaler(*learned, channel_circles(config, config.model_names))
+            scaler = fit_scaler(
+                *learned, channel_circles(config, config.model_names), config.event_positions
+            )
+            scaler = _with_later(scaler, held(clean[split:], reader.spec.hold_steps), config.step_s)
+            if config.conditions:
+                scaler = with_conditions(scaler, reader.spec, clean)
             if unseen := reader.spec.unseen.tolist():
                 # No entity has what no input is made of.
                 scaler = replace(scaler, not_fitted=tuple(sorted({*scaler.not_fitted, *unseen})))
-            found.scalers[name] = _with_later(
-                scaler, held(clean[split:], reader.spec.hold_steps), config.step_s
-            )
+            found.scalers[name] = scaler
         if commissioning is not None:
             found.levels.extend(commissioning.levels(reader, (name, key), clean))
         if look is not None:
             look(key, clean[:split])
-    return replace(found, left_out=left_out)
+    return replace(found, left_out=left_out, weekdays=times_seen(dates))
+
+
+def hourly(steps: Flags, config: DatasetConfig) -> Flags:
+    """Whether some step of each hour is marked, (n_hours,)."""
+    return np.asarray(steps.reshape(-1, 3600 // config.step_s).any(axis=1), np.bool_)
 
 
 def _with_later(scaler: Scaler, values: NDArray[np.float64], step_s: int) -> Scaler:

@@ -106,6 +106,8 @@ def entity_training(
     to_validate = with_labels(later, labels, max(1, quota // 5))
     chosen = with_labels(train, labels, quota), to_validate
     n_extreme = int((extreme & ~out).sum())
+    # What is no column, no entity lacks.
+    ever[spec.unseen] = True
     return EntityWindows(features.inputs[0], *chosen, labels, len(train), n_extreme, ever)
 
 
@@ -170,15 +172,16 @@ def with_dead_channels(
     dead for a reading, and finds the others strange; one that has seen dead ones does not.
     Validation windows stay as they are.
     """
-    n_dead, width, n_channels = int(share * len(prepared.ends)), spec.width, len(spec.channels)
-    if n_channels < 2 or not n_dead:
+    n_dead, width, seen = int(share * len(prepared.ends)), spec.width, spec.seen
+    if len(seen) < 2 or not n_dead:
         return prepared
     chosen = np.linspace(0, len(prepared.ends) - 1, n_dead).round().astype(np.int64)
     inputs, fitted = gather(prepared.inputs, prepared.ends[chosen], width), prepared.fitted
-    dies = np.arange(n_dead) % n_channels
+    dies = seen[np.arange(n_dead) % len(seen)]
     if fitted is not None:
         # Of an entity's own channels each in turn.
-        own = fitted[prepared.ends[chosen]]
+        own = fitted[prepared.ends[chosen]].copy()
+        own[:, spec.unseen] = False
         order = np.argsort(~own, axis=1, kind="stable")
         dies = order[np.arange(n_dead), np.arange(n_dead) % np.count_nonzero(own, axis=1)]
         fitted = np.concatenate([fitted, np.repeat(own, width, axis=0)])

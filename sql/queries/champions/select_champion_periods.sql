@@ -1,3 +1,4 @@
 -- All champion periods of a scope and lineage, oldest first.
-SELECT model_id, valid_from, valid_to FROM tsad.champion_period
-WHERE dataset_id = %(dataset_id)s AND scope_entity_id = %(scope_entity_id)s AND lineage = %(lineage)s ORDER BY valid_from
+SELECT p.model_id, p.valid_from, p.valid_to, m.is_young
+FROM tsad.champion_period p JOIN tsad.model m USING (model_id)
+WHERE p.dataset_id = %(dataset_id)s AND p.scope_entity_id = %(scope_entity_id)s AND p.lineage = %(lineage)s ORDER BY p.valid_from

@@ -1,5 +1,5 @@
 -- The newest model of each scope of a lineage that has no champion at any time of a range, and from when on it has one.
-SELECT DISTINCT ON (m.scope_entity_id) m.model_id, m.version, e.name AS entity, m.train_end_at, m.folds,
+SELECT DISTINCT ON (m.scope_entity_id) m.model_id, m.version, e.name AS entity, m.train_end_at, m.folds, m.is_young,
        (SELECT min(p.valid_from) FROM tsad.champion_period p
         WHERE p.dataset_id = m.dataset_id AND p.lineage = m.lineage AND p.scope_entity_id = m.scope_entity_id
           AND p.valid_from >= %(end_at)s::timestamptz) AS champion_from

@@ -1,11 +1,12 @@
--- Live incidents that stand and are not suppressed: the newer ones, and all that an alert may stand for.
+-- Live incidents that stand, not suppressed nor held for a young model: the newer ones, those found late, and all that an alert may stand for.
 SELECT i.incident_id, i.entity, i.started_at, i.last_flag_at, i.severity, i.state = 'open' AS is_open, i.sentence,
-  i.verdict IN ('false_alarm', 'expected', 'new_normal') AS is_normal, i.continues
+  i.verdict IN ('false_alarm', 'expected', 'new_normal') AS is_normal, i.continues, l.arrived_at
 FROM tsad.v_incident i
 JOIN tsad.dataset d ON d.name = i.dataset
 JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = i.entity
-WHERE d.dataset_id = %(dataset_id)s AND i.lineage = 'live' AND i.suppressed_by IS NULL
-  AND (i.last_flag_at > %(newer_than)s OR EXISTS (
+LEFT JOIN tsad.late_hour l ON l.entity_id = e.entity_id AND l.hour_at = date_trunc('hour', i.last_flag_at, 'UTC')
+WHERE d.dataset_id = %(dataset_id)s AND i.lineage = 'live' AND i.suppressed_by IS NULL AND NOT i.held
+  AND (i.last_flag_at > %(newer_than)s OR l.arrived_at > %(arrived_since)s OR EXISTS (
     SELECT FROM tsad.alert a
     WHERE a.dataset_id = d.dataset_id AND a.entity_id = e.entity_id AND a.state <> 'withdrawn'
       AND (a.state = 'open' OR a.end_at >= %(settled_before)s)

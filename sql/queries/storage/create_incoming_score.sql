@@ -2,5 +2,5 @@
 CREATE TEMP TABLE IF NOT EXISTS incoming_score (
   entity_id int, hour_at timestamptz, model_id int, errors real[], thresholds real[], scores real[],
   reasons smallint[], channel_errors real[], status text, coverage real, n_needed int, n_seen int,
-  window_digest bigint, score_digest bigint
+  window_digest bigint, score_digest bigint, outside text
 ) ON COMMIT DELETE ROWS

@@ -5,4 +5,5 @@ WHERE b.entity_id = i.entity_id AND b.hour_at = i.hour_at AND b.model_id = i.mod
   AND i.thresholds IS NOT NULL AND b.thresholds IS NOT NULL
   AND NOT (b.errors = i.errors AND b.reasons = i.reasons AND b.thresholds = i.thresholds AND b.scores = i.scores
            AND b.status = i.status AND b.n_seen = i.n_seen AND b.coverage = i.coverage
-           AND b.channel_errors IS NOT DISTINCT FROM i.channel_errors)
+           AND b.channel_errors IS NOT DISTINCT FROM i.channel_errors
+           AND b.outside IS NOT DISTINCT FROM string_to_array(nullif(i.outside, ''), ',')::int[])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput, Unavailable
@@ -102,6 +102,16 @@ def series_title(name: str) -> str:
     '7/rx'
     """
     return name.replace(SERIES_JOINT, "/")
+
+
+class InventoryRow(NamedTuple):
+    """What a source says of an entity: whether it is gone for good, and what carries its readings;
+    empty: nothing is said of that.
+    """
+
+    entity: str
+    is_retired: bool
+    carrier: str
 
 
 @dataclass(frozen=True)
@@ -221,6 +231,11 @@ class Source(Protocol):
         """
         return ()
 
+    @classmethod
+    def inventory_said(cls, uri: str, config: DatasetConfig) -> tuple[InventoryRow, ...]:
+        """What it says of its entities themselves, where the dataset file asks for that."""
+        return ()
+
     def close(self) -> None:
         """Nothing is read any more."""
 
@@ -321,6 +336,13 @@ def tags_said(uri: str, config: DatasetConfig, name: str = "") -> tuple[Tag, ...
     """
     with _named(name):
         said: tuple[Tag, ...] = SOURCES[config.source.kind].tags_said(uri, config)
+    return said
+
+
+def inventory_said(uri: str, config: DatasetConfig, name: str = "") -> tuple[InventoryRow, ...]:
+    """What the dataset's source says of its entities now; raises what `Source` says."""
+    with _named(name):
+        said: tuple[InventoryRow, ...] = SOURCES[config.source.kind].inventory_said(uri, config)
     return said
 
 

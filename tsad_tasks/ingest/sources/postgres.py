@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from psycopg2 import extensions, sql
 
     from tsad_tasks.config import DatasetConfig
-    from tsad_tasks.ingest.sources.base import Hint, SourceRows, SourceTable, Tag
+    from tsad_tasks.ingest.sources.base import Hint, InventoryRow, SourceRows, SourceTable, Tag
     from tsad_tasks.ingest.sources.postgres_tables import (
         advice,
         broken,
         carried,
         connection,
         dictionary,
+        inventory,
         query,
         rows,
         statements,
@@ -44,9 +45,13 @@ if TYPE_CHECKING:
     from tsad_tasks.ingest.sources.postgres_tables.tables import TablePlan
 else:
     # All sources are imported when a dataset file is read, and these cost NumPy and a driver.
-    _NAMES = "advice broken carried connection dictionary query rows statements tables tags"
-    advice, broken, carried, connection, dictionary, query, rows, statements, tables, tags = (
+    _NAMES = "advice broken carried connection dictionary inventory query rows statements"
+    advice, broken, carried, connection, dictionary, inventory, query, rows, statements = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES.split()
+    )
+    tables, tags = (
+        LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
+        for name in ("tables", "tags")
     )
 
 _LARGE_ROWS = 1_000_000
@@ -97,6 +102,11 @@ class PostgresSource(Source):
         if config.source.names_select:
             return dictionary.read_dictionary(uri, config)
         return tags.read_tags(config) if config.source.tags is not None else ()
+
+    @classmethod
+    def inventory_said(cls, uri: str, config: DatasetConfig) -> tuple[InventoryRow, ...]:
+        """What the inventory of the source says."""
+        return inventory.read_inventory(uri, config)
 
     def close(self) -> None:
         self._is_open = False

@@ -50,6 +50,7 @@ class ChannelSeries:
     worst_lower: float | None = None
     worst_upper: float | None = None
     worst_at: datetime | None = None
+    worst_difference: float | None = None
 
     def __post_init__(self) -> None:
         optional = (band for band in (self.expected, self.lower, self.upper) if band is not None)

@@ -319,7 +319,7 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
     """Task `evaluate` of a retraining: a report on each challenger, kept beside the bundles."""
     run, findings = with_chosen_window(run), {}
     for scope, folder in run.scopes():
-        found = challenger_of(folder)
+        found, span = challenger_of(folder), run.of(scope).span
         subject = Subject(
             spec=found.spec,
             detector=found.judged,
@@ -327,8 +327,8 @@ def evaluate_run(run: Retraining) -> dict[str, Any]:
             version="challenger",
             sha256=found.bundle.sha256,
             scope=scope,
-            span=run.span,
-            first_at=run.span.split_at if found.judged.folds else run.span.start_at,
+            span=span,
+            first_at=span.split_at if found.judged.folds else span.start_at,
         )
         name = f"{run.span.end_at:%Y-%m-%dT%H}_{subject.sha256[:8]}"
         kept = run.artifacts / "evaluations" / run.config.dataset / name

@@ -16,6 +16,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import Judged, runs
+from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.incidents import incident_spans
 from tsad_tasks.model.injection import Injection, inject_all, injection_plan
 from tsad_tasks.model.scoring import entity_scores
@@ -173,7 +174,9 @@ def scored(config: DatasetConfig, subject: Subject, stretch: Stretch) -> Scored:
         spec.features, spec.scaler(entity), detector, stretch.values, stretch.start_s, entity
     )
     errors = found.combined(spec, entity)
-    made = entity_scores(spec, [entity], errors[None], moved=found.moved[None])
+    made = entity_scores(
+        spec, [entity], errors[None], moved=found.moved[None], farthest=found.farthest[None]
+    )
     flags, scores = made.flags[0], made.scores[0]
     alarms = alarms_of(config, flags, scores, errors)
     probability: Floats64 | None = None
@@ -218,7 +221,7 @@ def injected(
             continue
         plan += [replace(one, at=one.at + steps.start) for one in own]
     values = inject_all(stretch.values, plan, spread=scaler.step_of, rng=rng, daily_steps=daily)
-    kept = [one for one in plan if _is_anomaly(stretch, values, one, daily)]
+    kept = [one for one in plan if _is_anomaly(stretch, scaler, values, one, daily)]
     for one in set(plan) - set(kept):
         rows = slice(one.at, one.at + one.length)
         values[rows, one.channel] = stretch.values[rows, one.channel]
@@ -230,14 +233,16 @@ def injected(
     return replace(stretch, values=values, labels=marks, ignored=ignored, events=tuple(events))
 
 
-def _is_anomaly(stretch: Stretch, values: Floats64, one: Injection, daily: int) -> bool:
+def _is_anomaly(
+    stretch: Stretch, scaler: Scaler, values: Floats64, one: Injection, daily: int
+) -> bool:
     """Whether anything was read there; and a contextual one moves more than days differ."""
-    rows, clean = slice(one.at, one.at + one.length), stretch.values[:, one.channel]
-    moved = np.abs(values[rows, one.channel] - clean[rows])
+    rows, clean = slice(one.at, one.at + one.length), stretch.values
+    moved = scaler.distances(values[rows], clean[rows])[:, one.channel]
     if not np.isfinite(moved).any() or stretch.ignored[rows].all():
         return False
     if one.kind != "contextual":
         return True
-    usual = np.abs(clean[daily:] - clean[:-daily])
+    usual = scaler.distances(clean[daily:], clean[:-daily])[:, one.channel]
     known = usual[np.isfinite(usual)]
     return bool(np.nanmedian(moved) > CONTEXT_FACTOR * (np.median(known) if known.size else 0.0))

@@ -35,6 +35,7 @@ from tsad_tasks.training.reader import (
 )
 from tsad_tasks.training.retrain import Retraining
 from tsad_tasks.training.survey import Scales, Survey, scales_of, surveyed
+from tsad_tasks.training.youth import Share, ages_s, config_of_share, length_s
 
 MAX_JUMPS = 5
 
@@ -52,8 +53,11 @@ def training_preview(
         When there are too few running hours to train.
     """
     with store.transaction():
-        span, scopes = training_range(config, end_at), training_scopes(store, config)
+        scopes = training_scopes(store, config)
         scope = Scope(0, "all", tuple(pair for scope in scopes for pair in scope.entities))
+        length = length_s(config, ages_s(store, config, [scope], end_at)[0], end_at)
+        config = config_of_share(config, Share(length or config.training.range_s))
+        span = training_range(config, end_at)
         exclusions = exclusions_of(store, config, scope, span, lineage)
         reader = TrainingReader.of_store(store, config, span, exclusions)
         survey = surveyed(reader, scope)
@@ -74,13 +78,17 @@ def prepared_preview(run: Retraining) -> content.TrainingPreview:
     hours: dict[str, float] = {}
     own: dict[str, Scaler] = {}
     lost, n_windows, n_available = LeftOut(0, 0, {}), 0, 0
-    for scope, folder in run.scopes():
+    scopes = [*run.scopes()]
+    # The widest range, where scopes have some of their own.
+    longest = max((run.share(scope).range_s for scope, _ in scopes), default=0)
+    run = run.with_share(Share(longest)) if longest else run
+    for scope, folder in scopes:
         survey, scales = folder.read("survey", Survey), folder.read("scales", Scales)
         exclusions += survey.exclusions
         with folder.kept(run.config) as (kept, _, _):
             n_windows, n_available = n_windows + kept.n_windows, n_available + kept.n_available
             if kept.n_extreme:
-                exclusions += extreme_values(kept.n_extreme, scope, run.span)
+                exclusions += extreme_values(kept.n_extreme, scope, run.of(scope).span)
         lost += survey.left_out
         hours |= scales.running_hours
         own |= scales.own

@@ -91,12 +91,16 @@ class QualityRow:
     detail: str = ""
 
 
+# Of an hour without a row in which nothing was heard of the entity.
+SILENT = "silent"
+
+
 @dataclass(frozen=True, eq=False)
 class EntityCoverage:
     """Hours of one entity by status."""
 
     entity: str
-    n_hours_expected: int  # without those in which it was off
+    n_hours_expected: int  # without those in which it was off or silent
     n_hours_by_status: Mapping[str, int]
     # (n_days,), the scored share of each day; NaN where nothing was expected
     day_shares: series.Floats

@@ -14,6 +14,7 @@ from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
+    SILENT,
     Coverage,
     EntityCoverage,
     ReportContent,
@@ -26,7 +27,7 @@ STATUS_MEANINGS: dict[str, str] = {
     HourStatus.PARTIAL: "some readings or channels were missing; the rest was scored",
     HourStatus.INSUFFICIENT_HISTORY: "not enough readings before it for a first score",
     HourStatus.GAP: "no readings in the source",
-    HourStatus.STALE: "the source's newest reading was older than the hour",
+    HourStatus.STALE: "rows, but none with a value for longer than windows remember",
     HourStatus.OFF: "the entity was not running",
     HourStatus.NO_CHAMPION: "no model was valid for this hour",
     HourStatus.UNKNOWN_ENTITY_SCALE: "scored with the scale of all entities, for it has none of "
@@ -35,6 +36,7 @@ STATUS_MEANINGS: dict[str, str] = {
     HourStatus.FAILED: "scoring ended with an error; see the task's log",
     HourStatus.WAITING: "its rows are still waited for",
     HourStatus.NOT_RUN: "no run of the score DAG has come to it; the next one does",
+    SILENT: "nothing was heard of the entity; not expected to have a score",
     # Hours without a row: which step has not come to them.
     "not_scored": "read, but no run of the score DAG has come to it",
     "not_read": "no run of the score DAG has read it from the source",
@@ -117,7 +119,7 @@ def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> li
     rows: list[list[flow.Cell]] = []
     for one in shown:
         hours = f"{count_text(one.n_hours_scored)} of {count_text(one.n_hours_expected)}"
-        share = share_text(one.scored_share) if one.n_hours_expected else "off"
+        share = share_text(one.scored_share) if one.n_hours_expected else "none expected"
         why = unscored_text(one.n_hours_by_status)
         rows.append([one.entity, partial(_draw_days, entity=one), hours, share, why])
     entries = [

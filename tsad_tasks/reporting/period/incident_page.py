@@ -254,6 +254,12 @@ class _Drawing:
                 text += f" The heat map shows the first {layout.n_heat_rows}."
             sheet.text(sheet.left, y + 10, text, theme.TINY)
 
+    def difference(self, channel: ChannelSeries, spread: float | None) -> str:
+        """How far the worst reading is from what was expected; an angle the shorter way."""
+        if (turned := channel.worst_difference) is None:
+            return formats.difference_text(channel.worst_value, channel.worst_expected, spread)
+        return formats.signed_text(turned, formats.n_decimals_for(spread, turned))
+
     def cells(self, channel: ChannelSeries) -> list[str]:
         """The figures of a channel, in the order of the table's columns."""
         spread = formats.half_width(channel.worst_lower, channel.worst_upper)
@@ -271,6 +277,6 @@ class _Drawing:
             formats.share_text(channel.error_share),
             formats.value_text(channel.worst_value, channel.unit, spread),
             formats.expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
-            formats.difference_text(channel.worst_value, channel.worst_expected, spread),
+            self.difference(channel, spread),
             moment,
         ]

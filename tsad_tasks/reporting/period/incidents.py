@@ -18,6 +18,7 @@ from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.model.circle import signed_turn
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import anomaly_scores, flag
 from tsad_tasks.reporting.drawing.scales import thinned
@@ -221,9 +222,14 @@ class FlaggedReadings:
         total: Floats64 = (self.shares * self.weights[:, None]).sum(axis=0) / self.weights.sum()
         return total
 
-    def worst(self, channel: int) -> int | None:
-        """The flag at which a channel was farthest off, on the side of the sentence."""
+    def deviations(self, channel: int, period: float | None = None) -> Floats64:
+        """How far a channel was from what was expected, (n_flags,); an angle the shorter way."""
         deviation = self.actual[:, channel] - self.expected[:, channel]
+        return deviation if period is None else signed_turn(deviation, period)
+
+    def worst(self, channel: int, period: float | None = None) -> int | None:
+        """The flag at which a channel was farthest off, on the side of the sentence."""
+        deviation = self.deviations(channel, period)
         known = np.isfinite(deviation)
         leads = known & (self.shares.argmax(axis=1) == channel)
         chosen = leads if leads.any() else known
@@ -330,7 +336,8 @@ class _Explained:
         if self.expected is not None:
             middle, half = self.expected.expected[kept, i], self.expected.spread[i]
             series = replace(series, expected=middle, lower=middle - half, upper=middle + half)
-        worst = flagged.worst(i)
+        period = self._period(name)
+        worst = flagged.worst(i, period)
         if worst is None:
             return series
         wanted, spread = float(flagged.expected[worst, i]), float(flagged.spread[i])
@@ -341,7 +348,16 @@ class _Explained:
             worst_lower=wanted - spread,
             worst_upper=wanted + spread,
             worst_at=from_unix_s(int(flagged.seconds[worst])),
+            worst_difference=float(flagged.deviations(i, period)[worst]),
         )
+
+    def _period(self, name: str) -> float | None:
+        """Once around, of a channel that is an angle to the model."""
+        spec = self.model.spec
+        if spec is None or not spec.pooled_scaler.circles or name not in spec.features.channels:
+            return None
+        circle = spec.pooled_scaler.circles[spec.features.channels.index(name)]
+        return circle.period if circle else None
 
     def _note(self) -> str:
         notes = []

@@ -55,6 +55,8 @@ def _card(
         role = f"champion until {date_text(record['valid_to'], zone)}"
     if record["valid_from"] is None and record["gate_passed"] is False:
         role = "challenger, turned away by the gate"
+    if record["is_young"]:
+        role += f", young: {record['unknown_weekdays']}"
     if record["decided_at"] is not None:
         reason = f": {record['reason']}" if record["reason"] else ""
         note = f"Made champion on {date_text(record['decided_at'], zone)}{reason}."

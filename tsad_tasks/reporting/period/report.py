@@ -157,7 +157,11 @@ def period_content(
 
 
 def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> content.Coverage:
-    """Hours of every entity by status, those included that no step has got to."""
+    """Hours of what lives by status, those included that no step has got to.
+
+    Hours in which an entity was silent are told, and nothing is expected of them; of a retired one
+    they are not.
+    """
     entities = select_entities(period.store, period.dataset.dataset_id)
     first = dict(period.store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
     read = {row.hour_at for row in ledger}
@@ -168,6 +172,9 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> c
         own = known.setdefault(entity, {})
         if own.get(hour_at) not in content.SCORED_STATUSES:
             own[hour_at] = status
+    asked = set(period.store.rows(queries.SELECT_PERIOD_ASKED_HOURS, **period.params))
+    of = {"dataset": period.dataset.name}
+    gone = set(period.store.rows(queries.SELECT_RETIRED_ENTITIES, **of))
     zone = ZoneInfo(period.dataset.site_zone)
     last_at = period.end_at - timedelta(microseconds=1)
     first_day, last_day = (at.astimezone(zone).date() for at in (period.start_at, last_at))
@@ -183,11 +190,16 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> c
         expected, scored = np.zeros((2, len(days)))
         for hour in hours_between(period.start_at, period.end_at):
             if hour >= began_at:
-                status = own.get(hour) or ("not_scored" if hour in read else "not_read")
+                unscored = "not_scored" if hour in read else "not_read"
+                status = own.get(hour) or (content.SILENT if hour in asked else unscored)
+                if status == content.SILENT and name in gone:
+                    continue
                 day = max((hour.astimezone(zone).date() - first_day).days, 0)
-                expected[day] += status != HourStatus.OFF
+                expected[day] += status not in (HourStatus.OFF, content.SILENT)
                 scored[day] += status in content.SCORED_STATUSES
                 statuses.append(status)
+        if not statuses:
+            continue
         shares = np.divide(scored, expected, out=np.full(len(days), np.nan), where=expected > 0)
         covered.append(
             content.EntityCoverage(name, int(expected.sum()), dict(Counter(statuses)), shares)

@@ -39,6 +39,7 @@ class GateEvidence:
     latency_ms : CPU time per window of challenger and champion; None where none was measured.
     n_bytes : of the files of challenger and champion.
     n_judged, n_entities : how many entities were judged, of how many.
+    is_young : the training range was not filled yet, and there may be nothing to judge.
     """
 
     config: DatasetConfig
@@ -50,6 +51,7 @@ class GateEvidence:
     n_bytes: tuple[int, int | None] = (0, None)
     n_judged: int = 1
     n_entities: int = 1
+    is_young: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

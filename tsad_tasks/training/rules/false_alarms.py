@@ -21,6 +21,7 @@ def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence)
     note="flagged share of {n} clean held-out steps",
     brief="of {n} clean steps",
     hint="{where}",
+    untested={"nothing": "nothing was judged, on the few readings of a young model"},
     order=50,
 )
 def false_alarm_share(evidence: GateEvidence) -> Measured:
@@ -33,7 +34,8 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
     old = champion.false_alarm_share if champion else None
     facts = {"where": most_at(challenger.flagged_at)}
     if value is None:
-        return Measured(None, champion=old, n=challenger.n_judged, facts=facts)
+        case = "nothing" if evidence.is_young else ""
+        return Measured(None, champion=old, n=challenger.n_judged, case=case, facts=facts)
     # Windows overlap: as many steps as a window has count as one.
     width, n = evidence.config.detector.n_steps, challenger.n_judged
     low, high = share_interval(challenger.n_flags / width, n / width)

@@ -1,0 +1,81 @@
+"""What check proposes of totals and events, with its evidence; what only grows is no total."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.plants.plant import Plant
+from tests.statements import run
+from tsad_tasks.base.interval import from_unix_s
+from tsad_tasks.ingest.check import check_dataset
+
+N = 12 * 24 * 8
+START_S = 1_714_521_600
+RNG = np.random.default_rng(4)
+USED = np.cumsum(RNG.uniform(0.1, 0.7, N))
+RESET = np.where(np.arange(N) < N - 30, 50 + USED, USED - USED[N - 30])
+CHARGE = 40 + 30 * np.minimum(np.arange(N) % 288, 250) / 250 + USED / 1e4
+
+
+def _said(plant: Plant, name: str, values: Any, **channel: Any) -> list[str]:
+    plant.run("CREATE TABLE reading (at timestamptz, machine text, x float8)")
+    times_s = [START_S + 300 * at for at in range(N)]
+    given = times_s, np.asarray(values, float).tolist()
+    insert = """
+      INSERT INTO reading SELECT to_timestamp(t), 'm1', v
+      FROM unnest(%s::float8[], %s::float8[]) AS s (t, v)"""
+    run(plant.source_uri, insert, given)
+    config = plant.config(channels={name: {"column": "x", **channel}}, step="5min")
+    found = check_dataset(config, plant.source_uri, now_at=from_unix_s(START_S + 300 * N))
+    return [one.text for one in found if "signal" in one.text or "ticks" in one.text]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "evidence"),
+    [
+        ("energy_total", 5000 + USED, "it has grown for a week; its name energy_total"),
+        ("x", 5000 + USED, "it has grown for a week"),
+        ("x", RESET, "1 falls, 1 of them to 0"),
+    ],
+)
+def test_a_total_is_proposed_with_its_evidence(
+    empty_plant: Plant, name: str, values: Any, evidence: str
+) -> None:
+    (said,) = _said(empty_plant, name, values)
+    assert "signal: counter" in said
+    assert evidence in said
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("tank_level", 5 + USED / 100),
+        ("x", CHARGE),
+        ("battery", CHARGE),
+        ("uptime", 300.0 * np.arange(N)),
+        ("x", 300.0 * np.arange(N)),
+        ("temperature", 20 + np.sin(np.arange(N) / 40)),
+    ],
+)
+def test_what_only_grows_is_not_proposed(empty_plant: Plant, name: str, values: Any) -> None:
+    assert _said(empty_plant, name, values) == []
+
+
+def test_a_declared_counter_is_not_proposed(empty_plant: Plant) -> None:
+    assert _said(empty_plant, "energy_total", USED, signal="counter") == []
+
+
+def test_a_meter_that_ticks_less_than_once_a_step_asks_for_a_longer_one(
+    empty_plant: Plant,
+) -> None:
+    (said,) = _said(empty_plant, "energy_total", np.floor(USED / 2), signal="counter")
+    assert "ticks every" in said
+    assert "Set a step of several ticks" in said
+
+
+def test_a_count_of_rows_is_proposed_as_events(empty_plant: Plant) -> None:
+    (said,) = _said(empty_plant, "logins", np.ones(N), aggregate="count")
+    assert "signal: event_count" in said
