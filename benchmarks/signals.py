@@ -4,8 +4,9 @@ Usage: python benchmarks/signals.py [--small] [--detector NAME] [--seed N] [CASE
 
 Each case is a table of its own (simulators/simulate_signals.py), read, learned from and scored by
 the functions that the DAGs call, on a server of its own. Fails where something is wrong that is to
-be kept; what the default detector and the gate make of it is reported alone. --small: ten days of
-training and an isolation forest, for CI; otherwise thirty days and the default detector.
+be kept; what the default detector and the gate make of it is reported alone. --small: some cases,
+ten days of training and a dense autoencoder, for CI; otherwise all, thirty days and the default
+detector.
 """
 
 from __future__ import annotations
@@ -213,7 +214,9 @@ def _quiet(lived: Lived, but: Sequence[Incident], *entities: str) -> Said:
         for one in lived.incidents
         if one not in but and (not entities or one.entity in entities)
     ]
-    return Said("no other incident", not others, _told(others))
+    # A fleet's budget lets some be LOW.
+    others = [one for one in others if one.severity != "LOW"]
+    return Said("no other incident above LOW", not others, _told(others))
 
 
 def of_meters(lived: Lived) -> Iterator[Said]:
@@ -240,6 +243,12 @@ def of_vane(lived: Lived) -> Iterator[Said]:
     yield Said("where a direction is stored a reading points", not n_wrong, f"{n_wrong} do not")
     found = lived.incidents
     yield Said("wind from a new side is told at most once", len(found) <= 1, _told(found))
+
+
+def of_weather(lived: Lived) -> Iterator[Said]:
+    yield Said("weather is no incident", not lived.incidents, _told(lived.incidents))
+    ((n_told,),) = lived.rows("SELECT count(*) FROM tsad.v_outside_experience")
+    yield Said("that it is new is told once", n_told == 1, str(n_told))
 
 
 def of_rooms(lived: Lived) -> Iterator[Said]:
@@ -327,7 +336,8 @@ def of_station(lived: Lived) -> Iterator[Said]:
 
 
 def of_restarted(lived: Lived) -> Iterator[Said]:
-    yield _quiet(lived, [])
+    # On day 2 the total of R2 stands still for a while.
+    yield _quiet(lived, lived.between("R2", 2, 0, 0.5))
     for meter in ("R1", "R2", "R3"):
         rates = [value or 0.0 for _, value in lived.readings(meter, "energy")]
         power = [value or 0.0 for _, value in lived.readings(meter, "power")]
@@ -388,6 +398,17 @@ CASES: dict[str, Case] = {
         of_vane,
         undeclared={"channels": {"wind_dir": {"unit": "°"}, "wind_speed": {"unit": "m/s"}}},
     ),
+    "wind_ambient": Case(
+        simulated.vane,
+        _source(
+            "mast",
+            {
+                "wind_dir": {"signal": "angle", "role": "ambient"},
+                "wind_speed": {"unit": "m/s"},
+            },
+        ),
+        of_weather,
+    ),
     "on_change": Case(
         simulated.rooms,
         _source("room", dict.fromkeys(("setpoint", "temp", "valve"), HELD), **LONG),
@@ -436,6 +457,10 @@ CASES |= {
         at=datetime(2026, 3, 30, tzinfo=UTC),
     ),
 }
+SMALL = (
+    *("meter_total", "wind_north", "event_count", "rate_change", "outage_upload"),
+    "was_constant_milli",
+)
 _UNITS = {"was_constant": 1.0, "was_constant_milli": 1000, "was_constant_kilo": 0.001}
 for _name, _factor in _UNITS.items():
     CASES[_name] = Case(
@@ -474,7 +499,7 @@ def main() -> int:
     asked_for = parser.parse_args()
     if unknown := set(asked_for.cases) - CASES.keys():
         sys.exit(f"Expected cases: {', '.join(CASES)}. Received: {', '.join(unknown)}.")
-    name = asked_for.detector or ("isolation_forest" if asked_for.small else None)
+    name = asked_for.detector or ("dense_autoencoder" if asked_for.small else None)
     days = 10 if asked_for.small else 30
     fit = {"training": {"range": f"{days}d"}} | ({"detector": {"name": name}} if name else {})
     n_wrong = 0
@@ -483,7 +508,7 @@ def main() -> int:
         root.chmod(0o711)
         cluster = postgres.ensure_running(root / "postgres", durable=False)
         try:
-            for case in asked_for.cases or CASES:
+            for case in asked_for.cases or (SMALL if asked_for.small else CASES):
                 began = clock.perf_counter()
                 one = lived(cluster, root / case, case, days, asked_for.seed, fit)
                 print(f"\n{case}, {clock.perf_counter() - began:.0f} s")
