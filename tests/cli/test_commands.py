@@ -235,7 +235,8 @@ def test_a_warehouse_without_schema_is_told_and_migrate_makes_it(
 ) -> None:
     monkeypatch.setenv("TSAD_DATABASE_URI", empty_database_uri)
     assert "Received: one without. Run: tsad migrate" in _refused(tsad("status"))
-    assert tsad("migrate", "--writer", PIPELINE).out.startswith("Schema 0027.\n")
+    newest = max(project_folder().joinpath("sql", "migrations").glob("*.sql")).name[:4]
+    assert tsad("migrate", "--writer", PIPELINE).out.startswith(f"Schema {newest}.\n")
     assert tsad("status").code == 0
 
 
@@ -332,7 +333,7 @@ def test_a_check_says_what_is_left_to_decide_and_what_comes_next(
     flat = " ".join(tsad("datasets", "check", "room").out.split())
     assert f"room.yaml: 1 line still says CHECK, for you to decide: {line}" in flat
     begun = flat.index("Next: ")
-    command = shlex.split(flat[begun + len("Next: ") :].partition(" && ")[0])
+    command = shlex.split(flat[begun + len("Next: ") :].partition(" and: ")[0])
     assert command[:3] == ["tsad", "ingest", "room"]
     tsad(*command[1:])
     # What was read is no new dataset.
@@ -350,7 +351,7 @@ def test_of_a_dataset_that_is_not_live_a_check_knows_no_range(
         "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
     )
     flat = " ".join(tsad("datasets", "check", "room").out.split())
-    assert "Next: tsad ingest room --from START --to END && tsad retrain room --end END" in flat
+    assert "Next: tsad ingest room --from START --to END and: tsad retrain room --end END" in flat
 
 
 TWO_SOURCES = """dataset: hall

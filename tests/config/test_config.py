@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.base.settings import counts_of_readings, duration_s
+from tsad_tasks.base.settings import DurationS, LastingS, counts_of_readings, duration_s
 from tsad_tasks.config import (
     DatasetConfig,
     deprecations,
@@ -71,8 +72,8 @@ CASES = [
         'unit: "%"',
         'units: "%"',
         ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, per, "
-        "wraps_at, max_rate, event_id, period, states, no_value, across, "
-        "valid_for, sensor_range (did you mean unit?). Received: '%'.",
+        "wraps_at, max_rate, event_id, period, states, role, settles_within, no_value, "
+        "across, valid_for, sensor_range (did you mean unit?). Received: '%'.",
     ),
     (
         "a missing field",
@@ -845,7 +846,13 @@ def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
 def test_every_whole_number_of_a_head_counts_readings_and_may_be_a_time(name: str) -> None:
     model = DETECTORS[name].settings_model
     counted = counts_of_readings(model)
-    whole = [key for key, field in model.model_fields.items() if field.annotation is int]
+    # What is a time alone has no number of readings to stand for.
+    times = [get_args(kind)[1] for kind in (DurationS, LastingS)]
+    whole = [
+        key
+        for key, field in model.model_fields.items()
+        if field.annotation is int and not any(one in times for one in field.metadata)
+    ]
     assert list(counted) == whole
     assert "n_commission" in counted
     for key in counted:

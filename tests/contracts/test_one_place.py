@@ -24,7 +24,6 @@ WRITERS = {
     "tsad_tasks/storage/arrays.py": "members of an archive that is written whole",
     "tsad_tasks/cli/datasets.py": "a dataset file for a person, and for the account of Airflow",
     "tsad_tasks/cli/training.py": "a scratch folder that goes with the command",
-    "tsad_tasks/detectors/folding/fold.py": "into memory",
     "tsad_tasks/detectors/neural/training/weights.py": "into memory",
     "tsad_tasks/detectors/bundle.py": "a draft's folder, renamed when it is whole",
 }

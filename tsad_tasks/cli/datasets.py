@@ -114,8 +114,8 @@ def _say_next(config: DatasetConfig, *, is_live: bool) -> None:
         start_at = end_at - timedelta(seconds=config.training.range_s)
         start, end = f"{start_at:%Y-%m-%d}", f"{end_at:%Y-%m-%dT%H:%M}"
         start, end = (start, end) if is_live else ("START", "END")
-        command = f"tsad ingest {name} --from {start} --to {end} && tsad retrain {name} --end {end}"
-        say(f"Next: {command}")
+        say(f"Next: tsad ingest {name} --from {start} --to {end}")
+        say(f"and:  tsad retrain {name} --end {end}")
 
 
 def _was_read(dataset: str) -> bool:

@@ -153,7 +153,7 @@ def other_signals(spec: ModelSpec, config: DatasetConfig) -> str:
         return ""
     return (
         "Expected a model of channels as the dataset file says them. Received: one from before "
-        f"they changed ({', '.join(changed)}). Train again: tsad retrain {config.dataset}"
+        f"they changed ({', '.join(changed)}). Train again: run the DAG {config.dataset}.retrain"
     )
 
 
