@@ -64,7 +64,9 @@ BEGIN = """
   INSERT INTO tsad.gate_decision TABLE saved.gate_decision;
   INSERT INTO tsad.champion_record TABLE saved.champion_record"""
 KEEP_FIRST, FIRST_AGAIN = (statements.replace("saved", "first") for statements in (SAVE, BEGIN))
-UNSCORED = "TRUNCATE tsad.score_block, tsad.anomaly, tsad.attribution, tsad.incident"
+UNSCORED = (
+    "TRUNCATE tsad.score_hour, tsad.score_block, tsad.anomaly, tsad.attribution, tsad.incident"
+)
 Work = Callable[[Store], Any]
 
 
@@ -173,7 +175,7 @@ def opened_story(
 @pytest.fixture
 def story(opened_story: Story) -> Story:
     """Nothing but the first champion, and that saved."""
-    for statement in (FIRST_AGAIN, UNSCORED, SAVE):
+    for statement in (UNSCORED, FIRST_AGAIN, SAVE):
         opened_story.execute(statement)
     return opened_story
 
@@ -192,7 +194,7 @@ class Part:
 
 def told(story: Story, parts: Sequence[Part], *, may_die: bool) -> dict[str, Any]:
     """The rows that a story leaves."""
-    for statement in (BEGIN, UNSCORED):
+    for statement in (UNSCORED, BEGIN):
         story.execute(statement)
     for part in parts:
         part.happen(story, may_die=may_die)
