@@ -11,6 +11,8 @@ import pytest
 from devstack.postgres import Cluster
 from tests.plants.weeks import CONFIG, Weeks
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.scoring.incidents import IncidentSummary, build_incidents
+from tsad_tasks.storage.store import Store
 
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -67,3 +69,53 @@ def test_an_outage_is_an_incident_that_says_whether_others_are_heard(shops: Week
     assert shops.execute(statuses) == [("scored",)]
     verdicts = "SELECT DISTINCT verdict FROM tsad.v_quality"
     assert shops.execute(verdicts) == []
+
+
+# A model that got used to no events, and the first events afterwards, which it calls many.
+ADAPTED = """
+UPDATE tsad.attribution SET expected = 0.9, spread = 0.1
+WHERE at >= '2026-03-11 10:00Z' AND at < '2026-03-11 11:20Z';
+UPDATE tsad.attribution SET actual = 22, expected = 1.6, spread = 0.4
+WHERE at >= '2026-03-11 11:20Z' AND at < '2026-03-11 12:00Z'
+"""
+FIRST = "SELECT sentence FROM tsad.v_incident WHERE started_at = '2026-03-11 10:00Z'"
+TOLD = "de: no events of logins, and others are heard; 30 ± 11 were expected"
+
+
+def _merge(shops: Weeks, from_hour: int, n_hours: int) -> IncidentSummary:
+    start_at = START_AT + 9 * DAY + timedelta(hours=from_hour)
+    span = {"start_at": start_at, "end_at": start_at + timedelta(hours=n_hours)}
+    with Store.connect(shops.uri) as store:
+        return build_incidents(store, shops.config, **span)
+
+
+def test_events_after_an_outage_are_no_rise(shops: Weeks) -> None:
+    shops.train(START_AT + 8 * DAY)
+    shops.score(START_AT + 9 * DAY, START_AT + 10 * DAY)
+    shops.execute(ADAPTED)
+    _merge(shops, 0, 24)
+    assert shops.execute(FIRST) == [(TOLD,)]
+    # Whichever hours are merged afterwards: nothing changes, and what was lost is told again, also
+    # when only the hour before the outage was read anew.
+    assert _merge(shops, 11, 1).n_written == 0
+    shops.execute("UPDATE tsad.incident SET sentence = ''")
+    assert _merge(shops, 9, 1).n_written > 0
+    assert shops.execute(FIRST) == [(TOLD,)]
+    # What the model still expected counts before what is usual.
+    shops.execute(
+        "UPDATE tsad.attribution SET expected = 19, spread = 6 WHERE at = '2026-03-11 10:20Z'"
+    )
+    _merge(shops, 0, 24)
+    assert shops.execute(FIRST) == [(TOLD.replace("30 ± 11", "19 ± 6"),)]
+
+
+def test_a_rise_after_a_step_without_events_is_a_rise(shops: Weeks) -> None:
+    shops.train(START_AT + 8 * DAY)
+    shops.score(START_AT + 9 * DAY, START_AT + 10 * DAY)
+    shops.execute(
+        "UPDATE tsad.attribution SET actual = 400 WHERE at >= '2026-03-11 10:10Z' "
+        "AND at < '2026-03-11 12:00Z'"
+    )
+    _merge(shops, 0, 24)
+    ((said,),) = shops.execute(FIRST)
+    assert said.startswith("de: logins rose to 400.0;")

@@ -218,3 +218,57 @@ def test_people_get_their_pages_of_it(lived: Lived, tmp_path: Path) -> None:
     assert [one.name for one in shown.channels] == ["wind", "valve", "mode"]
     assert [one.name for one in preview.channels] == [*lived.config.model_names]
     assert report.n_incidents > 2
+
+
+# As where a model spreads an error over states: the leading share is one that is as usual.
+LED_BY_OTHER = """
+INSERT INTO tsad.attribution (entity_id, at, model_id, channel_id, share, actual, expected, spread)
+SELECT r.entity_id, r.at, r.model_id, o.channel_id, 2, 0, -0.2, 0.1
+FROM tsad.attribution r JOIN tsad.channel c USING (channel_id)
+JOIN tsad.channel o ON o.dataset_id = c.dataset_id AND o.name = 'valve=other'
+WHERE c.name = 'valve=open' AND r.at >= '2026-03-09 12:00Z' AND r.at < '2026-03-09 15:00Z'
+"""
+WITHOUT_OPEN = """
+DELETE FROM tsad.attribution WHERE at >= '2026-03-09 12:00Z' AND at < '2026-03-09 18:00Z'
+  AND channel_id = (SELECT channel_id FROM tsad.channel WHERE name = 'valve=open')
+"""
+
+
+@pytest.fixture
+def copied(lived: Lived, cluster: Cluster) -> Iterator[str]:
+    name = f"signals_{uuid4().hex}"
+    yield cluster.create_database(name, template=lived.uri.rsplit("/", 1)[1])
+    cluster.drop_database(name)
+
+
+def _told_at_noon(uri: str, config: DatasetConfig) -> list[tuple[str, str]]:
+    with Store.connect(uri) as store:
+        build_incidents(store, config, start_at=AT, end_at=AT + DAY)
+    return run(
+        uri,
+        "SELECT channel, sentence FROM tsad.v_incident WHERE started_at >= '2026-03-09 12:00Z' "
+        "AND started_at < '2026-03-09 15:00Z' ORDER BY started_at",
+    )
+
+
+def test_a_state_as_usual_gives_way_to_the_one_that_differs(lived: Lived, copied: str) -> None:
+    run(copied, LED_BY_OTHER)
+    (channel, said), *_ = _told_at_noon(copied, lived.config)
+    assert channel == "valve=open"
+    pattern = r"m1: valve was open [67]\d % of the time, usually 1[2-4] %"
+    assert re.fullmatch(pattern, said)
+
+
+def test_without_what_was_expected_the_longest_state_is_told(lived: Lived, copied: str) -> None:
+    run(copied, LED_BY_OTHER)
+    run(copied, WITHOUT_OPEN)
+    (channel, said), *_ = _told_at_noon(copied, lived.config)
+    assert channel == "valve=open"
+    assert re.fullmatch(r"m1: valve was open [67]\d % of the time; error .* its threshold", said)
+
+
+def test_expected_shares_are_shares(lived: Lived) -> None:
+    rows = lived.rows("SELECT min(expected), max(expected) FROM tsad.v_attribution WHERE channel "
+                      "LIKE 'valve=%'")  # fmt: skip
+    ((least, most),) = rows
+    assert 0 <= least <= most <= 1

@@ -7,7 +7,13 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsad_tasks.text.sentence import incident_sentence, quiet_sentence, shares_sentence
+from tsad_tasks.text.sentence import (
+    incident_sentence,
+    is_usual_share,
+    quiet_sentence,
+    shares_sentence,
+    state_sentence,
+)
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 anything = st.none() | st.floats()
@@ -74,3 +80,18 @@ def test_an_empty_list_proves_that_work_was_done() -> None:
     )
     assert "could not be scored" in quiet_sentence(190, 192, 0.41)
     assert "nothing was scored" in quiet_sentence(0, 192, None)
+
+
+def test_a_share_is_told_from_0_to_1() -> None:
+    valve = {"entity": "boiler-2", "channel": "valve", "state": "open"}
+    assert (
+        state_sentence(**valve, actual=1.0, expected=0.02)
+        == "boiler-2: valve was open 100 % of the time, usually 2 %"
+    )
+    assert state_sentence(**valve, actual=0.0, expected=1.046).endswith("usually 100 %")
+
+
+def test_a_share_that_rounds_to_what_is_usual_says_nothing() -> None:
+    assert is_usual_share(0.0, -0.3)
+    assert is_usual_share(1.0, 1.046)
+    assert not is_usual_share(0.04, 0.0)

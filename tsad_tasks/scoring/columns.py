@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Floats32, Floats64, Ints
+from tsad_tasks.config.dataset import OTHER, StateColumn
 from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.model.features import circle_values
 from tsad_tasks.model.scoring import InputSet, of_channels
@@ -112,3 +113,23 @@ def explained(spec: FeatureSpec, detector: Detector, inputs: Floats32, ends: Int
 def _added(spec: FeatureSpec, columns: Floats32) -> Floats32:
     """What columns (..., n_columns) add up to of channels, 0 of those that are unseen."""
     return np.asarray(np.nan_to_num(_joined(spec, columns, np.add), nan=0.0), np.float32)
+
+
+def is_share(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which channels (n_channels,) of a model are shares of states.
+
+    >>> is_share(["x=1", "valve=open", "valve=other", "valve changes"]).tolist()
+    [False, True, True, False]
+    """
+    known, bases = {*names}, [name.rpartition("=")[0] for name in names]
+    beside = [{StateColumn(one, OTHER).name, StateColumn(one, None).name} for one in bases]
+    return np.array([bool(one) and of <= known for one, of in zip(bases, beside, strict=True)])
+
+
+def within_shares(expected: Floats64, shares: NDArray[np.bool_]) -> Floats64:
+    """What is expected (..., n), where `shares` are from 0 to 1, whatever was computed.
+
+    >>> within_shares(np.array([1.046, 1.046, -0.2]), np.array([False, True, True])).tolist()
+    [1.046, 1.0, 0.0]
+    """
+    return np.where(shares, np.clip(expected, 0.0, 1.0), expected) if shares.any() else expected

@@ -14,6 +14,7 @@ from tsad_tasks.detectors.folding.fold import channel_weights
 from tsad_tasks.model.features import Scaler, counts_within, held
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.columns import is_share, within_shares
 from tsad_tasks.scoring.fold import entity_reconstruction
 from tsad_tasks.scoring.own_scales import OwnScale
 from tsad_tasks.scoring.series import series_windows
@@ -65,7 +66,7 @@ def expected_readings(
     of_channels = combined_errors(spec, [entity], of_it, *seen)[1]
     errors[index.ends] = of_channels * channel_weights(found)
     spread = np.array(spec.spreads) * np.array(scaler.scale)
-    expected = scaler.inverse(scaled)
+    expected = within_shares(scaler.inverse(scaled), is_share(spec.features.channels))
     for position in scaler.counts:
         usual = expected[np.isfinite(expected[:, position]), position]
         middle = np.median(usual) if usual.size else np.nan

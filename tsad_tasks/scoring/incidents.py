@@ -28,6 +28,7 @@ from tsad_tasks.model.incidents import connected_range, incident_id, incident_sp
 from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.outages import UsualCount, may_be_outage, outage_flag, usual_count
 from tsad_tasks.scoring.plan import late_hours_from, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
 from tsad_tasks.storage import copy_binary as binary
@@ -42,7 +43,13 @@ from tsad_tasks.storage.datasets import (
 from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text import formats
-from tsad_tasks.text.sentence import incident_sentence, state_sentence, with_unknown_weekdays
+from tsad_tasks.text.sentence import (
+    incident_sentence,
+    is_usual_share,
+    share_within,
+    state_sentence,
+    with_unknown_weekdays,
+)
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
 N_ENTITIES, N_FLAGS = 32, 100_000
@@ -105,6 +112,9 @@ def build_incidents(
             first_at = min(first_at, late_from or first_at)
             champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
             last_at = seen_until(store, dataset, name, champions, end_at)
+            if config.event_channels:
+                # Sentences on outages tell readings of the hour before.
+                last_at += timedelta(hours=1)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
             of = {"dataset_id": dataset.dataset_id, "lineage": name}
@@ -354,19 +364,51 @@ class _Merge:
                 # Whoever scores meanwhile merges afterwards, and may leave nothing here.
                 if its.at_s[inside].size:
                     drafts.append((part, its.where(inside)))
-            worst = [_worst(flags, self._periods) for _, flags in drafts]
-            rows = self._rows(drafts, worst)
+            rows = self._rows(drafts, [self._told(part, flags) for part, flags in drafts])
             written = columns(rows, IncidentRow)
             n_written += self._store.execute(queries.UPSERT_INCIDENTS, **of, **written)
         return n_written
 
+    def _told(self, part: _Part, flags: _Flags) -> tuple[int | None, UsualCount | None]:
+        """The flag that the sentence tells, and the usual count where that replaces what was
+        expected: the worst flag, or of an outage of events one without any.
+        """
+        worst = _worst(flags, self._periods)
+        if (
+            worst is None
+            or (channel_id := int(flags.more["channel_id"][worst])) not in self._events
+        ):
+            return worst, None
+        inside = np.flatnonzero((flags.more["channel_id"] == channel_id) & flags.more["is_known"])
+        actual, expected = (flags.more[name][inside] for name in ("actual", "expected"))
+        if not may_be_outage(actual):
+            return worst, None
+        first_s = int(flags.at_s[inside[actual == 0][0]])
+        usual = usual_count(self._before(part.entity_id, channel_id, first_s))
+        if usual is None or (chosen := outage_flag(actual, expected, usual)) is None:
+            return worst, None
+        return int(inside[chosen]), usual if expected[chosen] < usual.expected / 2 else None
+
+    def _before(self, entity_id: int, channel_id: int, until_s: int) -> Floats64:
+        """Readings of a channel up to a time, of its hour and the one before."""
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        if channel_id not in layout.channel_ids:
+            return np.empty(0)
+        from_s = until_s // 3600 * 3600 - 3600
+        span = from_unix_s(from_s), from_unix_s(from_s + 7200)
+        values = read_raw_blocks(self._store, layout, [entity_id], *span).values
+        until = (until_s - from_s) // layout.step_s
+        return np.asarray(values[0, :until, layout.channel_ids.index(channel_id)], np.float64)
+
     def _rows(
-        self, drafts: Sequence[tuple[_Part, _Flags]], worst: Sequence[int | None]
+        self,
+        drafts: Sequence[tuple[_Part, _Flags]],
+        chosen: Sequence[tuple[int | None, UsualCount | None]],
     ) -> list[IncidentRow]:
-        """Incidents, whose sentences tell the worst flag of each."""
+        """Incidents, whose sentences tell one flag of each."""
         told = [
             (part.entity_id, flags, i)
-            for (part, flags), i in zip(drafts, worst, strict=True)
+            for (part, flags), (i, _) in zip(drafts, chosen, strict=True)
             if i is not None
         ]
         leading = self._store.rows(
@@ -377,10 +419,65 @@ class _Merge:
         )
         tops = {(row.entity_id, unix_s(row.at)): row for row in leading}
         outside = self._outside([part for part, _ in drafts], [flags for _, flags in drafts])
-        return [
-            self._row(part, flags, tops.get((part.entity_id, int(flags.at_s[i or 0]))), names)
-            for (part, flags), i, names in zip(drafts, worst, outside, strict=True)
-        ]
+        rows = []
+        for (part, flags), (i, usual), names in zip(drafts, chosen, outside, strict=True):
+            top = tops.get((part.entity_id, int(flags.at_s[i or 0])))
+            if top is not None and usual is not None:
+                top = replace(top, expected=usual.expected, spread=usual.spread)
+            elif top is not None and self._says_nothing(top):
+                top = self._state_that_differs(part, top)
+            rows.append(self._row(part, flags, top, names))
+        return rows
+
+    def _says_nothing(self, top: TopAttribution) -> bool:
+        """It is the share of a state, and one that is as usual."""
+        column = self._states.get(top.name)
+        if column is None or column.state is None or top.actual is None:
+            return False
+        if top.spread is None and top.actual != top.expected:
+            return False
+        usual = 0.0 if column.state == OTHER and top.expected is None else top.expected
+        return usual is not None and is_usual_share(top.actual, usual)
+
+    def _state_that_differs(self, part: _Part, top: TopAttribution) -> TopAttribution:
+        """The share of the channel that is farthest from what was expected in the incident; else
+        that of the state in which it was for longest, of which nothing was expected.
+        """
+        channel = self._states[top.name].channel
+        shares = [one for one in self._states.values() if one.channel == channel and one.state]
+        rows = self._store.rows(
+            queries.SELECT_STATE_ATTRIBUTIONS,
+            lineage=self._lineage,
+            entity_id=part.entity_id,
+            first_at=from_unix_s(part.first_s),
+            last_at=from_unix_s(part.last_s),
+            names=[one.name for one in shares],
+        )
+        telling = [row for row in rows if self._was_in(row) and not self._says_nothing(row)]
+        if telling:
+            return max(telling, key=_share_off)
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        shares = [one for one in shares if one.name in layout.channel_names]
+        columns_of = [layout.channel_names.index(one.name) for one in shares]
+        hour_s = unix_s(top.at) // 3600 * 3600
+        span = from_unix_s(hour_s), from_unix_s(hour_s + 3600)
+        values = read_raw_blocks(self._store, layout, [part.entity_id], *span).values[0]
+        seen = np.nan_to_num(values[(unix_s(top.at) - hour_s) // layout.step_s, columns_of])
+        if not seen.any():
+            return replace(top, actual=None)
+        longest = int(np.argmax(seen))
+        return replace(
+            top,
+            channel_id=layout.channel_ids[columns_of[longest]],
+            name=shares[longest].name,
+            actual=float(seen[longest]),
+            expected=None,
+            spread=None,
+        )
+
+    def _was_in(self, row: TopAttribution) -> bool:
+        """It is the share of a state that the file names, or of others in which the channel was."""
+        return self._states[row.name].state != OTHER or bool(row.actual)
 
     def _outside(self, parts: Sequence[_Part], flags: Sequence[_Flags]) -> list[str]:
         """Conditions of each incident that were outside of what training saw; empty: none."""
@@ -475,7 +572,7 @@ class _Merge:
             "actual": top.actual,
             "expected": top.expected,
             "error_ratio": peak_score + 1,
-            "moved_first": top.spread is None and top.actual != top.expected,
+            "moved_first": top.spread is None and top.expected not in (None, top.actual),
         }
         if (column := self._states.get(top.name)) is not None:
             read |= {"state": column.state, "is_known": column.state != OTHER}
@@ -548,6 +645,13 @@ def _deviations(flags: _Flags, periods: Mapping[int, float]) -> Floats64:
         is_its = flags.more["channel_id"] == channel_id
         deviations = np.where(is_its, signed_turn(deviations, period), deviations)
     return np.where(flags.more["is_known"], deviations, 0.0)
+
+
+def _share_off(row: TopAttribution) -> float:
+    """How far a share is from what was expected; 0 where unknown."""
+    if row.actual is None or row.expected is None:
+        return 0.0
+    return abs(share_within(row.actual) - share_within(row.expected))
 
 
 def _as_told(values: Floats32) -> Floats64:

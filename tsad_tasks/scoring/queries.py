@@ -157,6 +157,7 @@ READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
 SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
 SELECT_PARTIAL_HOURS = Query("scoring/select_partial_hours", PartialHour)
 SELECT_TOP_ATTRIBUTIONS = Query("scoring/select_top_attributions", TopAttribution)
+SELECT_STATE_ATTRIBUTIONS = Query("scoring/select_state_attributions", TopAttribution)
 UPSERT_INCIDENTS = Statement("scoring/upsert_incidents")
 WITHDRAW_INCIDENTS = Statement("scoring/withdraw_incidents")
 

@@ -16,7 +16,13 @@ from tsad_tasks.model.features import counted_again, counts_within, held
 from tsad_tasks.model.scoring import MOVED_SCORE, Windows, entity_scores, hour_status
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.windows import NOT_FINITE, PENDING, SCORED
-from tsad_tasks.scoring.columns import channel_shares, channel_values, explained
+from tsad_tasks.scoring.columns import (
+    channel_shares,
+    channel_values,
+    explained,
+    is_share,
+    within_shares,
+)
 from tsad_tasks.scoring.fold import StateAfter
 from tsad_tasks.scoring.plan import with_pending
 from tsad_tasks.scoring.reach import window_reach
@@ -232,13 +238,14 @@ class JobRows:
             actual[held] = _counts(actual[held])
             expected[is_count] = _counts(expected[is_count])
             spread[is_count] = counts_within(expected[is_count], spread[is_count])
+        shares = is_share(self.spec.features.channels)[channel]
         return AttributionRows(
             entity_ids=self.entity_ids[entity],
             times_s=self._times(step),
             channel_ids=self._channel_ids(layout)[channel],
             share=share[row, channel].astype(np.float32),
             actual=self._on_circles(actual, channel),
-            expected=self._on_circles(expected, channel),
+            expected=self._on_circles(within_shares(expected, shares), channel),
             spread=spread,
             step_shares=by_step[row, :, channel] * share[row, channel, None].astype(np.float32),
         )

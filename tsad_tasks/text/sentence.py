@@ -138,10 +138,24 @@ def state_sentence(
 
 def _share(share: float) -> str:
     """A share in whole per cent; never what rounds to nothing at all."""
-    percent = min(max(100 * share, 0.0), 100.0)
+    percent = 100 * share_within(share)
     if percent < 0.05:
         return "0 %"
     return f"{formats.number_text(percent, 0 if percent >= 0.95 else 1)} %"
+
+
+def share_within(share: float) -> float:
+    """A share as there are any, whatever a model computed: from 0 to 1."""
+    return min(max(share, 0.0), 1.0)
+
+
+def is_usual_share(actual: float, expected: float) -> bool:
+    """A sentence on the share would say nothing: it differs by less than half a per cent.
+
+    >>> is_usual_share(0.0, -0.3), is_usual_share(1.0, 1.046), is_usual_share(1.0, 0.02)
+    (True, True, False)
+    """
+    return abs(share_within(actual) - share_within(expected)) < 0.005
 
 
 def _usually(amount: float, text: str) -> str:
