@@ -91,7 +91,7 @@ ROWS = {
         FROM tsad.v_incident WHERE dataset = %(dataset)s""",
     "gate": """
         SELECT stage, rule, value, low, high, champion_value, passed FROM tsad.v_model_decision
-        WHERE dataset = %(dataset)s AND rule <> 'latency_ms'""",
+        WHERE dataset = %(dataset)s AND rule NOT IN ('latency_ms', 'size_bytes')""",
     "statuses": """
         SELECT entity, hour_at, status, coverage FROM tsad.v_status WHERE dataset = %(dataset)s""",
 }

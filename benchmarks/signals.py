@@ -369,7 +369,7 @@ def of_clock_change(lived: Lived) -> Iterator[Said]:
 CPU_RANGE = {"sensor_range": [0, 100], "unit": "%"}
 COUNTER = {"unit": "kWh", "signal": "counter"}
 LONG = {"shape": "long", "channel_column": "item", "value_column": "value"}
-HELD = {"aggregate": "last", "valid_for": "until_changed"}
+HELD = {"aggregate": "last", "valid_for": "24h"}
 
 
 def _source(entity: str, channels: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ CREATE OR REPLACE VIEW tsad.v_entity AS
     FROM tsad.entity_life l WHERE l.entity_id = e.entity_id) w ON true
   LEFT JOIN LATERAL (
     SELECT r.from_at, r.said_by, r.why FROM tsad.retirement r
-    WHERE r.entity_id = e.entity_id AND r.withdrawn_at IS NULL AND coalesce(w.last_at - interval '1 hour' < r.from_at, true)
+    WHERE r.entity_id = e.entity_id AND r.withdrawn_at IS NULL AND r.from_at <= greatest(u.until, now()) AND coalesce(w.last_at - interval '1 hour' < r.from_at, true)
     ORDER BY r.from_at, r.retirement_id LIMIT 1) t ON true
   -- The habit matters only of who is quiet now, or nearly so, and has one.
   LEFT JOIN LATERAL (

@@ -1,16 +1,18 @@
 CREATE OR REPLACE VIEW tsad.v_health AS
   SELECT d.name AS dataset,
-         CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
+         CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR a.all_failed OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
               WHEN l.late_s > greatest(900, i.interval_s / 4) THEN 'late'
-              WHEN f.step IS NOT NULL OR n.n_live = 0 OR m.n_failed > 0 THEN 'degraded'
+              WHEN f.step IS NOT NULL OR u.n_entities > 0 OR n.n_live = 0 OR m.n_failed > 0 THEN 'degraded'
               ELSE 'ok' END AS state,
          s.scored_until, greatest(l.late_s, 0) AS late_s,
          CASE WHEN r.read_until IS NULL THEN 'nothing was read from its source yet'
               WHEN p.n_champions = 0 THEN 'it has no champion, so nothing is scored'
+              WHEN a.all_failed THEN format('its newest hours failed: %s', u.detail)
               WHEN s.scored_until IS NULL THEN 'its champion has not scored an hour yet'
               WHEN f.step IS NOT NULL THEN format('%s: %s %s', f.step, f.state, f.message)
               WHEN l.late_s > greatest(900, i.interval_s / 4) THEN
                 format('no run has come further; the last one ended at %s UTC', coalesce(to_char(x.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), '(never)'))
+              WHEN u.n_entities > 0 THEN format('the newest hours of %s of its entities failed: %s', u.n_entities, u.detail)
               WHEN n.n_live = 0 THEN 'none of its entities is alive'
               WHEN m.n_failed > 0 THEN format('%s messages were given up, see v_notification', m.n_failed)
               END AS why,
@@ -29,18 +31,48 @@ CREATE OR REPLACE VIEW tsad.v_health AS
            'version ' || max(o.version) || CASE WHEN count(*) > 1 THEN ' and ' || count(*) - 1 || ' more' ELSE '' END AS champion
     FROM tsad.champion_period c JOIN tsad.model o USING (model_id)
     WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND c.valid_to = 'infinity') p
-  -- Champions of now, and of just before them.
+  -- Champions of now, and of just before them: their last hour with a score, or that all were silent in.
   CROSS JOIN LATERAL (
-    SELECT least(max(t.hour_at) + interval '1 hour', r.read_until) AS scored_until
-    FROM (SELECT c.model_id, c.valid_from, c.valid_to FROM tsad.champion_period c
-          WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND c.valid_to = 'infinity'
-          UNION ALL
-          (SELECT c.model_id, c.valid_from, c.valid_to FROM tsad.champion_period c
-           WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND c.valid_to <> 'infinity' ORDER BY c.valid_to DESC LIMIT 3)) c
+    SELECT w.done_until, CASE WHEN w.done_until IS NOT NULL THEN least(w.done_until, r.read_until) END AS scored_until
+    FROM (
+      SELECT CASE WHEN count(k.hour_at) > 0 THEN max(greatest(t.hour_at, k.hour_at)) + interval '1 hour' END AS done_until
+      FROM (SELECT c.model_id, c.valid_from, c.valid_to FROM tsad.champion_period c
+            WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND c.valid_to = 'infinity'
+            UNION ALL
+            (SELECT c.model_id, c.valid_from, c.valid_to FROM tsad.champion_period c
+             WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND c.valid_to <> 'infinity' ORDER BY c.valid_to DESC LIMIT 3)) c
+      LEFT JOIN LATERAL (
+        SELECT h.hour_at FROM tsad.score_hour h
+        WHERE h.model_id = c.model_id AND h.is_done AND h.hour_at >= c.valid_from AND h.hour_at < c.valid_to
+          AND NOT EXISTS (
+            SELECT FROM tsad.unscored_hour u JOIN tsad.entity e USING (entity_id)
+            WHERE e.dataset_id = d.dataset_id AND u.hour_at = h.hour_at AND u.lineage = 'live' AND u.superseded_at = 'infinity')
+        ORDER BY h.hour_at DESC LIMIT 1) t ON true
+      CROSS JOIN LATERAL (
+        SELECT max(b.hour_at) AS hour_at
+        FROM tsad.entity e
+        CROSS JOIN LATERAL (
+          SELECT b.hour_at FROM tsad.score_block b
+          WHERE b.entity_id = e.entity_id AND b.model_id = c.model_id AND b.hour_at >= c.valid_from AND b.hour_at < c.valid_to
+            AND b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
+          ORDER BY b.hour_at DESC LIMIT 1) b
+        WHERE e.dataset_id = d.dataset_id) k) w) s
+  -- Entities whose newest hours failed.
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS n_entities, max(u.hour_at) AS failed_at, (array_agg(u.detail ORDER BY u.hour_at DESC, e.entity_id))[1] AS detail
+    FROM tsad.entity e
     CROSS JOIN LATERAL (
-      SELECT h.hour_at FROM tsad.score_hour h
-      WHERE h.model_id = c.model_id AND h.is_done AND h.hour_at >= c.valid_from AND h.hour_at < c.valid_to
-      ORDER BY h.hour_at DESC LIMIT 1) t) s
+      SELECT u.hour_at, u.detail FROM tsad.unscored_hour u
+      WHERE u.lineage = 'live' AND u.entity_id = e.entity_id AND u.hour_at >= coalesce(s.done_until - interval '1 hour', '-infinity')
+        AND u.status = 'failed' AND u.superseded_at = 'infinity'
+      ORDER BY u.hour_at DESC LIMIT 1) u
+    WHERE e.dataset_id = d.dataset_id
+      AND NOT EXISTS (
+        SELECT FROM tsad.champion_period c JOIN tsad.score_block b USING (model_id)
+        WHERE c.dataset_id = d.dataset_id AND c.lineage = 'live' AND b.hour_at >= c.valid_from AND b.hour_at < c.valid_to
+          AND b.entity_id = e.entity_id AND b.hour_at = u.hour_at AND b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
+        OFFSET 0)) u
+  CROSS JOIN LATERAL (SELECT u.failed_at >= coalesce(s.done_until, '-infinity') AS all_failed) a
   CROSS JOIN LATERAL (
     SELECT round(extract(epoch FROM now() - s.scored_until))::bigint - i.interval_s - i.wait_s AS late_s) l
   LEFT JOIN LATERAL (
@@ -68,8 +100,8 @@ CREATE OR REPLACE VIEW tsad.v_health AS
 
 COMMENT ON VIEW tsad.v_health IS 'One row per dataset, for somebody else''s monitoring: whether it is scored in time, and if not, why.';
 COMMENT ON COLUMN tsad.v_health.dataset IS 'Name of the dataset file.';
-COMMENT ON COLUMN tsad.v_health.state IS 'ok; late (the next interval is overdue by a quarter of one and at least 15 minutes); degraded (in time, but a step failed, messages were given up, or no entity is alive); not_scoring (no champion, nothing scored yet, or overdue by six intervals and at least six hours).';
-COMMENT ON COLUMN tsad.v_health.scored_until IS 'Up to where live champions have scored, also where all entities were silent.';
+COMMENT ON COLUMN tsad.v_health.state IS 'ok; late (the next interval is overdue by a quarter of one and at least 15 minutes); degraded (in time, but a step or some entities'' hours failed, messages were given up, or no entity is alive); not_scoring (no champion, nothing scored yet, the newest hours failed, or overdue by six intervals and at least six hours).';
+COMMENT ON COLUMN tsad.v_health.scored_until IS 'Up to where live champions have scored, also where all entities were silent; hours that failed or had no champion do not count. NULL: never.';
 COMMENT ON COLUMN tsad.v_health.late_s IS 'Seconds since the next interval could have been scored; a run has some minutes for it.';
 COMMENT ON COLUMN tsad.v_health.why IS 'What is wrong; NULL: nothing.';
 COMMENT ON COLUMN tsad.v_health.last_run_at IS 'When a step of any of its runs last ended, by the warehouse''s clock.';

@@ -34,6 +34,12 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
   WHERE u.superseded_at = 'infinity' AND u.lineage IN ('live', 'replay')
+    -- What the champion of the hour has scored, in its shadow say, has a score. OFFSET: asked of each such hour, by its index.
+    AND NOT EXISTS (
+      SELECT FROM tsad.score_block b
+      JOIN tsad.champion_period p ON p.model_id = b.model_id AND p.lineage = u.lineage AND b.hour_at >= p.valid_from AND b.hour_at < p.valid_to
+      WHERE b.entity_id = u.entity_id AND b.hour_at = u.hour_at AND b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
+      OFFSET 0)
   UNION ALL
   SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL, NULL, NULL
   FROM tsad.hour_not_run n

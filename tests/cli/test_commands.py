@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -334,10 +335,24 @@ def test_a_check_says_what_is_left_to_decide_and_what_comes_next(
     assert f"room.yaml: 1 line still says CHECK, for you to decide: {line}" in flat
     begun = flat.index("Next: ")
     command = shlex.split(flat[begun + len("Next: ") :].partition(" and: ")[0])
-    assert command[:3] == ["tsad", "ingest", "room"]
+    # Nothing is older than the reading of two hours ago.
+    ((oldest,),) = run(warehouse_uri, "SELECT date_trunc('hour', min(at)) FROM plant.metrics")
+    assert command[:4] == ["tsad", "ingest", "room", "--from"]
+    assert datetime.fromisoformat(f"{command[4]}Z") == oldest
     tsad(*command[1:])
     # What was read is no new dataset.
     assert "Next: " not in tsad("datasets", "check", "room").out
+
+
+def test_each_error_of_a_file_is_a_line_of_a_check(
+    tsad: Tsad, migrated: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "datasets" / "room.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "colour: red\nsmell: none\n", "utf-8")
+    found = tsad("datasets", "check", "room")
+    assert "\\n" not in found.out
+    assert [name in found.out for name in ("colour", "smell")] == [True, True]
+    assert "Received: 2 errors, listed above." in found.err
 
 
 def test_of_a_dataset_that_is_not_live_a_check_knows_no_range(

@@ -206,6 +206,29 @@ def test_each_row_is_an_event_and_no_row_is_none_in_any_order(plant: Plant, hour
     assert plant.issues() == {("new_entity", "de", ""): 1} or hours != "8"
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "RENAME COLUMN user_name TO who",
+        "RENAME COLUMN shop TO store",
+        "ALTER COLUMN at TYPE text USING 'some day'",
+    ],
+)
+def test_of_a_table_of_events_that_cannot_be_read_no_row_is_not_none(
+    plant: Plant, broken: str
+) -> None:
+    _log_in(plant)
+    plant.run("CREATE TABLE login_fr (LIKE login)")
+    plant.run("INSERT INTO login_fr SELECT at, 'fr', user_name, id FROM login")
+    config = plant.config(**EVENTS | {"tables": ["login", "login_fr"]})
+    plant.ingest("08:00", "09:00", config)
+    plant.run(f"ALTER TABLE login {broken}")
+    plant.ingest("09:00", "11:00", config)
+    here = {time: value for time, value in COUNTED.items() if time < "09"}
+    assert _counts(plant) == here
+    assert _counts(plant, "fr") == here | {"09:20": 2, "10:40": 1}
+
+
 def test_an_event_that_is_delivered_again_counts_once(plant: Plant) -> None:
     _log_in(plant)
     channels = {"logins": EVENT | {"event_id": "id"}}

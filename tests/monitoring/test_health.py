@@ -13,14 +13,25 @@ import pytest
 
 from devstack.postgres import BROWSER, Cluster
 from tests.cli.test_commands import Tsad, tsad
-from tests.storage.rooms import Room, new_model, opened_room
+from tests.storage.rooms import (
+    Room,
+    anomaly_rows,
+    attribution_rows,
+    new_model,
+    opened_room,
+    score_rows,
+)
 from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.interval import HOUR, hour_floor
 from tsad_tasks.champions.records import insert_model, open_period
+from tsad_tasks.cli.scoring import say_failed
 from tsad_tasks.storage.lives import note_lives
+from tsad_tasks.storage.scores import write_scores, write_unscored_hours
 from tsad_tasks.storage.store import Store
 
 __all__ = ["tsad"]
+
+BROKEN = "Expected a bundle. Received: none."
 
 
 @pytest.fixture
@@ -32,8 +43,12 @@ def room(cluster: Cluster, template_database: str) -> Iterator[Room]:
     cluster.drop_database(name)
 
 
-def scored(room: Room, until_at: datetime, read_until: datetime | None = None) -> None:
-    """A champion has scored the room up to an hour; its first entity lived in each of ten days."""
+def scored(
+    room: Room, until_at: datetime, read_until: datetime | None = None, *, n_hours: int = 5
+) -> int:
+    """A champion was asked for the hours up to one, and has scored the first entity in the first
+    `n_hours` of five; the entity lived in each of ten days. Returns the id of the model.
+    """
     model = new_model(room)
     hours = [until_at - i * HOUR for i in range(1, 241)]
     with room.store.transaction():
@@ -42,6 +57,8 @@ def scored(room: Room, until_at: datetime, read_until: datetime | None = None) -
         note_lives(room.store, room.entity_ids[:1], hours, np.ones((1, 240), bool))
     for hour_at in hours[:5]:
         room.rows("INSERT INTO tsad.score_hour VALUES (%s, %s, true)", model_id, hour_at)
+    for hour_at in hours[5 - n_hours : 5]:
+        score_hour(room, model_id, hour_at)
     room.rows(
         "INSERT INTO tsad.ingest_hour (dataset_id, hour_at, read_until, read_at, n_rows, "
         "n_readings, newest_at) VALUES (%s, %s, %s, now(), 1, 1, %s)",
@@ -50,6 +67,23 @@ def scored(room: Room, until_at: datetime, read_until: datetime | None = None) -
         read_until or until_at,
         until_at - timedelta(minutes=5),
     )
+    return model_id
+
+
+def score_hour(room: Room, model_id: int, hour_at: datetime) -> None:
+    """The model has a score of the first entity in an hour."""
+    hours_s = np.array([int(hour_at.timestamp())])
+    with room.store.transaction():
+        rows = score_rows(room, model_id, [0.1, 0.1], hours_s=hours_s)
+        write_scores(room.store, rows, anomaly_rows(room), attribution_rows(room))
+
+
+def failed(room: Room, *hours: datetime, entities: int = 1, detail: str = BROKEN) -> None:
+    """Hours of the first entities are marked as failed."""
+    with room.store.transaction():
+        for entity_id in room.entity_ids[:entities]:
+            of = [entity_id] * len(hours), hours, ["failed"] * len(hours), detail
+            write_unscored_hours(room.store, "live", *of)
 
 
 def step(room: Room, step: str, state: str, message: str = "", ago: int = 0) -> None:
@@ -89,6 +123,63 @@ def test_how_late_it_is_says_how_bad_it_is(room: Room, n_hours: int, state: str)
     if n_hours:
         assert (n_hours - 1) * 3600 <= found[1] <= n_hours * 3600
         assert found[2].startswith("no run has come further; the last one ended at ")
+
+
+def test_hours_that_failed_are_not_scored(
+    room: Room, tsad: Tsad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = hour_floor(utc_now())
+    scored(room, now, n_hours=2)
+    failed(room, *(now - i * HOUR for i in (1, 2, 3)), entities=2)
+    why = f"its newest hours failed: {BROKEN}"
+    said = seen(room, "state", "why", "scored_until")
+    assert said == ("not_scoring", why, now - 3 * HOUR)
+    monkeypatch.setenv("TSAD_DATABASE_URI", room.uri)
+    found = tsad("health", "room")
+    assert (found.code, why in found.out) == (2, True)
+
+
+def test_failed_hours_of_one_of_several_entities_degrade(room: Room) -> None:
+    now = hour_floor(utc_now())
+    model_id = scored(room, now)
+    with room.store.transaction():
+        of = [room.entity_ids[1]], [now - HOUR], ["failed"], BROKEN
+        write_unscored_hours(room.store, "live", *of)
+    why = f"the newest hours of 1 of its entities failed: {BROKEN}"
+    assert seen(room, "state", "why", "scored_until") == ("degraded", why, now)
+    # Marks of hours that the champion has scored, in its shadow say, say nothing.
+    room.rows("DELETE FROM tsad.unscored_hour")
+    failed(room, now - HOUR)
+    assert seen(room, "state", "why", "scored_until") == ("ok", None, now)
+    status = "SELECT status, model_id FROM tsad.v_status WHERE hour_at = %s AND entity = 'a'"
+    assert room.rows(status, now - HOUR) == [("scored", model_id)]
+
+
+def test_scoring_by_hand_says_which_hours_failed_and_what_to_do(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = hour_floor(utc_now())
+    scored(room, now, n_hours=0)
+    failed(room, now - HOUR, now - 2 * HOUR, entities=2)
+    say_failed(room.store, "room", "live", now - 9 * HOUR, now)
+    again = f"tsad retrain room --end {now:%Y-%m-%dT%H:%M}"
+    assert capsys.readouterr().out == (
+        f"4 hours of entities failed: {BROKEN}\nRestore the model, or train again: {again}\n"
+    )
+    say_failed(room.store, "room", "live", now - 9 * HOUR, now - 2 * HOUR)
+    assert capsys.readouterr().out == ""
+
+
+def test_silence_of_all_is_scored(room: Room) -> None:
+    now = hour_floor(utc_now())
+    scored(room, now, n_hours=1)
+    assert seen(room, "state", "scored_until") == ("ok", now)
+
+
+def test_a_champion_that_never_scored_is_not_scoring(room: Room) -> None:
+    scored(room, hour_floor(utc_now()), n_hours=0)
+    why = "its champion has not scored an hour yet"
+    assert seen(room, "state", "why", "scored_until") == ("not_scoring", why, None)
 
 
 def test_an_interval_that_is_not_settled_is_not_late(room: Room) -> None:
@@ -166,5 +257,12 @@ def test_a_person_retires_on_a_terminal_and_takes_it_back(
     assert tsad("retire", "room", "b", "--why", "sold", "--by", "anna").code == 0
     assert seen(room, "n_live", "n_silent", "n_retired") == (1, 0, 1)
     assert "sold" in tsad("entities", "room", "--state", "retired").out
+    again = tsad("retire", "room", "b", "--why", "broken", "--by", "ben")
+    assert again.code == 0
+    assert f"b is retired since {hour_floor(utc_now()):%Y-%m-%d %H}" in again.out
+    assert "UTC by anna (sold); that stands." in again.out
+    assert "broken" not in tsad("entities", "room", "--state", "retired").out
     assert tsad("unretire", "room", "b", "--why", "it was another").code == 0
-    assert tsad("unretire", "room", "b", "--why", "again").code == 2
+    again = tsad("unretire", "room", "b", "--why", "again")
+    assert (again.code, again.out) == (0, "b is not retired: nothing to take back.\n")
+    assert tsad("unretire", "room", "c", "--why", "it was another").code == 2

@@ -147,6 +147,15 @@ def test_who_retires_an_entity_says_why_and_it_is_alive_again_with_its_next_rows
     assert lives.states() == {"host": "alive"}
 
 
+def test_who_will_be_retired_is_not_yet(lives: Lives) -> None:
+    lives.live("host", hours(MONDAY, 96))
+    lives.read_until(MONDAY + 96 * HOUR)
+    retire(lives, "host", from_at="2099-01-01 00:00Z")
+    assert lives.states() == {"host": "alive"}
+    lives.read_until(MONDAY + 120 * HOUR)
+    assert lives.states() == {"host": "silent"}
+
+
 def test_a_retirement_can_be_taken_back(lives: Lives) -> None:
     lives.live("host", hours(MONDAY, 96))
     lives.read_until(MONDAY + 120 * HOUR)

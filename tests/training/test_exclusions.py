@@ -286,4 +286,4 @@ def test_a_model_does_not_score_a_channel_that_is_something_else_now(weeks: Week
     found = weeks.execute(asked, week(2), week(2, 2))
     assert [status for status, _ in found] == ["failed", "failed"]
     assert "load was gauge and is counter now" in found[0][1]
-    assert "tsad retrain plant" in found[0][1]
+    assert "run the DAG plant.retrain" in found[0][1]

@@ -15,6 +15,9 @@ from tsad_tasks.base.errors import NothingToDo
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.no_champion import no_champion
+from tsad_tasks.cli.champions import MODELS as MODEL_LIST
+from tsad_tasks.cli.champions import with_weekdays
+from tsad_tasks.cli.training import show_retraining
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.notifications.notify import enqueue
 from tsad_tasks.pipeline.retrain import retrain
@@ -142,6 +145,23 @@ def test_by_hand_in_the_young_time_counts_from_its_hour_and_the_next_day_goes_on
         (day(8, 12), day(9)),
         (day(9), None),
     ]
+
+
+def test_a_person_reads_that_a_model_is_young_and_how_often_it_saw_each_weekday(
+    weeks: Weeks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = UPath(weeks.folder / "run"), UPath(weeks.folder)
+    with Store.connect(weeks.uri) as store:
+        run = Retraining(store, weeks.config, day(10, 0), *folders)
+        ends: Any = run.span.whole._asdict()
+        ingest_interval(store, weeks.config, weeks.uri, **ends)
+        show_retraining(run, asks=False)
+        with store.transaction():
+            (row,) = store.rows(MODEL_LIST, dataset="plant", n=9)
+    said = "a model of 10 days: young, trained daily until each weekday was seen three times\n"
+    assert said in capsys.readouterr().out
+    seen = "Monday to Wednesday seen twice, Thursday to Sunday once (known from three on)"
+    assert with_weekdays(row)["weekdays"] == f"young: {seen}"
 
 
 def test_a_refusal_has_one_reason_and_the_next_day_tries_again(weeks: Weeks) -> None:

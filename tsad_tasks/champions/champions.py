@@ -8,14 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tsad_tasks.base.enums import Decision, Lineage, Stage
-from tsad_tasks.base.errors import BadInput, NothingToDo
+from tsad_tasks.base.errors import BadInput, BundleError, NothingToDo
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions import queries
 from tsad_tasks.champions.queries import KnownModel, OpenShadow, Period, Waiting
 from tsad_tasks.champions.records import end_periods, insert_model, open_period
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.bundle import read_bundle
+from tsad_tasks.model.spec import ModelSpec
+from tsad_tasks.scoring.features import other_signals
 from tsad_tasks.scoring.queries import SELECT_LATEST_SCORED_HOUR
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_entities
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.training.queries import ChampionScope, Exclusion, NewModel, TrainedModel
@@ -23,6 +27,7 @@ from tsad_tasks.training.queries import ChampionScope, Exclusion, NewModel, Trai
 # So long a challenger keeps its place in the shadow, however few hours are scored: a newer one
 # waits.
 LONGEST_SHADOW = timedelta(weeks=4)
+OTHER_SIGNALS = "the champion is of other signals"
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,16 @@ class Places:
         at = self.next_hour(model.train_end_at)
         held = [one for one in self.periods() if one.valid_from <= at < one.valid_to]
         return all(one.is_young for one in held)
+
+    def is_of_other_signals(self, model: NewModel, model_id: int, config: DatasetConfig) -> bool:
+        """Whether the champion of the hour from which a new model would count can score nothing:
+        its channels were something else when it was trained.
+        """
+        if self.first_hour(model_id) is not None:
+            return False
+        at = self.next_hour(model.train_end_at)
+        held = [one for one in self.periods() if one.valid_from <= at < one.valid_to]
+        return bool(held) and all(_is_of_other_signals(self.store, one, config) for one in held)
 
     def next_hour(self, at: datetime) -> datetime:
         """The first hour from `at` on that no live champion has scored; `at` in other lineages."""
@@ -109,6 +124,16 @@ class Places:
         reason = f"version {newer.version} came"
         self.decide(model_id, Decision.SUPERSEDED, reason, former=newer.model_id)
 
+    def clear_shadow(self, newer: TrainedModel, at: datetime) -> None:
+        """Nobody is in the shadow of a new champion from `at` on, and nobody waits for it."""
+        for former in self.shadows():
+            self.leave_shadow(former, at)
+            if former.model_id != newer.model_id:
+                self.supersede(former.model_id, newer)
+        waiting = self.waiting(before=newer)
+        if waiting is not None:
+            self.supersede(waiting.model_id, newer)
+
     def fill_shadow(self) -> None:
         """Gives a free place in the shadow to the challenger that waits for it."""
         waiting = self.waiting()
@@ -143,6 +168,7 @@ def register_model(
     *,
     in_shadow: bool = True,
     in_youth: bool = False,
+    config: DatasetConfig | None = None,
 ) -> RegisterSummary:
     """Registers a model with its gate and exclusions; what passed goes into the champion's shadow.
 
@@ -154,6 +180,8 @@ def register_model(
     ----------
     in_shadow : False makes it champion at once in any case.
     in_youth : a young champion gives its place at once: beside it a shadow would say little.
+    config : what the channels are now: a champion of other signals gives its place at once, since
+        it scores nothing that a challenger could be compared with.
     """
     places = Places(store, model.scope)
     with store.transaction():
@@ -172,6 +200,10 @@ def register_model(
         if failed:
             if failed != refused:
                 places.decide(model_id, Decision.GATE_FAILED, ", ".join(failed))
+        elif config is not None and places.is_of_other_signals(model, model_id, config):
+            valid_from = _promote_at_once(places, model, model_id, of_other_signals=True)
+            if valid_from is not None:
+                places.clear_shadow(registered, valid_from)
         elif in_shadow and places.periods() and not (in_youth and places.is_free_or_young(model)):
             shadow_from = _start_shadow(places, model, registered, is_new=is_new)
             valid_from = places.first_hour(model_id)
@@ -227,23 +259,46 @@ def replace_old_shadow(
         return waiting.version
 
 
-def _promote_at_once(places: Places, model: NewModel, model_id: int) -> datetime | None:
+def _is_of_other_signals(store: Store, period: Period, config: DatasetConfig) -> bool:
+    """Whether the values of a champion's channels were something else; of a bundle that cannot be
+    read nobody knows.
+    """
+    row = store.one(queries.SELECT_MODEL, model_id=period.model_id)
+    try:
+        path = artifact_path(row["artifact_uri"])
+        bundle = read_bundle(path, expected_sha256=row["sha256"])
+    except BundleError:
+        return False
+    return bool(other_signals(ModelSpec.from_json(bundle.spec), config))
+
+
+def _promote_at_once(
+    places: Places, model: NewModel, model_id: int, *, of_other_signals: bool = False
+) -> datetime | None:
     """When the model's period starts; its own start when it was champion before.
 
     The end of the training range; live, after a first champion, the next hour that no champion has
     scored yet. It ends where a later period follows.
+
+    Parameters
+    ----------
+    of_other_signals : the former champion can score nothing; where its period begins at the same
+        hour, it is replaced.
     """
     if (known := places.first_hour(model_id)) is not None:
         return known
     periods, start_at = places.periods(), model.train_end_at
     start_at = places.next_hour(start_at) if periods else start_at
-    if any(one.valid_from == start_at for one in periods):
-        return None
     later = min((one.valid_from for one in periods if one.valid_from > start_at), default=None)
-    holding = (one.model_id for one in periods if one.valid_from < start_at < one.valid_to)
+    if any(one.valid_from == start_at for one in periods):
+        if not of_other_signals or later is not None:
+            return None
+        end_periods(places.store, model.scope, start_at)
+    holding = (one.model_id for one in periods if one.valid_from <= start_at < one.valid_to)
     ends: dict[str, Any] = {"valid_from": start_at, "valid_to": later}
     open_period(places.store, model.scope, model_id, reason="gate passed", **ends)
     reason = "gate passed" if periods else "the first champion"
+    reason = OTHER_SIGNALS if of_other_signals else reason
     places.decide(
         model_id, Decision.PROMOTED, reason, valid_from=start_at, former=next(holding, None)
     )

@@ -17,6 +17,7 @@ from tsad_tasks.cli.options import LIVE, Count, Dataset, Lineage, moment_or_none
 from tsad_tasks.cli.screen import list_rows, say, table
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
+from tsad_tasks.model.weekdays import seen_text
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Query
@@ -37,8 +38,16 @@ def models(
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
         rows = store.rows(HISTORY if history else MODELS, dataset=dataset, n=n)
+    if not history:
+        rows = [with_weekdays(row) for row in rows]
     nothing = f"No model yet: tsad retrain {dataset} --end <end of its readings>"
     list_rows(f"{dataset}, UTC", rows, nothing, right=("version",))
+
+
+def with_weekdays(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the models whose counts of weekdays are in words."""
+    is_young, seen = row.pop("young"), row.pop("weekdays_seen")
+    return row | {"weekdays": ("young: " if is_young else "") + seen_text(seen or ())}
 
 
 def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:

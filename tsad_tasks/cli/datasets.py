@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import unified_diff
 from pathlib import Path
 from shlex import quote
@@ -73,7 +73,13 @@ def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
     """Check dataset files against their live tables."""
-    from tsad_tasks.ingest.check import NOT_LIVE, Checked, Finding, check_sources
+    from tsad_tasks.ingest.check import (
+        NOT_LIVE,
+        Checked,
+        Finding,
+        check_sources,
+        oldest_reading,
+    )
     from tsad_tasks.stores.named import named_otherwise
 
     n_errors = 0
@@ -88,19 +94,19 @@ def check(
                 found += [Checked("names", one) for one in [named_otherwise(part, uri)] if one]
             found += [Checked("hours that were read", one) for one in [_read_before(config)] if one]
         except TsadError as error:
-            found = [Checked("", [Finding("error", str(error))])]
+            found = [Checked("", [Finding("error", line) for line in str(error).split("\n")])]
         for heading, findings in found:
             n_errors += sum(level == "error" for level, _ in findings)
             table(f"{name}, {heading}" if heading else name, ("", ""), findings)
         if not any(level == "error" for _, findings in found for level, _ in findings):
             is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
-            _say_next(config, is_live=is_live)
+            _say_next(config, is_live=is_live, oldest_at=oldest_reading(found))
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
 
 
-def _say_next(config: DatasetConfig, *, is_live: bool) -> None:
+def _say_next(config: DatasetConfig, *, is_live: bool, oldest_at: datetime | None) -> None:
     """What a person has still to look at in the file, and what to do with a dataset that is new."""
     name = config.dataset
     path = next(path for path in dataset_paths() if path.stem == name)
@@ -113,6 +119,9 @@ def _say_next(config: DatasetConfig, *, is_live: bool) -> None:
         end_at = hour_floor(local.now())
         start_at = end_at - timedelta(seconds=config.training.range_s)
         start, end = f"{start_at:%Y-%m-%d}", f"{end_at:%Y-%m-%dT%H:%M}"
+        # By the hour, as readings are brought in: its first one is the oldest reading's.
+        if oldest_at is not None and f"{oldest_at:%Y-%m-%d}" >= start and oldest_at < end_at:
+            start = f"{hour_floor(oldest_at):%Y-%m-%dT%H:%M}"
         start, end = (start, end) if is_live else ("START", "END")
         say(f"Next: tsad ingest {name} --from {start} --to {end}")
         say(f"and:  tsad retrain {name} --end {end}")

@@ -17,10 +17,11 @@ from tsad_tasks.base.masking import masked
 from tsad_tasks.cli.options import Dataset, choice
 from tsad_tasks.cli.screen import list_rows, say
 from tsad_tasks.storage.datasets import select_dataset
-from tsad_tasks.storage.store import Query
+from tsad_tasks.storage.store import Query, Store
 
 HEALTH = Query("cli/select_health", dict)
 ENTITIES = Query("cli/select_entity_list", dict)
+STANDING = Query("cli/select_retirement", dict)
 _EXIT = {
     HealthState.OK: 0,
     HealthState.LATE: 1,
@@ -105,6 +106,12 @@ def retire(
 
     from_at = None if since is None else moment(since)
     with local.open_store() as store:
+        stands = _standing(store, dataset, entity)
+        is_again = since is None and stands is not None and stands["is_by_person"]
+        if is_again and stands and stands["retired_why"] != why:
+            take_back = f"tsad unretire {dataset} {entity}"
+            say(f"{_first_word(entity, stands)}; that stands. Take it back: {take_back}")
+            return
         said_by = by or getpass.getuser()
         number = retire_entity(store, dataset, entity, why=why, from_at=from_at, said_by=said_by)
     say(f"Retirement {number}: {entity} is retired.")
@@ -115,5 +122,23 @@ def unretire(dataset: Dataset, entity: Entity, why: Why, by: By = None) -> None:
     from tsad_tasks.feedback.retirements import unretire_entity
 
     with local.open_store() as store:
+        stands = _standing(store, dataset, entity)
+        if stands and not stands["is_said"]:
+            is_short = stands["state"] == "retired"
+            said = _first_word(entity, stands) if is_short else f"{entity} is not retired"
+            say(f"{said}: nothing to take back.")
+            return
         unretire_entity(store, dataset, entity, why=why, said_by=by or getpass.getuser())
     say(f"{entity} is not retired.")
+
+
+def _standing(store: Store, dataset: str, entity: str) -> dict[str, Any] | None:
+    """What is said of an entity; None: there is none of this name."""
+    with store.transaction():
+        return next(iter(store.rows(STANDING, dataset=dataset, entity=entity)), None)
+
+
+def _first_word(entity: str, stands: dict[str, Any]) -> str:
+    """Who retired an entity, since when and why."""
+    since, by, why = (stands[f"retired_{name}"] for name in ("at", "by", "why"))
+    return f"{entity} is retired since {since:%Y-%m-%d %H:%M} UTC by {by} ({why})"

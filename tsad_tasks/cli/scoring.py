@@ -32,8 +32,10 @@ from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.text.formats import counted
 
 INCIDENTS = Query("cli/select_incident_list", dict)
+FAILED = Query("cli/select_failed_hours", dict)
 WEEKS = Query("cli/select_weeks", dict)
 OUTSIDE = Query("cli/select_outside_list", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
@@ -54,6 +56,7 @@ def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> No
     with local.open_store() as store:
         range_run(store, config, *span).score(lineage_of(lineage))
         say_no_champion(store, dataset, lineage, *span)
+        say_failed(store, dataset, lineage, *span)
 
 
 def say_no_champion(
@@ -65,6 +68,21 @@ def say_no_champion(
         missing = no_champion(store, row, lineage=lineage, **ends)
     if missing is not None:
         say_lines(missing.text)
+
+
+def say_failed(
+    store: Store, dataset: str, lineage: str, start_at: datetime, end_at: datetime
+) -> None:
+    """Says which hours of a range have no score since their champion could not be used."""
+    ends = {"start_at": start_at, "end_at": end_at}
+    with store.transaction():
+        rows = store.rows(FAILED, dataset=dataset, lineage=lineage, **ends)
+    for row in rows:
+        n_hours, detail = counted(row["n_hours"], "hour"), row["detail"]
+        say(f"{n_hours} of entities failed: {detail}")
+        if "Train again" not in detail:
+            again = f"tsad retrain {dataset} --end {end_at:%Y-%m-%dT%H:%M}"
+            say(f"Restore the model, or train again: {again}")
 
 
 def rescore(
@@ -85,6 +103,7 @@ def rescore(
         if version is None:
             range_run(store, config, *span).score(lineage_of(lineage), force=True)
             say_no_champion(store, dataset, lineage, *span)
+            say_failed(store, dataset, lineage, *span)
         else:
             show_what_if(store, config, version, *span)
 

@@ -25,8 +25,9 @@ from tsad_tasks.pipeline.retrain import retrain as run_retraining
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import counted
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
-from tsad_tasks.training.retrain import Retraining
+from tsad_tasks.training.retrain import Count, Retraining
 
 
 def retrain(
@@ -72,7 +73,21 @@ def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
             shown.start()
 
         approval = approve if asks else None
-        return run_retraining(run, progress=epoch, say=say_counts, approve=approval)
+
+        def said(name: str, counts: Count) -> None:
+            say_counts(name, counts)
+            if counts.get("n_young"):
+                say(_young_text(run))
+
+        return run_retraining(run, progress=epoch, say=said, approve=approval)
+
+
+def _young_text(run: Retraining) -> str:
+    """What it means that what is trained is young."""
+    shares = [run.share(scope) for scope, _ in run.scopes()]
+    days = max(share.range_s for share in shares if share.is_young) // 86400
+    until = "trained daily until each weekday was seen three times"
+    return f"a model of {counted(days, 'day')}: young, {until}"
 
 
 def ask_about(run: Retraining) -> None:

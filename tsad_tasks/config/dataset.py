@@ -327,6 +327,22 @@ class DatasetConfig(FileSection):
         return found if set(found) != {Signal.GAUGE.value} else ()
 
     @property
+    def signal_units(self) -> tuple[str, ...]:
+        """What the numbers mean that a model looks at, where their signal alone leaves it open: the
+        time of a counter's rate, the period of an angle, the state that a share is of; empty where
+        all are gauges.
+        """
+        codes = {
+            one.name: self.channels[one.channel].state_codes[one.state]
+            for one in self.state_columns
+            if one.state in self.channels[one.channel].state_codes
+        }
+        known = {name: one.signal_unit(self.step_s) for name, one in self.channels.items()}
+        known |= {name: f"the share of state {code:g}" for name, code in codes.items()}
+        found = tuple(known.get(name, "") for name in self.model_names)
+        return found if any(found) else ()
+
+    @property
     def event_channels(self) -> tuple[str, ...]:
         """Channels whose rows are events: no row is none."""
         return tuple(name for name, one in self.channels.items() if one.counts_events)
@@ -385,6 +401,8 @@ class DatasetConfig(FileSection):
             parts["signals"] = self.signals
         if any(circles := [channel.circle for channel in self.channels.values()]):
             parts["circles"] = circles
+        if any(one.per != "second" for one in self.channels.values()):
+            parts["per"] = [one.per for one in self.channels.values()]
         if codes := [one.state_codes for one in self.channels.values() if one.state_codes]:
             parts["states"] = codes
         # Without conditions nothing hangs on this.

@@ -336,6 +336,20 @@ class ChannelSection(FileSection):
         """Seconds that a counter's rates are per."""
         return step_s if self.per == "step" else _PER_S[self.per]
 
+    def signal_unit(self, step_s: int) -> str:
+        """What the numbers of a counter or an angle mean, as people read it; empty: of others.
+
+        >>> ChannelSection(signal="counter", per="step").signal_unit(600)
+        'counter per 600 s'
+        >>> ChannelSection(signal="angle").signal_unit(600)
+        'angle of period 360'
+        """
+        if self.is_counter:
+            names = {seconds: name for name, seconds in _PER_S.items()}
+            unit_s = self.unit_s(step_s)
+            return f"counter per {names.get(unit_s, f'{unit_s} s')}"
+        return f"angle of period {self.circle[0]:g}" if self.circle else ""
+
     @property
     def shown_unit(self) -> str | None:
         """The unit of what is stored, as people see it.

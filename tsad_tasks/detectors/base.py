@@ -160,8 +160,8 @@ class Detector(Protocol):
             self.settings = self.settings_model.model_validate(params)
         except ValidationError as error:
             wrong = problems(error, self.settings_model)
-            lines = "\n".join(f"detector.params.{problem}" for problem in wrong)
-            raise ConfigError(lines) from error
+            lines = [f"detector.params.{problem}" for problem in wrong]
+            raise ConfigError(*lines) from error
 
     @property
     def params(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations, groupby
 from math import ceil, inf
 from operator import attrgetter
@@ -51,6 +51,8 @@ _TOLD_ISSUES = {
 
 # How the finding begins that nothing has come for days.
 NOT_LIVE = "The newest reading is"
+# And the one that says over which time there are readings.
+READINGS_FROM = "Readings from "
 
 _Bounds = tuple[datetime | None, datetime | None]
 
@@ -84,6 +86,14 @@ def check_sources(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> lis
         return [Checked("", _ordered([*found[0].findings, *of_all]))]
     of_all += _shared(config, uris, now_at)
     return [*found, Checked("", _ordered(of_all))] if of_all else found
+
+
+def oldest_reading(found: Iterable[Checked]) -> datetime | None:
+    """The minute of the oldest reading that a check of the sources tells of; None: of none."""
+    texts = [text for _, findings in found for _, text in findings]
+    said = [text.removeprefix(READINGS_FROM) for text in texts if text.startswith(READINGS_FROM)]
+    times = [datetime.strptime(text[:16], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for text in said]
+    return min(times, default=None)
 
 
 def check_dataset(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> list[Finding]:
@@ -221,7 +231,7 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         return
     oldest_at = min(low for low, _ in bounds if low is not None)
     seen = f"{oldest_at:%Y-%m-%d %H:%M} to {newest_at:%Y-%m-%d %H:%M} UTC"
-    yield Finding("info", f"Readings from {seen}.")
+    yield Finding("info", f"{READINGS_FROM}{seen}.")
     if newest_at > now_at + timedelta(minutes=5):
         received = f"{newest_at:%Y-%m-%d %H:%M} UTC"
         hint = "Is time.unit right?" if config.source.time.unit else "Is time.zone right?"

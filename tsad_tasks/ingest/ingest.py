@@ -32,7 +32,7 @@ from tsad_tasks.base.interval import (
 )
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
-from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows
+from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, may_lack
 from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
 from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
@@ -461,13 +461,19 @@ class _Merged(NamedTuple):
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Consecutive hours whose locks are held."""
+    """Consecutive hours whose locks are held.
+
+    Attributes
+    ----------
+    unread : channels of which some table could not be read.
+    """
 
     ingest: _Ingest
     parts: Sequence[OpenPart]
     hours: list[datetime]
     ledger: dict[datetime, queries.IngestHour]
     tally: Tally
+    unread: set[str] = field(default_factory=set)
 
     def ingest_hours(self) -> IngestSummary:
         """Read, merge, write."""
@@ -646,7 +652,7 @@ class _Chunk:
         found = np.zeros(read.gridded.present.shape, bool)
         for name in names:
             at = config.channel_names.index(name)
-            if read.is_whole[at]:
+            if read.is_whole[at] and name not in self.unread:
                 found[:, :, at] = is_counted
         return found
 
@@ -708,6 +714,13 @@ class _Chunk:
         with part.asked() as source:
             rows = source.read(span_us[0], until_us, known)
             faults = (*source.faults, *rows.faults)
+        self.unread.update(part.config.stored_names if faults else ())
+        self.unread.update(
+            fault.channel
+            for table in rows.tables
+            for fault in table.faults
+            if not may_lack(part.config, table, fault, rows.tables)
+        )
         detail = "; ".join(f"{fault.table}: {fault.detail}" for fault in faults[:3])
         for hour in self.hours:
             self.tally.add_count("unusable_table", unix_us(hour), len(faults), detail=detail)

@@ -30,7 +30,7 @@ _GROWING, _RESET_SHARE = 0.999, 0.02
 # Hours so long ago are looked at as well, of several times of day: what is filled or charged every
 # day has been at each of its levels before.
 _AGO_H = (168, 61, 29, 11)
-_MIN_ROWS, _MIN_RISING = 30, 0.05
+_MIN_ROWS, _MIN_RISING, _MIN_FALLING = 30, 0.05, 0.05
 # A clock's rates differ by no more than this share.
 _EVEN = 0.01
 _SAMPLED_ENTITIES = 20
@@ -128,6 +128,10 @@ def _total(
     known = [float(np.median(one)) for one in levels if one]
     lasting = len(known) == len(levels) and known == sorted(set(known))
     if not (hint or lasting or course.n_to_zero):
+        return
+    # What is given back by day falls then: a total of what was taken less what was given.
+    before = [_course(_series(one, position, None)) for one in earlier]
+    if any(one.n_falling - one.n_resets > _MIN_FALLING * one.n for one in before if one.n):
         return
     share = 1 - course.n_falling / max(1, course.n)
     said = [f"{share:.1%} of {course.n:,} differences do not fall"]

@@ -30,6 +30,8 @@ class FeatureSpec:
         input.
     rest_weekday : 0 is Monday.
     signals : by channel, what its values are, as the dataset file says it; empty: all are gauges.
+    units : by channel, what its numbers mean where the signal alone leaves it open, see
+        `DatasetConfig.signal_units`; empty: nobody knows, or all are gauges.
     roles : by channel, what it is to the others; empty: all are measured.
     settle_steps : by channel, how long the machine is on its way after a change; empty: not at all.
     learned_steps : so long a condition is outside of what training saw until it is known.
@@ -53,11 +55,36 @@ class FeatureSpec:
     roles: tuple[str, ...] = ()
     settle_steps: tuple[int, ...] = ()
     learned_steps: int = 0
+    units: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The features as a JSON object; without signals it is as it was before there were any."""
-        later = ("signals", "roles", "settle_steps", "learned_steps")
+        later = ("signals", "roles", "settle_steps", "learned_steps", "units")
         return {name: value for name, value in vars(self).items() if value or name not in later}
+
+    def changes(self, signals: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
+        """What channels were and are, by name, of those whose values mean something else now; a
+        unit that nobody knows is as it was.
+        """
+        found = []
+        for name, signal in self.signal_of.items():
+            then, now = self.unit_of.get(name), units.get(name)
+            if name in signals and signal != signals[name]:
+                found.append(f"{name} was {signal} and is {signals[name]} now")
+            elif then and now and then != now:
+                found.append(f"{name} was {then} and is {now} now")
+        return found
+
+    @property
+    def signal_of(self) -> dict[str, str]:
+        """What the values of each channel are."""
+        gauges = (Signal.GAUGE.value,) * len(self.channels)
+        return dict(zip(self.channels, self.signals or gauges, strict=True))
+
+    @property
+    def unit_of(self) -> dict[str, str]:
+        """The `units` by channel; without any, nothing is known of them."""
+        return dict(zip(self.channels, self.units, strict=True)) if self.units else {}
 
     @property
     def zone(self) -> ZoneInfo:

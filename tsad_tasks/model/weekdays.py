@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -13,6 +14,7 @@ NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 # Seen so often a weekday is known.
 SEEN_ENOUGH = 3
 DAY_S = 86400
+_TIMES = ("never", "once", "twice")
 
 
 def weekdays_of(local_s: Ints) -> Ints:
@@ -86,3 +88,25 @@ def weekdays_text(days: Sequence[int]) -> str:
     'Saturday, Sunday'
     """
     return ", ".join(NAMES[day] for day in days)
+
+
+def seen_text(seen: Sequence[int]) -> str:
+    """How often the weekdays that are not known yet were seen, Monday first; empty where all are.
+
+    >>> seen_text([1, 1, 1, 1, 1, 1, 2])
+    'Monday to Saturday seen once, Sunday twice (known from three on)'
+    >>> seen_text([3, 3, 3, 3, 3, 0, 0]), seen_text([3] * 7)
+    ('Saturday and Sunday never seen (known from three on)', '')
+    """
+    unknown = [(day, n) for day, n in enumerate(seen) if n < SEEN_ENOUGH]
+    parts = list[str]()
+    # Days in a row with one count are one part.
+    for _, run in groupby(enumerate(unknown), lambda one: (one[1][0] - one[0], one[1][1])):
+        days = [found for _, found in run]
+        times = _TIMES[days[0][1]]
+        if not parts:
+            times = f"{times} seen" if times == "never" else f"seen {times}"
+        between = " and " if len(days) == 2 else " to "
+        ends = dict.fromkeys((NAMES[days[0][0]], NAMES[days[-1][0]]))
+        parts.append(f"{between.join(ends)} {times}")
+    return f"{', '.join(parts)} (known from three on)" if parts else ""

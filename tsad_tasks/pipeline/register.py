@@ -21,7 +21,7 @@ def register(run: Retraining) -> list[RegisterSummary]:
             "in_shadow": run.config.shadow.hours > 0,
             "in_youth": run.share(scope).range_s < age_limit_s(run.config),
         }
-        summary = register_model(run.store, model, rows, left_out, **ways)
+        summary = register_model(run.store, model, rows, left_out, config=run.config, **ways)
         # What a machine was like in its first days is no reference for years.
         if summary.gate_passed and not model.is_young:
             with run.store.transaction():

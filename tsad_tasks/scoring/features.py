@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import HourStatus, Lineage, Signal
+from tsad_tasks.base.enums import HourStatus, Lineage
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.base.places import Folder
@@ -142,13 +142,9 @@ def other_signals(spec: ModelSpec, config: DatasetConfig) -> str:
     """What to say of a model whose channels were something else when it was trained: their values
     mean nothing to it; empty where they are what they were.
     """
-    names, channels = spec.features.channels, config.channels
-    then = spec.features.signals or (Signal.GAUGE,) * len(names)
-    changed = [
-        f"{name} was {said} and is {channels[name].signal} now"
-        for name, said in zip(names, then, strict=False)
-        if name in channels and said != channels[name].signal
-    ]
+    signals = {name: one.signal.value for name, one in config.channels.items()}
+    units = dict(zip(config.model_names, config.signal_units, strict=False))
+    changed = spec.features.changes(signals, units)
     if not changed:
         return ""
     return (

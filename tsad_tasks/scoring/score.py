@@ -47,7 +47,7 @@ MAX_SEEN_HOURS = 24 * 14
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What scoring wrote."""
+    """What scoring wrote; `n_failed` models could not be used."""
 
     n_hours: int = 0
     n_written: int = 0
@@ -55,6 +55,7 @@ class ScoreSummary:
     n_windows: int = 0
     n_flags: int = 0
     n_anomalies: int = 0
+    n_failed: int = 0
 
     def __add__(self, other: ScoreSummary) -> ScoreSummary:
         return ScoreSummary(
@@ -95,8 +96,9 @@ def score_interval(
         As `score_shard`.
     """
     dataset, span = select_dataset(store, config.dataset), Interval(start_at, end_at)
-    shards, _, _ = planned_shards(store, config, dataset, span, lineage, entity_names)
-    return _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
+    shards, _, n_failed = planned_shards(store, config, dataset, span, lineage, entity_names)
+    scored = _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
+    return scored + ScoreSummary(n_failed=n_failed)
 
 
 def _score_all(

@@ -89,11 +89,15 @@ def _pair(of_models: Sequence[Value]) -> tuple[Value, Value | None]:
 
 
 def comparable_model(champion: ChampionAt, spec: ModelSpec) -> tuple[ModelSpec, Detector] | None:
-    """Spec and detector of the champion; None where it sees other channels or steps."""
+    """Spec and detector of the champion; None where it sees other channels or steps, or where
+    their values were something else.
+    """
     bundle = read_bundle(artifact_path(champion.artifact_uri), expected_sha256=champion.sha256)
     old = ModelSpec.from_json(bundle.spec)
     seen, seen_then = ((one.features.channels, one.features.step_s) for one in (spec, old))
-    return (old, bundle.detector) if seen == seen_then else None
+    if seen != seen_then or old.features.changes(spec.features.signal_of, spec.features.unit_of):
+        return None
+    return old, bundle.detector
 
 
 def window_milliseconds(spec: ModelSpec, detector: Detector, part: HeldOut) -> float:

@@ -129,6 +129,7 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         holidays=holidays,
         rest_weekday=rest_weekday,
         signals=config.signals,
+        units=config.signal_units,
         roles=config.roles,
         settle_steps=config.settle_steps,
         learned_steps=config.features.learned_after_s // step_s if config.roles else 0,
