@@ -109,7 +109,7 @@ def retire(
         stands = _standing(store, dataset, entity)
         is_again = since is None and stands is not None and stands["is_by_person"]
         if is_again and stands and stands["retired_why"] != why:
-            take_back = f"tsad unretire {dataset} {entity}"
+            take_back = f"tsad unretire {dataset} {entity} --why TEXT"
             say(f"{_first_word(entity, stands)}; that stands. Take it back: {take_back}")
             return
         said_by = by or getpass.getuser()
