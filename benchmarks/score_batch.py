@@ -40,6 +40,7 @@ from tsad_tasks.storage.datasets import (
     select_entities,
     upsert_dataset,
 )
+from tsad_tasks.storage.lives import note_lives
 from tsad_tasks.storage.readings import write_blocks
 from tsad_tasks.storage.scores import read_score_memo
 from tsad_tasks.storage.store import columns
@@ -220,6 +221,7 @@ def _readings(sizes: Sizes) -> Any:
 
 
 def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
+    import numpy as np
 
     n_hours = values.shape[1] // 60
     hours = [FIRST_AT + (i - n_hours) * HOUR for i in range(n_hours)]
@@ -236,6 +238,12 @@ def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
                 [hour] * sizes.n_entities,
                 blocks,
             )
+        note_lives(
+            store,
+            [ids[name] for name in sizes.names],
+            hours,
+            np.ones((sizes.n_entities, n_hours), np.bool_),
+        )
         n_rows, read_at = 60 * sizes.n_entities, datetime.now(UTC)
         ledger = [
             IngestHour(hour, hour + HOUR, read_at, n_rows, n_rows, hour + HOUR, None)
@@ -517,6 +525,10 @@ class Results:
         rules = {
             f"Expected errors equal to 1e-4. Received: {self.difference:.1e}.": self.difference
             <= 1e-4,
+            "Expected the day before to be scored. Received: nothing of it.": self.prepared.said[
+                "n_windows"
+            ]
+            > 0,
             f"Expected {floor:.0f} × naive. Received: {faster:.1f} ×.": faster >= floor,
             f"Expected at most {MAX_S} s. Received: {self.wall_s:.2f} s.": small
             or self.wall_s <= MAX_S,
