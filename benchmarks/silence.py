@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from lab import gates
 from upath import UPath
 
 from devstack import postgres
@@ -103,14 +104,7 @@ def config_of() -> DatasetConfig:
         "detector": {"name": "event_head"},
         "training": {"range": f"{N_TRAINING_DAYS}d", "max_windows": 2000, "epochs": 2},
         "features": {"min_own_scale": "1d"},
-        "gate": {
-            "min_point_share": 0,
-            "min_contextual_share": 0,
-            "min_collective_share": 0,
-            "max_false_alarm_share": 1,
-            "max_incidents_per_entity_week": 1000,
-            "n_injected": 10,
-        },
+        "gate": gates.OPEN,
         "notifications": {"targets": [{"webhook": "web"}]},
     }
     return DatasetConfig.model_validate(fields)

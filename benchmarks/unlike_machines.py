@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lab import gates
 from numpy.typing import NDArray
 from upath import UPath
 
@@ -143,14 +144,7 @@ def config_of(detector: str) -> DatasetConfig:
         "detector": {"name": detector},
         "training": {"range": f"{N_DAYS}d", "max_windows": 6000, "epochs": 8},
         "features": {"min_own_scale": "1d"},
-        "gate": {
-            "min_point_share": 0,
-            "min_contextual_share": 0,
-            "min_collective_share": 0,
-            "max_false_alarm_share": 1,
-            "max_incidents_per_entity_week": 1000,
-            "n_injected": 10,
-        },
+        "gate": gates.OPEN,
     }
     return DatasetConfig.model_validate(fields)
 

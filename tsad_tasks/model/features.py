@@ -587,7 +587,7 @@ def cyclic_time(
         raise BadInput(f"Expected hour or weekday. Received: {unknown[0]}.")
     minutes = _site_minutes(np.asarray(times_s, np.int64), zone)
     days = minutes // _DAY_MINUTES
-    weekdays = np.where(_among(days, holidays), rest_weekday, (days + 3) % 7)
+    weekdays = np.where(_among(days, holidays), rest_weekday, weekdays_of(days))
     hour = _circle(_DAY_MINUTES)[minutes % _DAY_MINUTES]
     columns = {"hour": hour, "weekday": _circle(7)[weekdays]}
     nothing = np.empty((minutes.size, 0), np.float32)
@@ -606,7 +606,7 @@ def days_off(
     [0.0, 1.0, 1.0]
     """
     days = _site_minutes(np.asarray(times_s, np.int64), zone) // _DAY_MINUTES
-    is_off = _among(days, holidays) | ((days + 3) % 7 == rest_weekday)
+    is_off = _among(days, holidays) | (weekdays_of(days) == rest_weekday)
     return np.asarray(is_off[:, None], np.float32)
 
 
@@ -623,6 +623,15 @@ def site_seconds(times_s: Ints, zone: ZoneInfo) -> Ints:
     return _site_minutes(times_s, zone) * 60 + times_s % 60
 
 
+def weekdays_of(dates: Ints) -> Ints:
+    """Weekdays of dates in days since 1970, which began on a Thursday; 0 is Monday.
+
+    >>> weekdays_of(np.array([0, 4])).tolist()
+    [3, 0]
+    """
+    return (dates + 3) % 7
+
+
 def rest_days(local_s: Ints, holidays: Sequence[int], rest_weekday: int) -> Ints | None:
     """Weekday of each moment on the site's clocks, (n_steps,), a holiday's that of the day of rest.
 
@@ -634,7 +643,7 @@ def rest_days(local_s: Ints, holidays: Sequence[int], rest_weekday: int) -> Ints
     if not holidays:
         return None
     days = local_s // 86400
-    return np.where(_among(days, holidays), np.int64(rest_weekday), (days + 3) % 7)
+    return np.where(_among(days, holidays), np.int64(rest_weekday), weekdays_of(days))
 
 
 def _site_minutes(times_s: Ints, zone: ZoneInfo) -> Ints:

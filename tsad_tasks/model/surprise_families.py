@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Arrays, Floats64, Ints
+from tsad_tasks.model.features import weekdays_of
 
 UNIT = 2.0**-20
 # Beyond ten scales a reading counts as ten in every mean, so that one spike does not fill it.
@@ -63,7 +64,7 @@ def half_hour_of_week(local_s: Ints) -> Ints:
     >>> half_hour_of_week(np.array([0, 4 * 86400 + 1800])).tolist()
     [144, 1]
     """
-    return np.asarray((local_s // 86400 + 3) % 7 * 48 + local_s % 86400 // 1800)
+    return np.asarray(weekdays_of(local_s // 86400) * 48 + local_s % 86400 // 1800)
 
 
 class Part(Protocol):

@@ -8,22 +8,13 @@ from itertools import groupby
 import numpy as np
 
 from tsad_tasks.base.arrays import Flags, Ints
-from tsad_tasks.model.features import SUNDAY
+from tsad_tasks.model.features import SUNDAY, weekdays_of
 
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Seen so often a weekday is known.
 SEEN_ENOUGH = 3
 DAY_S = 86400
 _TIMES = ("never", "once", "twice")
-
-
-def weekdays_of(local_s: Ints) -> Ints:
-    """Weekdays of seconds since 1970 on the clocks of the site, which was a Thursday.
-
-    >>> weekdays_of(np.array([0, 86400 * 4])).tolist()
-    [3, 0]
-    """
-    return (local_s // DAY_S + 3) % 7
 
 
 def dates_seen(used: Flags, off: Flags, local_s: Ints) -> Ints:
@@ -55,7 +46,7 @@ def times_seen(dates: Ints) -> list[int]:
     >>> times_seen(np.array([0, 4, 7]))
     [1, 0, 0, 2, 0, 0, 0]
     """
-    counts: list[int] = np.bincount((dates + 3) % 7, minlength=7).tolist()
+    counts: list[int] = np.bincount(weekdays_of(dates), minlength=7).tolist()
     return counts
 
 

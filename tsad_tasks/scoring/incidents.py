@@ -23,9 +23,9 @@ from tsad_tasks.config.dataset import OTHER
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.ingest.signals import circles_of
 from tsad_tasks.model.circle import signed_turn
-from tsad_tasks.model.features import site_seconds
+from tsad_tasks.model.features import site_seconds, weekdays_of
 from tsad_tasks.model.incidents import connected_range, incident_id, incident_spans
-from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of, weekdays_text
+from tsad_tasks.model.weekdays import DAY_S, unknown_weekdays, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.outages import UsualCount, may_be_outage, outage_flag, usual_count
@@ -531,7 +531,8 @@ class _Merge:
         ids = flags.more["model_id"]
         if not self._young or not np.isin(ids, [*self._young]).any():
             return _Unknown("", nothing)
-        weekdays = weekdays_of(site_seconds(flags.at_s, ZoneInfo(self._dataset.site_zone)))
+        local_s = site_seconds(flags.at_s, ZoneInfo(self._dataset.site_zone))
+        weekdays = weekdays_of(local_s // DAY_S)
         seldom, held = nothing.copy(), nothing.copy()
         for model_id in set(ids.tolist()) & self._young.keys():
             young, own = self._young[model_id], ids == model_id

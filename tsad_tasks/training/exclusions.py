@@ -17,9 +17,9 @@ from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import runs
-from tsad_tasks.model.features import site_seconds
+from tsad_tasks.model.features import site_seconds, weekdays_of
 from tsad_tasks.model.thresholds import severities
-from tsad_tasks.model.weekdays import unknown_weekdays, weekdays_of
+from tsad_tasks.model.weekdays import DAY_S, unknown_weekdays
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.scores import read_score_series
 from tsad_tasks.storage.store import Query, Store
@@ -204,7 +204,7 @@ class _Search:
         """
         step_s, (first_at, end_at) = self._config.step_s, self._span.whole
         times_s = np.arange(unix_s(first_at), unix_s(end_at), step_s, dtype=np.int64)
-        weekdays = weekdays_of(site_seconds(times_s, self._config.zone))
+        weekdays = weekdays_of(site_seconds(times_s, self._config.zone) // DAY_S)
         unknown = np.zeros(len(times_s), bool)
         for one in self._young:
             if one.scope_entity_id in (0, entity_id):

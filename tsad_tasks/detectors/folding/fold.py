@@ -44,9 +44,9 @@ class Series:
         >>> Series(np.zeros((1, 2, 1)), np.array([0, 4 * 86400]), 60).weekdays_at.tolist()
         [3, 0]
         """
-        if self.weekdays is not None:
-            return self.weekdays
-        return np.asarray((self.local_s // 86400 + 3) % 7)
+        from tsad_tasks.model.features import weekdays_of
+
+        return weekdays_of(self.local_s // 86400) if self.weekdays is None else self.weekdays
 
 
 @dataclass(frozen=True)
