@@ -57,18 +57,13 @@ def incident_sentence(
     if channel is None or actual is None or not formats.is_known(actual):
         cause = f", most of it from {channel}" if channel else ""
         return f"{entity}: {reached or 'error over its threshold'}{cause}"
+    spread = formats.half_width(lower, upper)
     if others_heard is not None:
         rest = "others are heard" if others_heard else "nothing else heard"
-        spread = formats.half_width(lower, upper)
-        wanted = f"; {reached}" if reached else ""
-        if spread is not None and formats.is_known(expected):
-            wanted = f"; {expected:.0f} ± {spread:.0f} were expected"
-        return f"{entity}: no events of {channel}, and {rest}{wanted}"
-    if moved_first and formats.is_known(expected):
-        level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
-        moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
-        return f"{entity}: {channel} {moved}; moved for the first time, at {level} since training"
-    spread = formats.half_width(lower, upper)
+        wanted = _wanted_events(expected, spread) or reached
+        return f"{entity}: no events of {channel}, and {rest}{f'; {wanted}' if wanted else ''}"
+    if moved_first and expected is not None and formats.is_known(expected):
+        return f"{entity}: {channel} {_moved_first(actual, expected, unit)}"
     if period is not None and expected is not None and formats.is_known(expected):
         turned = _turned(actual, expected, spread, unit, period)
         reason = f" ({reached})" if reached and not turned.endswith("expected") else ""
@@ -166,6 +161,20 @@ def _usually(amount: float, text: str) -> str:
 def _times(n: float) -> str:
     text = formats.number_text(n, 0 if n >= 10 or n == round(n) else 1)
     return f"{text} time{'s' * (text != '1')}"
+
+
+def _wanted_events(expected: float | None, spread: float | None) -> str:
+    """How many events were expected; empty: nobody knows."""
+    if spread is None or not formats.is_known(expected):
+        return ""
+    return f"{expected:.0f} ± {spread:.0f} were expected"
+
+
+def _moved_first(actual: float, expected: float, unit: str | None) -> str:
+    """That a channel left the level at which it was in all of training."""
+    level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
+    moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
+    return f"{moved}; moved for the first time, at {level} since training"
 
 
 def _turned(
