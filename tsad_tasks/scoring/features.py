@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import HourStatus, Lineage
+from tsad_tasks.base.enums import HourStatus, Lineage, Signal
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.base.places import Folder
@@ -195,7 +195,10 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
-    judged = without_partial(store, job, spec.features, values, values_at)
+    judged = values
+    if Signal.COUNTER in spec.features.signals:
+        of_features = spec.features.channels, spec.features.step_s
+        judged = without_partial(store, *of_features, job.entity_ids, values, values_at)
     features = entity_features(spec.features, job.scalers(spec), judged, unix_s(values_at))
     fitted_from = np.maximum(features.fitted_from, job.fitted_from(spec.features, values_at))
     features = replace(features, fitted_from=fitted_from)
