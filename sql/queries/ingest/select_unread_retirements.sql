@@ -1,4 +1,4 @@
--- Retirements of entities of a dataset that were said, or taken back, since hours were read: from when, whether they hold, and the hour in which the entity spoke again.
+-- Retirements of a dataset that were said, or taken back, since hours were read; and the hour in which the entity spoke again.
 SELECT r.retirement_id, r.from_at, r.withdrawn_at IS NULL AS holds, n.back_at
 FROM tsad.retirement r JOIN tsad.entity e USING (entity_id)
 LEFT JOIN LATERAL (
