@@ -183,8 +183,9 @@ class DatasetConfig(FileSection):
             expected = "measured for one channel at least, which the others say more of"
             role = self.channels[first].role.value
             raise wrong(expected, f"{role} for all", "source", 0, "channels", first, "role")
+        judged = {*self.judged_names} if self.alarm_policy.min_deviation else set()
         for name in self.alarm_policy.min_deviation:
-            if name not in self.judged_names:
+            if name not in judged:
                 expected = self._what_is_judged(name)
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
@@ -319,13 +320,12 @@ class DatasetConfig(FileSection):
         """Names of the columns that may raise something: what a model looks at, but for conditions
         and for states, which only `running_when` does.
         """
-        found = ((name, self.channel_of(name)) for name in self.model_names)
+        channels, parents = self.channels, {one.name: one.channel for one in self.state_columns}
+        seen = ((name, channels[parents.get(name, name)]) for name in self.model_names)
         return tuple(
             name
-            for name, channel in found
-            if channel is not None
-            and not channel.role.is_condition
-            and not (name in self.channels and channel.state_codes)
+            for name, channel in seen
+            if not channel.role.is_condition and not (name in channels and channel.state_codes)
         )
 
     def hold_steps(self, names: Sequence[str]) -> tuple[int, ...]:
