@@ -37,7 +37,12 @@ from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import DatasetRow, lock_champions
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
 from tsad_tasks.storage.readings import read_blocks, read_counts
-from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
+from tsad_tasks.storage.scores import (
+    READ_WINDOW_DIGESTS,
+    SUPERSEDE_OTHER_MARKS,
+    read_digests,
+    write_unscored_hours,
+)
 from tsad_tasks.storage.store import Store
 
 
@@ -52,6 +57,11 @@ class FeatureSummary:
     n_failed: int = 0
     n_not_ingested: int = 0
     n_bytes: int = 0
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there was something to score, and no model that could be used."""
+        return bool(self.n_failed) and not any(self.shards) and not self.n_current
 
     def __add__(self, other: FeatureSummary) -> FeatureSummary:
         nothing: list[str] = []
@@ -121,6 +131,7 @@ def planned_shards(
             statuses = [HourStatus.NO_CHAMPION] * len(ids)
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
+            close_other_marks(store, dataset.dataset_id, name, plan)
             note_asked(store, plan.asked)
             plans.append(plan)
         for job in (job for plan in plans for job in plan.jobs):
@@ -151,6 +162,15 @@ def other_signals(spec: ModelSpec, config: DatasetConfig) -> str:
         "Expected a model of channels as the dataset file says them. Received: one from before "
         f"they changed ({', '.join(changed)}). Train again: run the DAG {config.dataset}.retrain"
     )
+
+
+def close_other_marks(store: Store, dataset_id: int, lineage: str, plan: Plan) -> None:
+    """Takes back that hours have no score where they have one, or the entity is silent."""
+    if plan.hours:
+        ids, hours = plan.open_hours
+        kept = {"entity_id": ids, "hour_at": hours, "others": list(plan.others)}
+        of = {"dataset_id": dataset_id, "lineage": lineage, "hours": list(plan.hours)}
+        store.execute(SUPERSEDE_OTHER_MARKS, **of, **kept, decided_at=store.now())
 
 
 def note_asked(store: Store, asked: Sequence[tuple[int, datetime]]) -> None:
