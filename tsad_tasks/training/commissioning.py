@@ -201,8 +201,9 @@ def _with_meaning(
 
     def known(one: Reference) -> Reference:
         spec, channel = specs.get(one.model_id), names[one.channel_id]
-        is_known = one.meaning is not None or spec is None or channel not in spec.channels
-        return one if is_known else replace(one, meaning=meaning_of(spec, channel))
+        if one.meaning is not None or spec is None or channel not in spec.channels:
+            return one
+        return replace(one, meaning=meaning_of(spec, channel))
 
     return [known(one) for one in references]
 

@@ -213,7 +213,8 @@ def first_line(error: psycopg2.Error) -> str:
 
 def _grant(connection: extensions.connection, said: str) -> str:
     """What the owner of the tables has to run, of what Postgres says."""
-    kind, name = (_DENIED_OF.search(said) or ("", "table", "<table>"))[1:3]
+    found = _DENIED_OF.search(said)
+    kind, name = found.groups() if found else ("table", "<table>")
     schema, login = name if kind == "schema" else "<its schema>", connection.info.user
     statements = f"GRANT USAGE ON SCHEMA {schema} TO {login}; "
     statements += f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login};"
