@@ -183,9 +183,10 @@ class DatasetConfig(FileSection):
             expected = "measured for one channel at least, which the others say more of"
             role = self.channels[first].role.value
             raise wrong(expected, f"{role} for all", "source", 0, "channels", first, "role")
+        judged = {*self.judged_names} if self.alarm_policy.min_deviation else set()
         for name in self.alarm_policy.min_deviation:
-            if name not in self.stored_names:
-                expected = f"one of the channels {', '.join(self.stored_names)}"
+            if name not in judged:
+                expected = self._what_is_judged(name)
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
@@ -208,6 +209,21 @@ class DatasetConfig(FileSection):
             alarm_policy=self.alarm_policy.model_copy(update={"merge_gap_s": merge_gap_s}),
         )
         return self
+
+    def _what_is_judged(self, name: str) -> str:
+        """What an alarm policy may name, beside a name that raises nothing."""
+        channel = self.channel_of(name)
+        if channel is not None and channel.role.is_condition:
+            judged = ", ".join(self.judged_names)
+            return f"one of the channels {judged}, since a channel of role {channel.role} is none"
+        states = [one.name for one in self.state_columns if one.channel == name]
+        if channel is None or name in self.channels:
+            names = [one for one in states if one in self.judged_names] or self.judged_names
+            why = f", since states of {name} are judged by their shares" if states else ""
+            return f"one of the channels {', '.join(names)}{why}"
+        column = next(one for one in self.state_columns if one.name == name)
+        others = [one for one in self.judged_names if one.startswith(f"{column.channel}=")]
+        return f"one of the channels {', '.join(others)}, which leave the share of the first state"
 
     def _check_state_columns(self) -> None:
         """What is stored of a discrete channel has names of its own, no longer than others."""
@@ -298,6 +314,19 @@ class DatasetConfig(FileSection):
 
             seen += [name for name in channels_of(self.running_when) if name not in seen]
         return tuple(seen)
+
+    @property
+    def judged_names(self) -> tuple[str, ...]:
+        """Names of the columns that may raise something: what a model looks at, but for conditions
+        and for states, which only `running_when` does.
+        """
+        channels, parents = self.channels, {one.name: one.channel for one in self.state_columns}
+        seen = ((name, channels[parents.get(name, name)]) for name in self.model_names)
+        return tuple(
+            name
+            for name, channel in seen
+            if not channel.role.is_condition and not (name in channels and channel.state_codes)
+        )
 
     def hold_steps(self, names: Sequence[str]) -> tuple[int, ...]:
         """For how many steps a trained model takes the last value of each of these columns; how
