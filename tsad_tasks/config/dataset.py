@@ -15,6 +15,8 @@ from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
     n_readings,
+    usual_readings,
+    usual_times,
     validated,
     wrong,
 )
@@ -23,6 +25,7 @@ from tsad_tasks.config.sections import (
     COUNTED_IN_RULES,
     FOLDING_THRESHOLDS,
     POLICY_OF_MODELS,
+    USUAL_IN_RULES,
     AlarmPolicy,
     ChannelSection,
     DetectorSection,
@@ -200,6 +203,10 @@ class DatasetConfig(FileSection):
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
         params = _counted(self.detector.params, counts, step_s, "detector", "params")
+        for name, seconds in usual_times(model).items():
+            # What is the default anyway is not said, so that the model stays the same one.
+            if (n := usual_readings(seconds, step_s)) != model.model_fields[name].default:
+                params.setdefault(name, n)
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
         merge_gap_s = max(self.alarm_policy.merge_gap_s, 2 * step_s)
@@ -448,7 +455,9 @@ class DatasetConfig(FileSection):
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-    counted = _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
+    usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
+    counted = {name: usual_readings(seconds, step_s) for name, seconds in usual.items()}
+    counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))
     if threshold.is_rolling and threshold.min_count > look_back:
         expected = f"at most the {look_back} errors that the look-back holds"

@@ -840,10 +840,12 @@ class DetectorSection(FileSection):
 # Thresholds that carry a state, as the detectors that they belong to do.
 FOLDING_THRESHOLDS = {
     "ranked": ("limit", "penalty", "event_error", "event_gap"),
-    "hysteresis": ("limit", "leave", "leave_share", "longest", "recent"),
+    "hysteresis": ("limit", "leave", "leave_share", "longest", "recent", "fresh"),
 }
 # Of these the ones that count readings: a duration will do, too.
-COUNTED_IN_RULES = ("event_gap", "longest", "recent")
+COUNTED_IN_RULES = ("event_gap", "longest", "recent", "fresh")
+# What these are where a rule says nothing, in seconds, as in the detector's own settings.
+USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800}
 
 
 class ThresholdSection(FileSection):
@@ -910,7 +912,8 @@ class ThresholdSection(FileSection):
     """The threshold of the moving average lies so many standard deviations above its mean."""
     rule: dict[str, float | str] = Field(default_factory=dict)
     """These are settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis
-    (limit, leave, leave_share, longest, recent). Counts are readings, or durations such as 6h."""
+    (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or durations such as
+    6h."""
 
     @property
     def combination(self) -> Literal["top_k", "mean", "max"]:
@@ -1017,9 +1020,10 @@ class TrainingSection(FileSection):
     """A detector learns from at most so many windows, taken evenly over entities and time."""
     max_fold_values: int = Field(16_000_000, ge=1000)
     """A folding detector learns from at most so many values (entities × channels × steps), the
-    newest of the range: nine minutes on one core. Three days are never cut. As many may be held
-    out: in a larger fleet a choice of entities is judged, at least 24, and the others calibrate on
-    a day."""
+    newest of the range: nine minutes on one core. Three days are never cut, and
+    conditional_residuals learns from the whole range, entity by entity. As many may be held out: in
+    a larger fleet a choice of entities is judged, at least 24, and the others calibrate on a
+    day."""
     epochs: int = Field(30, ge=1, le=1000)
     """A network sees each window at most so many times."""
     timeout_s: LastingS = 43200

@@ -25,6 +25,7 @@ def incident_sentence(
     moved_first: bool = False,
     period: float | None = None,
     others_heard: bool | None = None,
+    tells_load: bool = False,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -36,6 +37,7 @@ def incident_sentence(
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
     others_heard : of a channel of events without any, whether anything else was heard of meanwhile.
+    tells_load : what is expected is what fits the other channels at their load of then.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
@@ -44,6 +46,9 @@ def incident_sentence(
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
     >>> incident_sentence(**cpu, actual=97.1, expected=0.0, moved_first=True)
     'web-02: CPU rose to 97.1 %; moved for the first time, at 0 % since training'
+    >>> near = {"expected": 96.0, "lower": 93.0, "upper": 99.0}
+    >>> incident_sentence(**cpu, actual=97.1, **near, tells_load=True)
+    'web-02: CPU was 97.1 %, which fits the other channels (96.0 ± 3.0 %): a change of load'
     >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
     >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
     'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
@@ -77,6 +82,9 @@ def incident_sentence(
     wanted = formats.expected_text(expected, lower, upper, unit)
     if lower <= actual <= upper:
         also = f" ({reached})" if reached else ""
+        if tells_load:
+            fits = f"which fits the other channels ({wanted}): a change of load"
+            return f"{entity}: {channel} was {value}, {fits}{also}"
         inside = f"inside the expected {wanted}; its course was unusual{also}"
         return f"{entity}: {channel} was {value}, {inside}"
     verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
