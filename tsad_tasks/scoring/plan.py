@@ -146,6 +146,11 @@ def split_by_scale(job: Job) -> list[Job]:
 class Plan:
     """Jobs, (entity, hour) pairs of the interval that have no champion, and the hours that each
     model is asked to score, even where all entities are silent.
+
+    Attributes
+    ----------
+    hours : hours of the interval that were read.
+    others : ids of entities with life that another shard plans for.
     """
 
     jobs: tuple[Job, ...]
@@ -153,6 +158,15 @@ class Plan:
     n_current: int
     n_not_ingested: int
     asked: tuple[tuple[int, datetime], ...]
+    hours: tuple[datetime, ...]
+    others: tuple[int, ...]
+
+    @property
+    def open_hours(self) -> tuple[list[int], list[datetime]]:
+        """Entity ids and hours that have no score that stands, or none that holds."""
+        pairs = [pair for job in self.jobs for pair in zip(*job.target_hours(), strict=True)]
+        pairs += self.unchampioned
+        return [key for key, _ in pairs], [at for _, at in pairs]
 
 
 def entities_with_life(
@@ -256,7 +270,12 @@ def plan_interval(
         is_open &= is_alive(checksums, 1)[:, 1:]
     places = np.argwhere(is_open).tolist()
     unchampioned = tuple((ids[entity], hours_later(first_at, hour)) for entity, hour in places)
-    return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()), tuple(asked_of))
+    hours = tuple(hours_later(first_at, hour) for hour in np.flatnonzero(read).tolist())
+    others = tuple(key for name, key in known.items() if name not in chosen_names)
+    n_not_ingested = int((~read).sum())
+    return Plan(
+        tuple(jobs), unchampioned, n_current, n_not_ingested, tuple(asked_of), hours, others
+    )
 
 
 def scored_lineages(store: Store, dataset_id: int, lineage: str, span: Interval) -> tuple[str, ...]:
