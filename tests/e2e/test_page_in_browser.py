@@ -1,4 +1,4 @@
-"""The page in Airflow's frame: from the login to an incident and its verdict; what nobody may do."""
+"""The page in Airflow's frame: from the login to an incident and its verdict; who may not look."""
 
 from __future__ import annotations
 

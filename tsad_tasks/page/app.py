@@ -160,9 +160,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
         with page.store() as store:
             content = page.content(store, visitor, incident_id)
             now = store.now()
-        sql = shown_statement("page_incident")
-        for name in ("incident_id", "dataset", "entity", "started_at", "last_flag_at"):
-            sql = sql.replace(f"${name}", str(getattr(content.row, name)).replace("'", "''"))
+        # An id of the warehouse, where it stands as it was asked for.
+        sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)
         return html(
             request,
             "incident.html",
