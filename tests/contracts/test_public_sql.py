@@ -183,7 +183,7 @@ FUNCTIONS = {
     ),
     "set_triage": (
         "incident_id text, taken_by text DEFAULT NULL::text, snoozed_until timestamptz DEFAULT "
-        "NULL::timestamp with time zone, said_by text DEFAULT NULL::text",
+        "NULL::timestamptz, said_by text DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_verdict": ("incident_id text", "bigint"),
