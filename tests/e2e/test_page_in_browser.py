@@ -22,6 +22,7 @@ from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
+from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
 
 __all__ = ["page"]
@@ -66,6 +67,8 @@ def score_fault(cluster: postgres.Cluster, folder: Path) -> None:
     """Some hours after the training, with a fault that nobody can miss."""
     began = TRAINED_AT + 4 * HOUR
     run(cluster.uri("plant"), FAULT, began, began + timedelta(minutes=15))
+    logins = {"writer": postgres.PIPELINE, "reader": postgres.BROWSER}
+    migrate(cluster.uri(), operator=postgres.ON_CALL, **logins)
     config = load_config(folder / "datasets" / f"{DATASET}.yaml")
     span = {"start_at": TRAINED_AT, "end_at": TRAINED_AT + N_HOURS * HOUR}
     with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from devstack.postgres import Cluster
+from devstack.postgres import BROWSER, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
 from tests.plants.trained import END_AT, SPLIT_AT, config
 from tsad_tasks.page.guard import POLICY
@@ -276,3 +276,12 @@ def test_files_are_kept_by_their_content_and_no_other_file_is_given(room: PageRo
         assert client.get(f"/static/{name}").content == content
     for name in ("..%2fapp.py", "app.py", "%2e%2e/guard.py"):
         assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_a_login_that_may_not_read_is_told_which_role_it_needs(
+    room: PageRoom, cluster: Cluster
+) -> None:
+    name = room.uri.rpartition("/")[2]
+    answer = PageRoom(room.uri, cluster.uri(name, BROWSER)).client().get("/")
+    assert answer.status_code == 503
+    assert "tsad migrate --operator" in answer.text

@@ -275,4 +275,4 @@ def _say_errors(app: FastAPI) -> None:
 
     @app.exception_handler(DatabaseError)
     def unanswered(request: Request, error: Exception) -> Response:
-        return answer(request, 503, str(database_error(error)))
+        return answer(request, 503, str(database_error(error, role="operator")))

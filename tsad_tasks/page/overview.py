@@ -262,7 +262,7 @@ def _block(store: Store, read: Callable[[], Block]) -> Block | Failed:
         with store.snapshot():
             return read()
     except DatabaseError as error:
-        return Failed(str(database_error(error)))
+        return Failed(str(database_error(error, role="operator")))
     except TsadError as error:
         return Failed(str(error))
 
