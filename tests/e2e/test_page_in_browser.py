@@ -122,7 +122,7 @@ def test_from_the_login_to_an_incident_and_its_verdict(ui: Ui, page: Page) -> No
     frame.locator("#charts .plot").first.hover()
     expect(frame.locator("#cursor")).to_contain_text("error")
     frame.get_by_role("button", name="Week before").click()
-    frame.get_by_label("Note").fill("<img src=x onerror=alert(1)>")
+    frame.get_by_label("Note on the verdict").fill("<img src=x onerror=alert(1)>")
     frame.get_by_role("button", name="Real fault").click()
     expect(frame.locator("#standing")).to_contain_text("Real fault, said by admin")
     frame.wait_for_function(PAINTED)
