@@ -1020,9 +1020,10 @@ class TrainingSection(FileSection):
     """A detector learns from at most so many windows, taken evenly over entities and time."""
     max_fold_values: int = Field(16_000_000, ge=1000)
     """A folding detector learns from at most so many values (entities × channels × steps), the
-    newest of the range: nine minutes on one core. Three days are never cut. As many may be held
-    out: in a larger fleet a choice of entities is judged, at least 24, and the others calibrate on
-    a day."""
+    newest of the range: nine minutes on one core. Three days are never cut, and
+    conditional_residuals learns from the whole range, entity by entity. As many may be held out: in
+    a larger fleet a choice of entities is judged, at least 24, and the others calibrate on a
+    day."""
     epochs: int = Field(30, ge=1, le=1000)
     """A network sees each window at most so many times."""
     timeout_s: LastingS = 43200
