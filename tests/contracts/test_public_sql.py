@@ -68,7 +68,8 @@ VIEWS = {
         dataset text, state text, scored_until timestamptz, late_s bigint, why text, last_run_at
         timestamptz, read_until timestamptz, newest_reading_at timestamptz, n_live bigint, n_silent
         bigint, n_retired bigint, champion text, champion_trained_until timestamptz, champion_age
-        interval, last_error text, last_error_at timestamptz""",
+        interval, last_error text, last_error_at timestamptz, n_missed bigint, scoring_state
+        text""",
     "v_incident": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text,
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,
@@ -140,6 +141,10 @@ VIEWS = {
         timestamptz, decision text, decided_by text, reason text, n_readings bigint, n_entities
         integer, excluded_share float8, missing_share float8, left_out jsonb, jumps jsonb, pdf
         text, decided_at timestamptz""",
+    "v_triage": """
+        dataset text, entity text, incident_id text, start_at timestamptz, end_at timestamptz,
+        taken_by text, snoozed_until timestamptz, said_by text, said_at timestamptz,
+        triage_id bigint, login text""",
     "v_verdict": """
         dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz,
         verdict text, said_by text, note text, said_at timestamptz, withdrawn_at timestamptz,
@@ -174,6 +179,11 @@ FUNCTIONS = {
         "said_by text DEFAULT NULL::text, note text DEFAULT ''::text, channel text DEFAULT "
         "NULL::text, "
         "incident_id text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "set_triage": (
+        "incident_id text, taken_by text DEFAULT NULL::text, snoozed_until timestamptz DEFAULT "
+        "NULL::timestamptz, said_by text DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_verdict": ("incident_id text", "bigint"),

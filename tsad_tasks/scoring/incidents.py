@@ -20,6 +20,7 @@ from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.config.dataset import OTHER
+from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.ingest.signals import circles_of
 from tsad_tasks.model.circle import signed_turn
@@ -29,7 +30,7 @@ from tsad_tasks.model.weekdays import DAY_S, unknown_weekdays, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.outages import UsualCount, may_be_outage, outage_flag, usual_count
-from tsad_tasks.scoring.plan import late_hours_from, scored_lineages, seen_until
+from tsad_tasks.scoring.plan import late_span, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
@@ -108,10 +109,10 @@ def build_incidents(
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
-            late_from = late_hours_from(store, config, dataset, span, name)
-            first_at = min(first_at, late_from or first_at)
+            late = late_span(store, config, dataset, span, name) or Interval(first_at, end_at)
+            first_at = min(first_at, late.start_at)
             champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
-            last_at = seen_until(store, dataset, name, champions, end_at)
+            last_at = seen_until(store, dataset, name, champions, max(end_at, late.end_at))
             if config.event_channels:
                 # Sentences on outages tell readings of the hour before.
                 last_at += timedelta(hours=1)
@@ -208,6 +209,12 @@ class _Merge:
         channels = store.rows(SELECT_CHANNELS, **of)
         young = store.rows(queries.SELECT_YOUNG_MODELS, **of)
         self._young = {row.model_id: row for row in young}
+        kinds = store.rows(queries.SELECT_MODEL_DETECTORS, **of)
+        self._tell_load = {
+            row.model_id
+            for row in kinds
+            if row.detector in DETECTORS and DETECTORS[row.detector].tells_load
+        }
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
         events = set(config.event_channels)
         self._events = {row.channel_id for row in channels if row.name in events}
@@ -499,7 +506,9 @@ class _Merge:
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
+        tells_load = int(more["model_id"][peak]) in self._tell_load
+        others_heard = self._others_heard(part, flags, top)
+        said = self._sentence(name, peak_score, top, others_heard, tells_load=tells_load)
         if outside:
             said = f"{said}; training never saw such {outside}"
         unknown = self._unknown(flags)
@@ -565,6 +574,8 @@ class _Merge:
         peak_score: float,
         top: TopAttribution | None,
         others_heard: bool | None,
+        *,
+        tells_load: bool,
     ) -> str:
         if top is None:
             return incident_sentence(entity=entity, error_ratio=peak_score + 1)
@@ -581,7 +592,7 @@ class _Merge:
         if top.expected is not None and top.spread is not None:
             lower, upper = top.expected - top.spread, top.expected + top.spread
         read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
-        read |= {"others_heard": others_heard}
+        read |= {"others_heard": others_heard, "tells_load": tells_load}
         return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
 
 

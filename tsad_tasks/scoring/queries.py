@@ -105,6 +105,13 @@ class YoungModel(NamedTuple):
     weekdays_held: list[int]
 
 
+class ModelDetector(NamedTuple):
+    """A model, and the name of its detector."""
+
+    model_id: int
+    detector: str
+
+
 class StandingPart(NamedTuple):
     """An incident that stands, as far as a rebuilding cares."""
 
@@ -136,12 +143,13 @@ SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
 )
 SELECT_FLAGS = Query("scoring/select_flags", Flag)
 SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
+SELECT_MODEL_DETECTORS = Query("scoring/select_model_detectors", ModelDetector)
 SELECT_YOUNG_MODELS = Query("scoring/select_young_models", YoungModel)
 SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")
 SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)
 UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")
-SELECT_LATE_FROM: Query[datetime | None] = Query("scoring/select_late_from", datetime)
+SELECT_LATE_SPAN = Query("scoring/select_late_span", Interval)
 READ_FLAGS = Statement("scoring/read_flags")
 READ_ATTRIBUTED_FLAGS = Statement("scoring/read_attributed_flags")
 SELECT_OUTSIDE_CONDITIONS = Query("scoring/select_outside_conditions", OutsideConditions)
