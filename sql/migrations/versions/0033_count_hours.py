@@ -4,12 +4,12 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0033"
+down_revision = "0032"
 
 
 def upgrade() -> None:
-    path = Path(__file__).parents[1].joinpath("0030_count_hours.sql")
+    path = Path(__file__).parents[1].joinpath("0033_count_hours.sql")
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(path.read_text(encoding="utf-8"))
