@@ -1021,9 +1021,10 @@ class TrainingSection(FileSection):
     """A detector learns from at most so many windows, taken evenly over entities and time."""
     max_fold_values: int = Field(16_000_000, ge=1000)
     """A folding detector learns from at most so many values (entities × channels × steps), the
-    newest of the range: nine minutes on one core. Three days are never cut. As many may be held
-    out: in a larger fleet a choice of entities is judged, at least 24, and the others calibrate on
-    a day."""
+    newest of the range: nine minutes on one core. Three days are never cut, and
+    conditional_residuals learns from the whole range, entity by entity. As many may be held out: in
+    a larger fleet a choice of entities is judged, at least 24, and the others calibrate on a
+    day."""
     epochs: int = Field(30, ge=1, le=1000)
     """A network sees each window at most so many times."""
     timeout_s: LastingS = 43200
@@ -1304,6 +1305,7 @@ class NotificationsSection(FileSection):
       targets:
         - {email: [shift@example.com]}
       silence: true
+      outside_experience: true
       heartbeat: {connection: healthchecks}
       owner: ada@example.com
       max_age: 2d
@@ -1325,6 +1327,9 @@ class NotificationsSection(FileSection):
     silence: bool = True
     """Targets are told once of a machine that usually reports and has stopped, and once when it is
     back; machines that one thing carries, in one message."""
+    outside_experience: bool = True
+    """Targets are told once each time that a setpoint, a load or an ambient condition goes outside
+    of what training saw."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 
