@@ -102,7 +102,7 @@ def measure_nab(data: Path, out: Path) -> None:
     for name, setting in settings(NAB_GRID).items():
         with unless_kept(out / name) as made:
             if made is not None:
-                rule = replace(nab.RULE, **setting)
+                rule = replace(nab.RULE, limit=setting["limit"], penalty=setting["penalty"])
                 scores = nab.alarm_scores(errors, nab.Settings({}, rule=rule))
                 rows = [row[: len(file.values)] for file, row in zip(files, scores, strict=True)]
                 nab.write_results(made, files, rows)
