@@ -839,13 +839,14 @@ class DetectorSection(FileSection):
 
 # Thresholds that carry a state, as the detectors that they belong to do.
 FOLDING_THRESHOLDS = {
-    "ranked": ("limit", "penalty", "event_error", "event_gap"),
+    "ranked": ("limit", "penalty", "event_error", "event_gap", "memory"),
     "hysteresis": ("limit", "leave", "leave_share", "longest", "recent", "fresh"),
 }
 # Of these the ones that count readings: a duration will do, too.
-COUNTED_IN_RULES = ("event_gap", "longest", "recent", "fresh")
-# What these are where a rule says nothing, in seconds, as in the detector's own settings.
-USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800}
+COUNTED_IN_RULES = ("event_gap", "memory", "longest", "recent", "fresh")
+# What these are where a rule says nothing, in seconds, as in the detector's own settings; an event
+# of months ago is no reason to keep quiet.
+USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800, "memory": 90 * 86_400}
 
 
 class ThresholdSection(FileSection):
@@ -911,9 +912,9 @@ class ThresholdSection(FileSection):
     collective_k: float = Field(6.0, gt=0, le=50)
     """The threshold of the moving average lies so many standard deviations above its mean."""
     rule: dict[str, float | str] = Field(default_factory=dict)
-    """These are settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis
-    (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or durations such as
-    6h."""
+    """These are settings of ranked (limit, penalty, event_error, event_gap, memory) and of
+    hysteresis (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or
+    durations such as 6h."""
 
     @property
     def combination(self) -> Literal["top_k", "mean", "max"]:
@@ -1304,6 +1305,7 @@ class NotificationsSection(FileSection):
       targets:
         - {email: [shift@example.com]}
       silence: true
+      outside_experience: true
       heartbeat: {connection: healthchecks}
       owner: ada@example.com
       max_age: 2d
@@ -1325,6 +1327,9 @@ class NotificationsSection(FileSection):
     silence: bool = True
     """Targets are told once of a machine that usually reports and has stopped, and once when it is
     back; machines that one thing carries, in one message."""
+    outside_experience: bool = True
+    """Targets are told once each time that a setpoint, a load or an ambient condition goes outside
+    of what training saw."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 
