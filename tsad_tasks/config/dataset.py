@@ -456,7 +456,12 @@ def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> Th
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
     usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
-    counted = {name: usual_readings(seconds, step_s) for name, seconds in usual.items()}
+    counted: dict[str, Any] = {
+        name: max(round(seconds / step_s), 1)
+        if name == "memory"
+        else usual_readings(seconds, step_s)
+        for name, seconds in usual.items()
+    }
     counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))
     if threshold.is_rolling and threshold.min_count > look_back:
