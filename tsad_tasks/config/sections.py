@@ -1008,7 +1008,7 @@ class GateSection(FileSection):
     Examples
     --------
     gate:
-      min_point_share: 0.9
+      min_point_share: 0.6
       min_contextual_share: 0.5
       min_collective_share: 0.7
       max_false_alarm_share: 0.01
@@ -1027,8 +1027,9 @@ class GateSection(FileSection):
       limits: {}
     """
 
-    min_point_share: Share = 0.9
-    """At least this share of injected outliers of one reading is found."""
+    min_point_share: Share = 0.6
+    """At least this share of injected outliers of one reading is found. Detectors that look at
+    windows or means find what lasts, and few of these."""
     min_contextual_share: Share = 0.5
     """At least this share of injected readings at the wrong time is found."""
     min_collective_share: Share = 0.7
@@ -1053,7 +1054,8 @@ class GateSection(FileSection):
     min_pairs: int = Field(200, ge=1)
     """With fewer injected anomalies than this, only what chance does not explain fails."""
     n_injected: int = Field(60, ge=10, le=1000)
-    """So many anomalies of each kind are injected."""
+    """So many anomalies are injected: a quarter of each of point, contextual and collective, and
+    the rest slow ramps, decoupled channels and other weekdays' values."""
     max_score_drift: float = Field(0.25, gt=0)
     """When the PSI of scores against the champion's is above this, the report says so; it decides
     nothing."""
