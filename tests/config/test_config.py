@@ -352,8 +352,8 @@ CASES = [
         "news that there are none of",
         None,
         "notifications: {targets: [{webhook: chat, news: [all]}]}",
-        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'shadow_failed', "
-        "'training_stopped', 'promoted' "
+        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'waits_for_person', "
+        "'shadow_failed', 'training_stopped', 'promoted' "
         "or 'rolled_back'. Received: 'all'.",
     ),
     (

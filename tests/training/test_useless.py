@@ -1,4 +1,4 @@
-"""Models that know nothing stay refused, whatever the channel is; one that knows its hours passes."""
+"""Models that know nothing stay refused, whatever the channel; one that knows its hours passes."""
 
 from __future__ import annotations
 

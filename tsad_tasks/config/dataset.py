@@ -47,7 +47,7 @@ _LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
 # What is young has a detector and a range of its own by then.
-_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector"}
+_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector", "fallback"}
 
 
 # Beside the states of a discrete channel: all others.

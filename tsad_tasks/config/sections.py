@@ -934,6 +934,7 @@ class TrainingSection(FileSection):
       young_from: 7d
       young_until: 5w
       young_detector: isolation_forest
+      fallback: [seasonal_profile, level]
       warm_start_from: champion
       preview: manual
       answer_within: 1d
@@ -991,6 +992,10 @@ class TrainingSection(FileSection):
     is it once its readings fill range."""
     young_detector: DetectorName = "dense_autoencoder"
     """This is the detector of young models, with its own defaults; the dataset's follows."""
+    fallback: list[DetectorName] = Field(["seasonal_profile", "level"])
+    """Where there is no champion and the gate refuses the challenger, these detectors are trained
+    one after the other, with their own defaults, until one passes; the simplest comes last. With
+    [] nothing is scored then."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
     own. By default it begins anew."""

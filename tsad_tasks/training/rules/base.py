@@ -56,9 +56,16 @@ class GateEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class GateRule(Rule[GateEvidence]):
-    """A rule of the gate; `by_entity`: it is measured on the entities that were judged."""
+    """A rule of the gate.
+
+    Attributes
+    ----------
+    by_entity : whether it is measured on the entities that were judged.
+    is_test : whether it says that the model finds something: without one of them nothing does.
+    """
 
     by_entity: bool = True
+    is_test: bool = False
 
     def judge(self, evidence: GateEvidence, config: Any) -> RuleResult:
         """The rule's row, which says on how many entities it is where these are not all."""

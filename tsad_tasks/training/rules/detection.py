@@ -66,6 +66,7 @@ def _declare(number: int, kind: str) -> None:
         limit=f"gate.min_{kind}_share" if is_plain else 0.5,
         meets=_within_margin if is_plain else None,
         decides=is_plain,
+        is_test=is_plain,
         note=note if is_plain else f"{note}; shown",
         cases={"random": f"{note}, less the {{chance:.0%}} that flags at random find"},
         brief="of {n} injected",
