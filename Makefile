@@ -31,7 +31,7 @@ SYNC_FLAGS := --frozen --compile-bytecode --all-groups --all-extras
 BILL = $(UV) export --quiet --frozen --all-extras --no-default-groups --format cyclonedx1.5 --preview-features sbom-export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs stores bench-nab bench-skab documents clean
+.PHONY: help setup setup-e2e demo up down status test check check-types check-imports check-licences e2e lint-compose secrets sbom bench-small proofs stores bench-nab bench-skab bench-te documents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,9 @@ bench-nab: $(SYNCED) ## NAB's files with one default config: DATA=folder, and RE
 
 bench-skab: $(SYNCED) ## the same for SKAB's files
 	@$(BIN)/python benchmarks/skab.py --data "$(DATA)" $(if $(REFEREE),--referee "$(REFEREE)") $(BENCH_FLAGS)
+
+bench-te: $(SYNCED) ## detectors on the Tennessee Eastman process: DATA=folder of d00.dat … d21_te.dat
+	@$(BIN)/python benchmarks/tennessee_eastman.py --data "$(DATA)" $(BENCH_FLAGS)
 
 documents: $(SYNCED) ## every figure of the five documents beside ours: docs/results.md (SEEDS=3 for median and spread)
 	@$(BIN)/python benchmarks/documents.py --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY))

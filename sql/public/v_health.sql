@@ -1,9 +1,6 @@
 CREATE OR REPLACE VIEW tsad.v_health AS
   SELECT d.name AS dataset,
-         CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR a.all_failed OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
-              WHEN l.late_s > greatest(900, i.interval_s / 4) THEN 'late'
-              WHEN f.step IS NOT NULL OR u.n_entities > 0 OR n.n_live = 0 OR m.n_failed > 0 THEN 'degraded'
-              ELSE 'ok' END AS state,
+         CASE WHEN q.state = 'ok' AND n.n_missed > 0 THEN 'degraded' ELSE q.state END AS state,
          s.scored_until, greatest(l.late_s, 0) AS late_s,
          CASE WHEN r.read_until IS NULL THEN 'nothing was read from its source yet'
               WHEN p.n_champions = 0 THEN 'it has no champion, so nothing is scored'
@@ -15,10 +12,13 @@ CREATE OR REPLACE VIEW tsad.v_health AS
               WHEN u.n_entities > 0 THEN format('the newest hours of %s of its entities failed: %s', u.n_entities, u.detail)
               WHEN n.n_live = 0 THEN 'none of its entities is alive'
               WHEN m.n_failed > 0 THEN format('%s messages were given up, see v_notification', m.n_failed)
+              WHEN n.n_missed > 0 THEN
+                format('%s of its entities silent: %s since %s UTC%s; see tsad entities, and tsad retire of what is gone',
+                       n.n_missed, n.missed, to_char(n.missed_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), CASE WHEN n.n_missed > 1 THEN ' and others' ELSE '' END)
               END AS why,
          x.finished_at AS last_run_at, r.read_until, r.newest_reading_at, n.n_live, n.n_silent, n.n_retired,
          p.champion, p.trained_until AS champion_trained_until, r.read_until - p.trained_until AS champion_age,
-         e.error AS last_error, e.finished_at AS last_error_at
+         e.error AS last_error, e.finished_at AS last_error_at, n.n_missed, q.state AS scoring_state
   FROM tsad.dataset d
   CROSS JOIN LATERAL (SELECT coalesce(d.interval_s, 3600) AS interval_s, coalesce(d.wait_s, 0) AS wait_s) i
   LEFT JOIN LATERAL (
@@ -93,14 +93,22 @@ CREATE OR REPLACE VIEW tsad.v_health AS
     LIMIT 1) f ON true
   CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE y.state = 'alive') AS n_live, count(*) FILTER (WHERE y.state = 'silent') AS n_silent,
-           count(*) FILTER (WHERE y.state = 'retired') AS n_retired
+           count(*) FILTER (WHERE y.state = 'retired') AS n_retired,
+           count(*) FILTER (WHERE y.state = 'silent' AND y.has_habit) AS n_missed,
+           (array_agg(y.entity ORDER BY y.silent_since DESC, y.entity) FILTER (WHERE y.state = 'silent' AND y.has_habit))[1] AS missed,
+           max(y.silent_since) FILTER (WHERE y.state = 'silent' AND y.has_habit) AS missed_since
     FROM tsad.v_entity y WHERE y.dataset = d.name) n
   CROSS JOIN LATERAL (
-    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.failed_at > now() - interval '2 days') m;
+    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.failed_at > now() - interval '2 days') m
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR a.all_failed OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
+                WHEN l.late_s > greatest(900, i.interval_s / 4) THEN 'late'
+                WHEN f.step IS NOT NULL OR u.n_entities > 0 OR n.n_live = 0 OR m.n_failed > 0 THEN 'degraded'
+                ELSE 'ok' END AS state) q;
 
 COMMENT ON VIEW tsad.v_health IS 'One row per dataset, for somebody else''s monitoring: whether it is scored in time, and if not, why.';
 COMMENT ON COLUMN tsad.v_health.dataset IS 'Name of the dataset file.';
-COMMENT ON COLUMN tsad.v_health.state IS 'ok; late (the next interval is overdue by a quarter of one and at least 15 minutes); degraded (in time, but a step or some entities'' hours failed, messages were given up, or no entity is alive); not_scoring (no champion, nothing scored yet, the newest hours failed, or overdue by six intervals and at least six hours).';
+COMMENT ON COLUMN tsad.v_health.state IS 'ok; late (the next interval is overdue by a quarter of one and at least 15 minutes); degraded (in time, but a step or some entities'' hours failed, messages were given up, no entity is alive, or one that usually reports is silent); not_scoring (no champion, nothing scored yet, the newest hours failed, or overdue by six intervals and at least six hours).';
 COMMENT ON COLUMN tsad.v_health.scored_until IS 'Up to where live champions have scored, also where all entities were silent; hours that failed or had no champion do not count. NULL: never.';
 COMMENT ON COLUMN tsad.v_health.late_s IS 'Seconds since the next interval could have been scored; a run has some minutes for it.';
 COMMENT ON COLUMN tsad.v_health.why IS 'What is wrong; NULL: nothing.';
@@ -115,5 +123,7 @@ COMMENT ON COLUMN tsad.v_health.champion_trained_until IS 'End of the training r
 COMMENT ON COLUMN tsad.v_health.champion_age IS 'From there to where the source was read.';
 COMMENT ON COLUMN tsad.v_health.last_error IS 'The newest failure of a step, whether or not it was made good since.';
 COMMENT ON COLUMN tsad.v_health.last_error_at IS 'When that was.';
+COMMENT ON COLUMN tsad.v_health.n_missed IS 'Silent entities that have reported for two days or more: nobody knows how they are until they are back, or retired.';
+COMMENT ON COLUMN tsad.v_health.scoring_state IS 'The state, whichever entities are silent.';
 
 GRANT SELECT ON tsad.v_health TO tsad_writer, tsad_reader;

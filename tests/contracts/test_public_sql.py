@@ -68,7 +68,8 @@ VIEWS = {
         dataset text, state text, scored_until timestamptz, late_s bigint, why text, last_run_at
         timestamptz, read_until timestamptz, newest_reading_at timestamptz, n_live bigint, n_silent
         bigint, n_retired bigint, champion text, champion_trained_until timestamptz, champion_age
-        interval, last_error text, last_error_at timestamptz""",
+        interval, last_error text, last_error_at timestamptz, n_missed bigint, scoring_state
+        text""",
     "v_incident": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text,
         state text, started_at timestamptz, last_flag_at timestamptz, n_flags integer,

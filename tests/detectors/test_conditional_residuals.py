@@ -172,3 +172,35 @@ def test_readings_of_an_hour_have_their_own_times() -> None:
     values = week.values.copy()
     values[0, 60:72, AIR] += 4
     assert errors(detector, changed(week, values))[60:72].max() > 10 > errors(detector, week).max()
+
+
+def test_entities_learned_together_are_as_each_alone_to_the_bit() -> None:
+    weeks = [office(21, seed=seed) for seed in (1, 2, 3)]
+    values = np.concatenate([one.values for one in weeks])
+    # One that began late, one of which a channel and some hours are missing.
+    values[1, :500], values[2, 40:90], values[2, 700:900, FLOW] = np.nan, np.nan, np.nan
+    names, together = ["a", "b", "c"], learned(weeks[0])
+    together.fit_series(names, replace(weeks[0], values=values), seed=0)
+    for number, name in enumerate(names):
+        alone = learned(weeks[0])
+        alone.fit_series([name], replace(weeks[0], values=values[[number]]), seed=0)
+        assert alone.trained[name] == together.trained[name], name
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_what_averages_know_of_a_large_fault_is_over_with_it(
+    detector: FoldDetector, size: float
+) -> None:
+    values = WEEK.values.copy()
+    values[0, 300:324, AIR] += size
+    found = errors(detector, changed(WEEK, values))
+    assert found[300:324].min() > 10
+    # Six steps are an hour; the longest average is of four.
+    assert found[330:].max() < 10
+
+
+def test_what_is_small_and_lasts_is_still_found(detector: FoldDetector) -> None:
+    values = WEEK.values.copy()
+    values[0, 300:400, AIR] += 0.7
+    found = errors(detector, changed(WEEK, values))
+    assert found[:300].max() < 10 < found[300:360].max()

@@ -83,6 +83,8 @@ def _config(**channel: Any) -> DatasetConfig:
         ({"period": 0}, "a number above 0, or 2pi"),
         ({"period": "once"}, "period"),
         ({"sensor_range": [-180, 180], "period": 24}, "ends at most a period of 24 apart"),
+        ({"sensor_range": [0, 400]}, "ends at most a period of 360 apart .say period., or whole"),
+        ({"sensor_range": [0, 360], "period": "2pi"}, "ends at most a period of 6.28319 apart"),
         ({"across": "sum"}, "mean, since directions have no sum"),
         ({"signal": "gauge", "period": 360}, "no such field, since the channel is no angle"),
     ],
@@ -100,6 +102,10 @@ def test_what_does_not_go_with_an_angle_is_a_clear_error(
         ({}, (360.0, 0.0)),
         ({"sensor_range": [0, 360]}, (360.0, 0.0)),
         ({"sensor_range": [-180, 180]}, (360.0, -180.0)),
+        ({"sensor_range": [0, 540]}, (360.0, 0.0)),
+        ({"sensor_range": [-180, 540]}, (360.0, 0.0)),
+        ({"sensor_range": [-360, 360]}, (360.0, 0.0)),
+        ({"sensor_range": [None, 540]}, (360.0, 0.0)),
         ({"period": "2pi"}, (math.tau, 0.0)),
         ({"period": 6.2832, "low": -3.1416, "high": 3.1416}, (6.2832, -3.1416)),
         ({"period": 400}, (400.0, 0.0)),
@@ -154,9 +160,30 @@ def test_calm_has_no_direction(empty_plant: Plant) -> None:
 
 
 def test_what_is_on_no_circle_is_no_angle_and_counted(empty_plant: Plant) -> None:
-    found = _stored(empty_plant, "08:00 999,08:05 90,08:10 -999,08:20 361,08:30 45")
-    assert found == {"08:00": 90.0, "08:20": 1.0, "08:30": 45.0}
+    found = _stored(empty_plant, "08:00 999,08:05 90,08:10 365,08:20 361,08:30 45,08:40 -181.9")
+    assert found == {"08:00": 90.0, "08:20": 1.0, "08:30": 45.0, "08:40": pytest.approx(178.1)}
     assert empty_plant.issues()[("off_circle", "m1", "wind")] == 2
+    said = "SELECT detail FROM tsad.ingest_issue WHERE issue = 'off_circle'"
+    assert empty_plant.rows(said) == [("365, 999: not from -180 to 360; read as NULL",)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, {"08:00": 0.0, "08:20": 270.0, "08:30": 350.0}),
+        ({"sensor_range": [0, 360]}, {"08:00": 0.0, "08:20": 270.0, "08:30": 350.0}),
+        ({"sensor_range": [0, 540]}, {"08:00": 0.0, "08:10": 5.0, "08:20": 270.0, "08:30": 350.0}),
+        ({"sensor_range": [-180, 180]}, {"08:00": 0.0, "08:20": -90.0, "08:30": -10.0}),
+    ],
+)
+def test_north_is_0_and_360_and_what_counts_on_says_how_far(
+    empty_plant: Plant, keys: dict[str, Any], expected: dict[str, float]
+) -> None:
+    found = _stored(empty_plant, "08:00 360,08:10 365,08:20 270,08:30 -10,08:40 541", **keys)
+    if keys.get("sensor_range") == [0, 540]:
+        # So much is rounding.
+        assert found.pop("08:40") == 181.0
+    assert found == expected
 
 
 def test_the_last_direction_of_a_step_is_one_that_was_read(empty_plant: Plant) -> None:

@@ -106,6 +106,46 @@ def test_a_16_bit_counter_that_wraps_every_40_minutes() -> None:
     assert told == {}
 
 
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.7, 0.9, 0.95])
+@pytest.mark.parametrize("max_share", [None, 0.99, 50.0])
+def test_a_step_that_uses_most_of_the_width_is_consumption(
+    share: float, max_share: float | None
+) -> None:
+    used = round(share * 2**16)
+    meter = {} if max_share is None else {"max_rate": max_share * 2**16 / STEP_S}
+    values = [(2000.0 + used * at) % 2**16 for at in range(-40, 12)]
+    rates, told = _of(_every(STEP_S, values, first=-40), wraps_at=2**16, **meter)
+    assert [rates[step] * 300 for step in range(12)] == pytest.approx([used] * 12)
+    assert told == {}
+
+
+def test_a_burst_that_the_highest_rate_allows_is_a_wrap_however_little_is_usual() -> None:
+    values = [50_000.0 + 10 * at for at in range(12)]
+    burst = [(values[-1] + 40_000) % 2**16, (values[-1] + 40_010) % 2**16]
+    meter = {"wraps_at": 2**16, "max_rate": 70_000 / STEP_S}
+    rates, told = _of(_every(STEP_S, [*values[2:], *burst]), **meter)
+    assert [rates[step] * 300 for step in (8, 9, 10)] == pytest.approx([10, 40_000, 10])
+    assert told == {}
+
+
+@pytest.mark.parametrize("max_rate", [None, 1.0, 1e9])
+@pytest.mark.parametrize("fall", [0.01, 0.3, 1.0])
+def test_noise_of_a_counter_that_wraps_is_no_wrap(max_rate: float | None, fall: float) -> None:
+    meter = {} if max_rate is None else {"max_rate": max_rate}
+    values = [500 + 0.4 * at for at in range(8)]
+    rates, told = _of(_every(STEP_S, [*values, 502.8 - fall, 503.6]), wraps_at=1e5, **meter)
+    assert [rates[step] * 300 for step in (6, 7, 8)] == pytest.approx([0.4, 0, 0.8])
+    assert told == {}
+
+
+def test_a_large_fall_that_is_no_plausible_wrap_is_unknown() -> None:
+    values = [60_000.0 + 500 * at for at in range(6)]
+    rates, told = _of(_every(STEP_S, [*values, 50_000, 50_500]), wraps_at=2**16, max_rate=30.0)
+    assert np.isnan(rates[5])
+    assert rates[6] * 300 == pytest.approx(500)
+    assert told == {(0, "meter_replaced"): 1}
+
+
 def test_a_reset_of_a_counter_that_wraps_is_no_wrap() -> None:
     rates, told = _of(_every(STEP_S, [3.9e9, 3.9e9 + 100, 3.9e9 + 200, 40, 140]), wraps_at=2**32)
     assert rates[2] * 300 == 40
@@ -158,20 +198,33 @@ def _meters(draw: st.DrawFn) -> list[tuple[int, float]]:
     n = draw(st.integers(2, 60))
     gaps = draw(st.lists(st.sampled_from([60, 60, 90, 300, 300, 310, 2000, 20_000]),
                          min_size=n, max_size=n))  # fmt: skip
-    kinds = draw(st.lists(st.sampled_from(["up"] * 8 + ["idle", "noise", "reset", "other", "jump"]),
-                          min_size=n, max_size=n))  # fmt: skip
+    every = ["up"] * 8 + ["idle", "noise", "reset", "other", "jump", "most", "most"]
+    kinds = draw(st.lists(st.sampled_from(every), min_size=n, max_size=n))
     total, pairs = float(draw(st.sampled_from([0, 50, 60_000, 1_000_000]))), []
     at = START_S - draw(st.integers(0, 40_000))
     for gap, kind in zip(gaps, kinds, strict=True):
         at += gap
         rise = {"up": gap / 64, "noise": -1 / 128, "jump": 5e5}.get(kind, 0.0)
-        total = {"reset": gap / 128, "other": 12_345.0}.get(kind, max(0.0, total + rise))
+        total = {"reset": gap / 128, "other": 12_345.0, "most": (total + 40_000) % 65_536}.get(
+            kind, max(0.0, total + rise)
+        )
         pairs.append((at, total))
     return pairs
 
 
+METERS = st.sampled_from(
+    [
+        {},
+        {"wraps_at": 65536.0},
+        {"max_rate": 0.05},
+        {"wraps_at": 65536.0, "max_rate": 300.0},
+        {"wraps_at": 64.0},
+    ]
+)
+
+
 @settings(max_examples=300, deadline=None)
-@given(_meters(), st.sampled_from([{}, {"wraps_at": 65536.0}, {"max_rate": 0.05}]))
+@given(_meters(), METERS)
 def test_the_arithmetic_is_that_of_its_slow_twin(
     pairs: list[tuple[int, float]], meter: dict[str, float]
 ) -> None:
@@ -184,7 +237,7 @@ def test_the_arithmetic_is_that_of_its_slow_twin(
 
 
 @settings(max_examples=100, deadline=None)
-@given(_meters(), st.sampled_from([{}, {"wraps_at": 65536.0}, {"max_rate": 0.05}]))
+@given(_meters(), METERS)
 def test_an_hour_is_the_same_whether_it_is_read_alone_or_with_others(
     pairs: list[tuple[int, float]], meter: dict[str, float]
 ) -> None:

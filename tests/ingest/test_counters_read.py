@@ -162,7 +162,7 @@ def test_an_idle_meter_is_no_sensor_that_is_stuck_or_at_its_limit(plant: Plant) 
       SELECT t, 'm1', CASE WHEN t < '2024-05-01 06:00Z' THEN n + n % 3 ELSE 500 END, n
       FROM generate_series('2024-04-28 00:00Z'::timestamptz, '2024-05-01 08:59Z', '1min')
         WITH ORDINALITY AS s (t, n)""")
-    channels = {"temp": {"signal": "counter", "sensor_range": [0, None]}, "load": {}}
+    channels = {"temp": {"signal": "counter"}, "load": {}}
     config = plant.config(channels=channels, step="1min", late_rows_within="0s")
     plant.ingest("2024-04-28 00:00", "2024-05-01 09:00", config)
     assert {verdict for _, _, verdict, _ in plant.rows(VERDICTS)} <= {"meter_replaced"}

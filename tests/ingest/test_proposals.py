@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,32 @@ def test_a_declared_counter_is_not_proposed(empty_plant: Plant) -> None:
     assert _said(empty_plant, "energy_total", USED, signal="counter") == []
 
 
-def test_a_meter_that_ticks_less_than_once_a_step_asks_for_a_longer_one(
-    empty_plant: Plant,
+@pytest.mark.parametrize(
+    ("ticks_a_step", "size", "advice"),
+    [(0.4, 1.0, "Set step: 1h"), (2.0, 1.0, "Set step: 15min"), (2.0, 0.1, "Set step: 15min")],
+)
+def test_a_meter_of_few_ticks_a_step_asks_for_a_longer_one(
+    empty_plant: Plant, ticks_a_step: float, size: float, advice: str
 ) -> None:
-    (said,) = _said(empty_plant, "energy_total", np.floor(USED / 2), signal="counter")
-    assert "ticks every" in said
-    assert "Set a step of several ticks" in said
+    used = ticks_a_step * (np.arange(N) + 0.4 * np.sin(np.arange(N)))
+    total = (np.floor(used) * size).round(1)
+    (said,) = _said(empty_plant, "energy_total", total, signal="counter")
+    found = re.match(r"energy_total ticks every (\d+) s, by ([\d.]+), the step is 300 s", said)
+    assert found
+    assert float(found[1]) == pytest.approx(300 / ticks_a_step, rel=0.05)
+    assert float(found[2]) == pytest.approx(size)
+    assert f"it holds {ticks_a_step:.1f} ticks" in said
+    assert advice in said
+    assert "; per: hour says" in said
+
+
+@pytest.mark.parametrize(
+    "total", [np.arange(N) * 40.0, USED, np.floor(USED * 100) / 100, np.full(N, 7.0)]
+)
+def test_a_meter_of_many_ticks_or_none_asks_for_no_longer_step(
+    empty_plant: Plant, total: Any
+) -> None:
+    assert _said(empty_plant, "energy_total", total, signal="counter") == []
 
 
 def test_a_count_of_rows_is_proposed_as_events(empty_plant: Plant) -> None:

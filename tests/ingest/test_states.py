@@ -5,6 +5,7 @@ how often it changed; never a mean, the same however hours are read.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from tests.plants.plant import SOURCE, Plant
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest.check import check_dataset
 from tsad_tasks.ingest.grid import HOUR_US, Grid, Rows, States, to_grid
 from tsad_tasks.ingest.held import UNTIL_CHANGED, Validity, heard_spans
 from tsad_tasks.training.reader import feature_spec_of
@@ -176,7 +178,7 @@ def test_texts_are_states_and_others_are_counted(empty_plant: Plant) -> None:
     ((detail,),) = empty_plant.rows(
         "SELECT detail FROM tsad.ingest_issue WHERE issue = 'unknown_state'"
     )
-    assert detail == "a text: not one of the states closed, open"
+    assert detail == "'ajar', 'stuck': not one of the states closed, open"
 
 
 def test_words_that_are_no_value_are_no_state(empty_plant: Plant) -> None:
@@ -193,6 +195,101 @@ def test_truths_are_states(empty_plant: Plant) -> None:
     assert _stored(empty_plant, "valve=1") == {"08:00": 0.5, "08:10": 0}
     assert _stored(empty_plant, "valve changes") == {"08:00": 2, "08:10": 0}
     assert _stored(empty_plant, "valve") == {"08:00": 1, "08:10": 0}
+
+
+SAID = "SELECT channel, detail FROM tsad.ingest_issue WHERE issue = 'unknown_state' ORDER BY 1"
+
+
+def test_truths_as_texts_are_the_states_that_booleans_are(empty_plant: Plant) -> None:
+    truths = "08:00 'true',08:04 'FALSE',08:08 'f',08:09 't',08:10 'no',08:11 'off',08:20 'On'"
+    _fill(empty_plant, "text", truths)
+    empty_plant.ingest("08:00", "09:00", empty_plant.config(**_discrete()))
+    assert _stored(empty_plant, "valve=1") == {"08:00": 0.5, "08:10": 0, "08:20": 1}
+    assert _stored(empty_plant, "valve changes") == {"08:00": 2, "08:10": 0, "08:20": 0}
+    assert empty_plant.rows(SAID) == []
+
+
+def test_of_states_with_names_only_truths_are_what_a_boolean_is(empty_plant: Plant) -> None:
+    _fill(empty_plant, "text", "08:00 'open',08:01 'true',08:02 'false',08:10 'on',08:20 'closed'")
+    config = empty_plant.config(**_discrete(states={"closed": 0, "open": 1}))
+    empty_plant.ingest("08:00", "09:00", config)
+    shares = {"08:00": pytest.approx(2 / 3), "08:10": 0.0, "08:20": 0.0}
+    assert _stored(empty_plant, "valve=open") == shares
+    assert empty_plant.rows(SAID) == [("valve", "'on': not one of the states closed, open")]
+
+
+def _long(plant: Plant, rows: str, **channels: dict[str, Any]) -> DatasetConfig:
+    """A long table of texts with rows such as `08:00 valve on`."""
+    values = ", ".join(
+        f"('2024-05-01 {time}Z', 'm1', '{name}', '{value}')"
+        for time, name, value in (one.strip().split(" ", 2) for one in rows.split(","))
+    )
+    table = "CREATE TABLE reading (at timestamptz, machine text, sensor text, value text)"
+    plant.run(f"{table}; INSERT INTO reading VALUES {values}")  # noqa: S608
+    keys = {"shape": "long", "channel_column": "sensor", "value_column": "value"}
+    return plant.config(channels=channels, **keys)
+
+
+def test_words_of_a_long_table_are_states_of_discrete_channels_alone(empty_plant: Plant) -> None:
+    rows = "08:00 valve on,08:05 valve off,08:10 valve true,08:00 temp 20.5,08:10 temp off"
+    rows += ",08:20 temp t,08:00 mode auto,08:10 mode on,08:20 mode hold"
+    mode = {"signal": "discrete", "states": {"manual": 0, "auto": 1}}
+    config = _long(empty_plant, rows, valve={"signal": "discrete"}, temp={}, mode=mode)
+    empty_plant.ingest("08:00", "09:00", config)
+    assert _stored(empty_plant, "valve=1") == {"08:00": 0.5, "08:10": 1}
+    assert _stored(empty_plant, "temp") == {"08:00": 20.5}
+    assert _stored(empty_plant, "mode=other") == {"08:00": 0, "08:10": 1, "08:20": 1}
+    assert empty_plant.issues()[("not_numeric", "m1", "temp")] == 2
+    assert empty_plant.rows(SAID) == [("mode", "'hold', 'on': not one of the states manual, auto")]
+
+
+def test_a_json_truth_and_a_text_truth_are_one_state(empty_plant: Plant) -> None:
+    _fill(empty_plant, "jsonb", "08:00 'true',08:05 '\"off\"',08:10 '\"ajar\"'")
+    empty_plant.ingest("08:00", "09:00", empty_plant.config(**_discrete()))
+    assert _stored(empty_plant, "valve=1") == {"08:00": 0.5, "08:10": 0}
+    wanted = "'ajar': not one of the states 0, 1, since none are named: say states"
+    assert empty_plant.rows(SAID) == [("valve", wanted)]
+
+
+def test_texts_without_states_are_told_and_few_are_named(empty_plant: Plant) -> None:
+    words = ["ajar", "closed", "half", "open", "x" * 300]
+    _fill(empty_plant, "text", ",".join(f"08:{at}0 '{one}'" for at, one in enumerate(words)))
+    empty_plant.ingest("08:00", "09:00", empty_plant.config(**_discrete()))
+    wanted = "not one of the states 0, 1, since none are named: say states"
+    assert empty_plant.rows(SAID) == [("valve", f"'ajar', 'closed', 'half': {wanted}")]
+
+
+def _said_by_check(plant: Plant, config: DatasetConfig) -> list[str]:
+    now_at = datetime(2024, 5, 1, 9, tzinfo=UTC)
+    found = check_dataset(config, plant.source_uri, now_at=now_at)
+    return [one.text for one in found if "valve" in one.text]
+
+
+def test_check_proposes_the_states_that_a_discrete_channel_has(empty_plant: Plant) -> None:
+    _fill(empty_plant, "text", "08:00 'Open',08:05 'closed',08:10 'ajar',08:20 'open'")
+    said = _said_by_check(empty_plant, empty_plant.config(**_discrete()))
+    wanted = "valve: Expected the states 0, 1. Received: ajar, closed, open. "
+    wanted += "Is it signal: discrete, states: {ajar: 0, closed: 1, open: 2}?"
+    assert any(wanted in one for one in said)
+    counted = "valve: 4 rows (m1) in the last 6 hours: 'ajar', 'closed', 'open': not one of"
+    assert any(one.startswith(counted) for one in said)
+
+
+def test_check_proposes_what_states_lack(empty_plant: Plant) -> None:
+    _fill(empty_plant, "text", "08:00 'open',08:05 'closed',08:10 'ajar',08:20 'on'")
+    config = empty_plant.config(**_discrete(states={"closed": 0, "open": 1}))
+    wanted = "valve: Expected the states closed, open. Received: ajar, on. "
+    wanted += "Is it signal: discrete, states: {closed: 0, open: 1, ajar: 2, 'on': 3}?"
+    said = _said_by_check(empty_plant, config)
+    assert any(wanted in one for one in said), said
+
+
+def test_check_proposes_states_of_a_long_table(empty_plant: Plant) -> None:
+    rows = "08:00 valve open,08:05 valve closed,08:10 valve open,08:00 temp 20.5,08:10 temp 20"
+    config = _long(empty_plant, rows, valve={"signal": "discrete"}, temp={})
+    wanted = "Is it signal: discrete, states: {closed: 0, open: 1}?"
+    said = _said_by_check(empty_plant, config)
+    assert any(wanted in one for one in said), said
 
 
 def test_a_rare_state_between_two_others_is_not_their_mean(empty_plant: Plant) -> None:
@@ -235,7 +332,7 @@ def test_what_stays_in_a_state_is_neither_stuck_nor_at_a_limit(empty_plant: Plan
         "INSERT INTO reading SELECT t, 'm1', (extract(hour FROM t)::int / 4) % 2, random() FROM "
         "generate_series('2024-04-23 00:00Z'::timestamptz, '2024-05-01 20:00Z', '1 min') t"
     )
-    channels = {"valve": {"signal": "discrete", "sensor_range": [0, 1]}, "temp": {}}
+    channels = {"valve": {"signal": "discrete"}, "temp": {}}
     config = empty_plant.config(channels=channels, step="1min")
     with_history = {"history_s": 8 * 86400}
     empty_plant.ingest("19:00", "20:00", config, **with_history)

@@ -73,11 +73,41 @@ def test_where_zero_lies_changes_no_column(turned: float) -> None:
     np.testing.assert_allclose(columns[1], columns[0], atol=1e-5)
 
 
-def test_a_wind_from_everywhere_and_a_vane_that_stands_have_a_scale() -> None:
+def test_a_wind_from_everywhere_has_a_scale_and_a_vane_that_stands_has_none() -> None:
     everywhere = fit_scaler(np.arange(0.0, 360.0)[:, None], "robust", circles=[NORTH])
     assert everywhere.scale[0] == pytest.approx(360 / (2 * np.pi) * np.sqrt(0.5))
     still = fit_scaler(np.full((5, 1), 359.5), "robust", circles=[NORTH])
-    assert (still.center[0], still.scale[0]) == (359.5, 1.0)
+    assert (still.center[0], still.scale[0]) == (359.5, 0.0)
+
+
+def test_a_vane_that_stood_is_elsewhere_the_shorter_way_round() -> None:
+    wind = np.array([359.5, -0.5, 0.5, 179.5, np.nan])[:, None]
+    still = fit_scaler(np.full((5, 1), 359.5), "robust", circles=[NORTH])
+    expected = [False, False, True, True, False]
+    assert still.moved(wind)[:, 0].tolist() == expected
+    known = still.seen_between(*(still.around_centers(np.array([end])) for end in (350.0, 20.0)))
+    places = np.array([349.0, 350.0, 0.0, 20.0, 21.0, 180.0])[:, None]
+    assert known.moved(places)[:, 0].tolist() == [True, False, False, False, True, True]
+    assert Scaler.from_json(known.to_json()) == known
+
+
+def test_what_a_detector_sees_of_a_vane_that_stood_is_nothing() -> None:
+    still = fit_scaler(np.full((5, 1), 359.5), "robust", circles=[NORTH])
+    found = entity_features(_spec(), [still], np.array([[[359.5], [90.0], [np.nan]]]), 0)
+    assert not found.inputs.any()
+    assert found.moved[0, :, 0].tolist() == [False, True, False]
+    assert found.present[0, :, 0].tolist() == [True, True, False]
+    assert circle_values(np.array([0.3]), np.array([0.2]), np.array([0.0])).tolist() == [0.0]
+    scaled, expected = np.zeros((1, 1), np.float32), np.full((1, 1), 0.25, np.float32)
+    assert still.residuals(scaled, expected).tolist() == [[-0.25]]
+
+
+def test_vanes_that_stood_everywhere_are_pooled_around_north() -> None:
+    masts = [Scaler((center,), (0.0,), 9, circles=(NORTH,)) for center in (355.0, 5.0)]
+    pooled = pooled_scaler(masts, "robust")
+    assert pooled.scale == (0.0,)
+    places = np.array([354.0, 355.0, 0.0, 5.0, 6.0])[:, None]
+    assert pooled.moved(places)[:, 0].tolist() == [True, False, False, False, True]
 
 
 def test_a_new_mast_is_scaled_by_all_around_north() -> None:

@@ -22,7 +22,7 @@ from tsad_tasks.model.thresholds import anomaly_scores, flag
 
 ONE = np.array([0])
 SHORT = RankRule(event_gap=4)
-QUICK = HysteresisRule(longest=12, recent=6)
+QUICK = HysteresisRule(longest=12, recent=6, fresh=3)
 NATS = arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 16, width=32))
 
 
@@ -66,7 +66,7 @@ def test_hysteresis_flags_are_those_of_the_slow_twin(errors: np.ndarray) -> None
         assert flag(anomaly_scores(errors, thresholds)).tolist() == in_steps
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(NATS, st.integers(0, 60))
 def test_thresholds_do_not_depend_on_where_errors_are_cut(errors: np.ndarray, at: int) -> None:
     for state, fold, rule in (

@@ -216,6 +216,45 @@ def test_a_dataset_of_which_nothing_is_alive_is_degraded(room: Room) -> None:
     assert seen(room, "state", "why") == ("degraded", "none of its entities is alive")
 
 
+@pytest.mark.parametrize(
+    ("n_days", "quiet_h", "code"),
+    [(10, 1, 0), (10, 30, 1), (1, 30, 0)],
+    ids=["reports", "usually reports", "never reported for long"],
+)
+def test_a_silent_machine_that_usually_reports_degrades_until_it_is_retired(
+    room: Room, tsad: Tsad, monkeypatch: pytest.MonkeyPatch, n_days: int, quiet_h: int, code: int
+) -> None:
+    monkeypatch.setenv("TSAD_DATABASE_URI", room.uri)
+    now = hour_floor(utc_now())
+    scored(room, now)
+    step(room, "score", "done")
+    hours = [now - (quiet_h + i) * HOUR for i in range(24 * n_days)]
+    with room.store.transaction():
+        note_lives(room.store, room.entity_ids[1:2], hours, np.ones((1, len(hours)), bool))
+    last = f"{hours[0] + HOUR:%Y-%m-%d %H:%M}"
+    why = f"1 of its entities silent: b since {last} UTC; see tsad entities, and tsad retire of "
+    why += "what is gone"
+    said = ("degraded", why, 1, "ok") if code else ("ok", None, 0, "ok")
+    assert seen(room, "state", "why", "n_missed", "scoring_state") == said
+    assert tsad("health", "room").code == code
+    ignored = tsad("health", "room", "--json", "--ignore-silent")
+    (row,) = json.loads(ignored.out)
+    assert (ignored.code, row["state"], row["why"], row["n_missed"]) == (0, "ok", None, said[2])
+    assert tsad("retire", "room", "b", "--why", "sold").code == 0
+    assert (tsad("health", "room").code, seen(room, "n_missed")) == (0, (0,))
+
+
+def test_silence_hides_nothing_graver(room: Room) -> None:
+    now = hour_floor(utc_now())
+    scored(room, now - 3 * HOUR)
+    hours = [now - (40 + i) * HOUR for i in range(240)]
+    with room.store.transaction():
+        note_lives(room.store, room.entity_ids[1:2], hours, np.ones((1, len(hours)), bool))
+    state, why, n_missed = seen(room, "state", "why", "n_missed")
+    assert (state, n_missed) == ("late", 1)
+    assert why.startswith("no run has come further")
+
+
 def test_who_reads_may_ask(room: Room, cluster: Cluster) -> None:
     scored(room, hour_floor(utc_now()))
     name = room.uri.rpartition("/")[2].split("?")[0]

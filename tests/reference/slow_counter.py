@@ -48,7 +48,10 @@ def slow_differences(
         longer = at >= 2 and elapsed > 1.5 * (
             (pairs[at - 1][0] - pairs[at - 2][0]) * US if found[at - 1] is not None else 1
         )
-        amount, mark, kind = _judged(rise, now, before, most, wraps_at, max_rate)
+        noisy = most
+        if max_rate is not None and most is not None and usual is not None:
+            noisy = min(most, usual * 5 * elapsed * 20)
+        amount, mark, kind = _judged(rise, now, before, most, wraps_at, max_rate, noisy)
         is_lost = wraps_at is not None and usual is not None and usual * elapsed >= wraps_at
         if mark == "" and is_lost and (rise < 0 or longer):
             amount, mark, kind = math.nan, "wraps_unknown", "cut"
@@ -74,8 +77,12 @@ def _judged(
     most: float | None,
     wraps_at: float | None,
     max_rate: float | None,
+    noisy: float | None,
 ) -> tuple[float, str, str]:
-    """What was consumed, what is told of it, and whether totals begin anew here."""
+    """What was consumed, what is told of it, and whether totals begin anew here.
+
+    A wrap that consumed more than `noisy` is noise where the fall is small.
+    """
     if rise >= 0:
         if max_rate is not None:
             replaced = most is not None and rise > most
@@ -83,7 +90,12 @@ def _judged(
             replaced = most is not None and rise > 20 * most and rise > 0.01 * before
         return (math.nan, "meter_replaced", "cut") if replaced else (rise, "", "plain")
     fall = -rise
-    if now > before / 2:
+    may_be_noise = now > before / 2
+    if wraps_at is not None and before <= wraps_at:
+        wrapped = now + wraps_at - before
+        may_be_noise &= wraps_at - wrapped <= 0.1 * wraps_at
+        may_be_noise &= noisy is None or wrapped > noisy
+    if may_be_noise:
         if (most is not None and fall <= most) or fall <= 1e-5 * before:
             return 0.0, "", "small"
         if most is None and fall <= 1e-3 * before:

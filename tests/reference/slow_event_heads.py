@@ -70,6 +70,8 @@ def slow_flags(errors: Sequence[float], rule: HysteresisRule) -> list[bool]:
         alarm = [*alarm, error] if error > limit else []
         found.append(bool(alarm))
         low = sum(each <= rule.limit for each in alarm[-rule.recent :])
-        if len(alarm) >= rule.longest or (len(alarm) >= rule.recent and 2 * low > rule.recent):
+        stale = rule.fresh and len(alarm) >= rule.fresh and max(alarm[-rule.fresh :]) <= rule.limit
+        many = len(alarm) >= rule.recent and 2 * low > rule.recent
+        if len(alarm) >= rule.longest or many or stale:
             alarm = []
     return found

@@ -13,7 +13,9 @@ import pytest
 
 from devstack.postgres import Cluster
 from tests.plants.signals import STEP_S, Signals, day, signals, steps
+from tests.plants.weeks import CONFIG
 from tsad_tasks.base.arrays import Floats64
+from tsad_tasks.config import DatasetConfig
 
 N_DAYS, TRAINED, MOVES = 16, 8, 8.5
 STEP = timedelta(seconds=STEP_S)
@@ -38,8 +40,9 @@ def readings(level: float, moved: float, until: float = N_DAYS) -> Floats64:
 @pytest.fixture
 def plant_of(cluster: Cluster, template_database: str, tmp_path: Path) -> Any:
     def plant(values: Floats64, **changes: Any) -> AbstractContextManager[Signals]:
-        fields = QUICK | changes
-        return signals(cluster, template_database, tmp_path, CHANNELS, values, **fields)
+        fields = {"channels": CHANNELS} | QUICK | changes
+        channels = fields.pop("channels")
+        return signals(cluster, template_database, tmp_path, channels, values, **fields)
 
     return plant
 
@@ -123,3 +126,113 @@ def test_late_and_split_runs_leave_the_same_rows(plant_of: Any) -> None:
                 plant.score(start, end)
             found.append((plant.execute(rows + "ORDER BY entity_id, hour_at"), plant.incidents()))
     assert found[0] == found[1]
+
+
+def _of_signal(before: float, after: float, **channel: Any) -> tuple[dict[str, Any], Floats64]:
+    """Channel `alarm` at one value, and from its move on at another one; NaN: no row has it."""
+    values = readings(0.0, 1.0)
+    moved = values[..., 1] == 1.0
+    values[..., 1] = np.where(moved, after, before)
+    return CHANNELS | {"alarm": channel}, values
+
+
+# Of a total that stood, and rises by 3 a step.
+COUNTED = np.maximum(np.arange(steps(N_DAYS)) - steps(MOVES) + 1, 0) * 3.0
+
+
+@pytest.mark.parametrize(
+    ("channel", "name", "before", "after", "said"),
+    [
+        (
+            {"signal": "angle", "unit": "°"},
+            "alarm",
+            350.0,
+            30.0,
+            "alarm turned by 40° to 30°; moved for the first time, at 350° since training",
+        ),
+        (
+            {"signal": "angle", "unit": "rad", "period": "2pi"},
+            "alarm",
+            0.0,
+            3.0,
+            "alarm turned by 3.00 rad to 3.00 rad; moved for the first time, at 0.00 rad since "
+            "training",
+        ),
+        (
+            {"signal": "discrete"},
+            "alarm=1",
+            0.0,
+            1.0,
+            "alarm was in state 1 100 % of the time, for the first time since training",
+        ),
+        (
+            {"signal": "counter", "per": "step", "unit": "kWh"},
+            "alarm",
+            100.0,
+            np.nan,
+            "alarm rose to 3.00 kWh/step; moved for the first time, at 0 kWh/step since training",
+        ),
+    ],
+)
+def test_it_is_one_incident_of_any_signal(
+    plant_of: Any,
+    channel: dict[str, Any],
+    name: str,
+    before: float,
+    after: float,
+    said: str,
+) -> None:
+    channels, values = _of_signal(before, after, **channel)
+    if channel["signal"] == "counter":
+        values[0, :, 1], values[1, :, 1] = before + COUNTED, before
+    with plant_of(values, channels=channels) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 10)
+        found = [row for row in plant.incidents() if row[4].startswith("alarm")]
+        assert found == [("u1", day(MOVES), day(10) - STEP, "MEDIUM", name)]
+        sentence = "SELECT sentence FROM tsad.v_incident WHERE channel LIKE 'alarm%%'"
+        assert plant.execute(sentence) == [(f"u1: {said}",)]
+
+
+def test_the_next_training_learns_where_a_vane_went(plant_of: Any) -> None:
+    channels, values = _of_signal(350.0, 30.0, signal="angle")
+    with plant_of(values, channels=channels, shadow={"hours": 0}) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 10)
+        assert plant.train(10).gate_passed
+        plant.score(10, 12)
+        (last,) = (row for row in plant.incidents() if row[4] == "alarm")
+        assert last[1:3] == (day(MOVES), day(10) - STEP)
+
+
+def test_a_network_has_no_echo_of_a_vane_that_turned(plant_of: Any) -> None:
+    channels, values = _of_signal(350.0, 30.0, signal="angle")
+    with plant_of(values, channels=channels, **DENSE) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 10)
+        found = [row for row in plant.incidents() if row[0] == "u1"]
+        assert found == [("u1", day(MOVES), day(10) - STEP, "MEDIUM", "alarm")]
+
+
+# Rows of a channel of events are events: it has none before its move.
+LOG = """
+CREATE VIEW plant.log AS SELECT at, machine, 'motor' AS sensor, motor AS value FROM plant.signals
+UNION ALL SELECT at, machine, 'alarm', alarm FROM plant.signals WHERE alarm > 0
+"""
+
+
+def test_the_first_events_of_all_are_one_incident(plant_of: Any) -> None:
+    channels, values = _of_signal(0.0, 1.0, signal="event_count")
+    with plant_of(values, channels=channels) as plant:
+        plant.execute(LOG)
+        source = CONFIG["source"] | {"tables": "plant.log", "channels": channels, "shape": "long"}
+        source |= {"channel_column": "sensor", "value_column": "value"}
+        fields = CONFIG | QUICK | {"dataset": "signals", "source": source}
+        plant.config = DatasetConfig.model_validate(fields)
+        plant.train(TRAINED)
+        plant.score(TRAINED, 10)
+        found = [row for row in plant.incidents() if row[4] == "alarm"]
+        assert found == [("u1", day(MOVES), day(10) - STEP, "MEDIUM", "alarm")]
+        (sentence,) = plant.execute("SELECT sentence FROM tsad.v_incident WHERE channel = 'alarm'")
+        expected = "u1: alarm rose to 1.00; moved for the first time, at 0 since training"
+        assert sentence == (expected,)

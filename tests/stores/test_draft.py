@@ -55,7 +55,7 @@ MOVING = """
 INSERT INTO items SELECT 20 + k, 1, name, 0, '1m', '7d', unit, 0, 0
 FROM (VALUES (1, 'wind', '°'), (2, 'energy', 'kWh'), (3, 'level', '%')) item (k, name, unit);
 INSERT INTO history SELECT 20 + k, {t} + 60 * i,
-  CASE k WHEN 1 THEN (i * 37) % 360 WHEN 2 THEN i ELSE 50 + i % 7 END, 0
+  CASE k WHEN 1 THEN (i * 37) % 360 WHEN 2 THEN floor(i ^ 1.1) ELSE 50 + i % 7 END, 0
 FROM generate_series(0, 59) i, generate_series(1, 3) k;
 """
 HOME = """
@@ -264,7 +264,8 @@ def test_counters_and_angles_are_asked_about(filed_plant: Plant) -> None:
         series = store.series(["Pumps"], [], ["wind", "energy", "level"])
         text = drafted(uri, store, series, connection="other", name="drafted").dataset
     energy, level, wind = re.split(r"\n    (?=\w)", text.partition("channels:")[2])[1:]
-    assert "a counter?" in energy
+    assert "# CHECK: a counter? signal: counter (100.0% of " in energy
+    assert "signal:" not in [line.strip()[:7] for line in energy.splitlines()]
     assert "an angle?" in wind
     assert "?" not in level
 

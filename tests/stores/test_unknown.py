@@ -85,6 +85,35 @@ def test_a_training_takes_what_a_young_table_has(filed_plant: Plant) -> None:
     assert "\ntraining:\n  range: 9d  # measured" in files.dataset
 
 
+# A meter, a tank, a meter whose rises are a clock's, and rows that come when somebody logs in.
+SIGNALS = f"""CREATE TABLE log AS SELECT {AT} AS at, 'm1' AS machine, floor(i ^ 1.1) AS energy_kwh,
+  floor(i ^ 1.1) AS tank, i * 300 AS run_total, i % 2 AS temp {STEPS.replace("23", "59")};"""
+LOGINS = f"""CREATE TABLE log AS SELECT {AT.replace("i * ", "(i * i % 97) * ")} AS at, 'de' AS shop,
+  1 AS login {STEPS.replace("23", "59")};"""
+
+
+@pytest.mark.parametrize(
+    ("table", "channel", "remark"),
+    [
+        (SIGNALS, "energy_kwh", "# CHECK: a counter? signal: counter (100.0% of 59 differences do "
+         "not fall; its name energy_kwh)"),
+        (SIGNALS, "tank", ""),
+        (SIGNALS, "run_total", ""),
+        (LOGINS, "login", "# CHECK: events? signal: event_count (60 rows all say 1, and come "
+         "irregularly, 11 with the time of another one)"),
+    ],
+)  # fmt: skip
+def test_totals_and_events_are_asked_about_and_not_set(
+    filed_plant: Plant, tmp_path: Path, table: str, channel: str, remark: str
+) -> None:
+    filed_plant.run(table)
+    files = drafted_table(filed_plant.source_uri, "log", connection="other", name="log")
+    (line,) = (one for one in files.dataset.splitlines() if one.startswith(f"    {channel}:"))
+    assert line == f"    {channel}: {{}}" + f"  {remark}" * bool(remark)
+    (tmp_path / "log.yaml").write_text(files.dataset)
+    assert named_config(tmp_path / "log.yaml").signals == ()
+
+
 ODD_NAMES = ("two\nlines", "at", "x  # y", "long" * 20, "null", "\u202egnp")
 
 

@@ -95,3 +95,12 @@ def test_a_share_that_rounds_to_what_is_usual_says_nothing() -> None:
     assert is_usual_share(0.0, -0.3)
     assert is_usual_share(1.0, 1.046)
     assert not is_usual_share(0.04, 0.0)
+
+
+def test_a_reading_that_fits_the_others_is_a_change_of_load_only_where_the_model_tells() -> None:
+    load = {**CPU, "error_ratio": 1.5, "tells_load": True}
+    assert incident_sentence(**load, actual=42.0, **RANGE).endswith(
+        "which fits the other channels (41.8 ± 3.0 %): a change of load (error 1.50 times its "
+        "threshold)"
+    )
+    assert "load" not in incident_sentence(**load, actual=97.1, **RANGE)

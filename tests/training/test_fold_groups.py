@@ -23,7 +23,7 @@ from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fit import fit_folding, move_to_anchor
-from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups
+from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups, fold_start
 from tsad_tasks.training.gate import run_gate
 from tsad_tasks.training.held_out import HeldOut, held_out_errors
 from tsad_tasks.training.injected import JudgedSeries
@@ -242,3 +242,20 @@ def test_going_on_from_the_gate_gives_to_the_bit_the_scores_of_going_through_eve
         == entity_scores(spec, [part.entity], errors[None]).scores[0].tobytes()
     )
     assert found.raised[at : at + 3].all()
+
+
+def test_what_is_learned_alone_has_its_whole_range_part_by_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Fleet(config(1000, "conditional_residuals"), 3)
+    names = [name for name, _ in fleet.scope.entities]
+    [group] = fleet.groups()
+    assert fold_start(fleet.config, fleet.n, group.span) == START_AT
+    whole, history, [errors] = fit_folding(fleet.reader, [group], fleet.scales, seed=7)
+    assert history.n_windows == 3 * 504
+    assert errors.channel_errors.shape == (3, 0, 2)
+    monkeypatch.setattr("tsad_tasks.training.fold_groups.LEARNED_TOGETHER", 1)
+    parts, _, [errors] = fit_folding(fleet.reader, [group], fleet.scales, seed=7)
+    assert errors.known.shape == (3, 0, 2)
+    assert list(whole.trained) == list(parts.trained) == names
+    assert whole.to_files() == parts.to_files()

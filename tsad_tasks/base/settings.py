@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, get_args
 
@@ -75,6 +76,45 @@ LastingS = Annotated[int, BeforeValidator(_lasting_s), WithJsonSchema(DURATION_J
 _COUNTS_READINGS = "counts readings"
 # A number of readings, for which a dataset file may give a duration, such as 6h.
 Readings = Annotated[int, Field(ge=1), WithJsonSchema(DURATION_JSON), _COUNTS_READINGS]
+
+
+# A time by default is never more readings than this, lest a state be long to keep and go through.
+_MOST_USUAL = 3600
+
+
+@dataclass(frozen=True)
+class UsualTime:
+    """Beside `Readings`: what counts where a dataset file says nothing is a time, not a number.
+
+    The field's own default is that time in readings of a minute.
+    """
+
+    seconds: int
+
+
+def usual_times(section: type[Section]) -> dict[str, int]:
+    """Seconds of those settings whose default is a time.
+
+    >>> class Smoothing(Section):
+    ...     memory: Annotated[Readings, UsualTime(9000)] = 150
+    >>> usual_times(Smoothing)
+    {'memory': 9000}
+    """
+    return {
+        name: one.seconds
+        for name, field in section.model_fields.items()
+        for one in field.metadata
+        if isinstance(one, UsualTime)
+    }
+
+
+def usual_readings(seconds: int, step_s: int) -> int:
+    """Readings in a time that a default names: at least one, at most 3,600.
+
+    >>> usual_readings(9000, 60), usual_readings(600, 3600), usual_readings(36000, 1)
+    (150, 1, 3600)
+    """
+    return min(max(round(seconds / step_s), 1), _MOST_USUAL)
 
 
 def counts_of_readings(section: type[Section]) -> tuple[str, ...]:

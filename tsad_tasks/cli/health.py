@@ -41,15 +41,21 @@ def health(
         str | None, Argument(help="Name of a dataset; default: every one in the warehouse.")
     ] = None,
     as_json: Annotated[bool, Option("--json", help="The rows of v_health, for programs.")] = False,
+    ignore_silent: Annotated[
+        bool, Option("--ignore-silent", help="Silent entities are no matter; others watch them.")
+    ] = False,
 ) -> None:
     """Say whether datasets are scored in time, and if not, why; for other systems' monitoring.
 
-    Exit code 0: all are ok; 1: one is late or degraded; 2: one is not scoring, or none is known.
+    Exit code 0: all are ok; 1: one is late or degraded, also by an entity that usually reports and
+    is silent; 2: one is not scoring, or none is known.
     """
     with local.open_store() as store, store.transaction():
         if dataset is not None:
             select_dataset(store, dataset)
         rows = store.rows(HEALTH, dataset=dataset)
+    if ignore_silent:
+        rows = [{**row, "state": row["scoring_state"], "why": _why_of(row)} for row in rows]
     if as_json:
         typer.echo(masked(json.dumps(rows, default=_plain, ensure_ascii=False)))
     elif rows:
@@ -58,6 +64,11 @@ def health(
     else:
         say("No dataset is known to the warehouse yet.")
     raise typer.Exit(max((_EXIT[row["state"]] for row in rows), default=_NOTHING_KNOWN))
+
+
+def _why_of(row: dict[str, Any]) -> str | None:
+    """What is wrong with a dataset, whichever entities are silent."""
+    return None if row["scoring_state"] == HealthState.OK else row["why"]
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,8 @@ from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
     n_readings,
+    usual_readings,
+    usual_times,
     validated,
     wrong,
 )
@@ -23,6 +25,7 @@ from tsad_tasks.config.sections import (
     COUNTED_IN_RULES,
     FOLDING_THRESHOLDS,
     POLICY_OF_MODELS,
+    USUAL_IN_RULES,
     AlarmPolicy,
     ChannelSection,
     DetectorSection,
@@ -183,9 +186,10 @@ class DatasetConfig(FileSection):
             expected = "measured for one channel at least, which the others say more of"
             role = self.channels[first].role.value
             raise wrong(expected, f"{role} for all", "source", 0, "channels", first, "role")
+        judged = {*self.judged_names} if self.alarm_policy.min_deviation else set()
         for name in self.alarm_policy.min_deviation:
-            if name not in self.stored_names:
-                expected = f"one of the channels {', '.join(self.stored_names)}"
+            if name not in judged:
+                expected = self._what_is_judged(name)
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
@@ -199,6 +203,10 @@ class DatasetConfig(FileSection):
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
         params = _counted(self.detector.params, counts, step_s, "detector", "params")
+        for name, seconds in usual_times(model).items():
+            # What is the default anyway is not said, so that the model stays the same one.
+            if (n := usual_readings(seconds, step_s)) != model.model_fields[name].default:
+                params.setdefault(name, n)
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
         merge_gap_s = max(self.alarm_policy.merge_gap_s, 2 * step_s)
@@ -208,6 +216,21 @@ class DatasetConfig(FileSection):
             alarm_policy=self.alarm_policy.model_copy(update={"merge_gap_s": merge_gap_s}),
         )
         return self
+
+    def _what_is_judged(self, name: str) -> str:
+        """What an alarm policy may name, beside a name that raises nothing."""
+        channel = self.channel_of(name)
+        if channel is not None and channel.role.is_condition:
+            judged = ", ".join(self.judged_names)
+            return f"one of the channels {judged}, since a channel of role {channel.role} is none"
+        states = [one.name for one in self.state_columns if one.channel == name]
+        if channel is None or name in self.channels:
+            names = [one for one in states if one in self.judged_names] or self.judged_names
+            why = f", since states of {name} are judged by their shares" if states else ""
+            return f"one of the channels {', '.join(names)}{why}"
+        column = next(one for one in self.state_columns if one.name == name)
+        others = [one for one in self.judged_names if one.startswith(f"{column.channel}=")]
+        return f"one of the channels {', '.join(others)}, which leave the share of the first state"
 
     def _check_state_columns(self) -> None:
         """What is stored of a discrete channel has names of its own, no longer than others."""
@@ -298,6 +321,19 @@ class DatasetConfig(FileSection):
 
             seen += [name for name in channels_of(self.running_when) if name not in seen]
         return tuple(seen)
+
+    @property
+    def judged_names(self) -> tuple[str, ...]:
+        """Names of the columns that may raise something: what a model looks at, but for conditions
+        and for states, which only `running_when` does.
+        """
+        channels, parents = self.channels, {one.name: one.channel for one in self.state_columns}
+        seen = ((name, channels[parents.get(name, name)]) for name in self.model_names)
+        return tuple(
+            name
+            for name, channel in seen
+            if not channel.role.is_condition and not (name in channels and channel.state_codes)
+        )
 
     def hold_steps(self, names: Sequence[str]) -> tuple[int, ...]:
         """For how many steps a trained model takes the last value of each of these columns; how
@@ -419,7 +455,9 @@ class DatasetConfig(FileSection):
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-    counted = _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
+    usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
+    counted = {name: usual_readings(seconds, step_s) for name, seconds in usual.items()}
+    counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))
     if threshold.is_rolling and threshold.min_count > look_back:
         expected = f"at most the {look_back} errors that the look-back holds"

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from tsad_tasks.base.enums import Stage
 from tsad_tasks.base.rule import rules_of
-from tsad_tasks.base.settings import DURATION_JSON, Section, counts_of_readings
+from tsad_tasks.base.settings import DURATION_JSON, Section, counts_of_readings, usual_times
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.descriptions import descriptions, examples, key_of, summary
@@ -105,12 +105,14 @@ def _block_lines(block: Block) -> list[str]:
 
 def _table(block: Block) -> list[str]:
     section, told = block.section, descriptions(block.section)
-    schema = section.model_json_schema(by_alias=True)
+    schema, usual = section.model_json_schema(by_alias=True), usual_times(section)
     lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for name, field in section.model_fields.items():
         key = key_of(section, name)
         meaning, by_default = _BY_DEFAULT.sub("", told[key]), _BY_DEFAULT.search(told[key])
         default = by_default[1] if by_default else _default(name, field)
+        if name in usual:
+            default = f"`{written_duration(usual[name])}`"
         value = _value(schema["properties"][key], schema.get("$defs", {}))
         if issubclass(section, FileSection) and any(_sections_in(field.annotation)):
             value = f"[{value}](#{_anchor(_place_below(section, block.place, name))})"

@@ -180,6 +180,36 @@ class QualityColumn(FileSection):
     read as no value."""
 
 
+# What only values of one signal have.
+_OF_SIGNAL = {
+    "per": Signal.COUNTER,
+    "wraps_at": Signal.COUNTER,
+    "max_rate": Signal.COUNTER,
+    "event_id": Signal.EVENT_COUNT,
+}
+# What would change nothing of a signal, and why; of `_SAID` the default as well.
+_SAID = {"aggregate"}
+# An angle that counts on, up to so far; else the period is forgotten.
+_MOST_HALF_TURNS = 6.02
+_BY_STEP = "has what its rows say of each step"
+_NOT_OF_SIGNAL: dict[Signal, dict[str, str]] = {
+    Signal.COUNTER: {
+        "aggregate": "a counter has what was consumed in each step",
+        "valid_for_s": f"a counter {_BY_STEP}",
+        "hold_s": f"a counter {_BY_STEP}",
+        "sensor_range": "totals have no range (max_rate says what is plausible)",
+    },
+    Signal.EVENT_COUNT: {
+        "aggregate": "an event_count has how many rows each step has",
+        "valid_for_s": f"an event_count {_BY_STEP}",
+        "hold_s": f"an event_count {_BY_STEP}",
+        "no_value": "each row is an event, whatever its column holds",
+        "sensor_range": "each row is an event, whatever its column holds",
+    },
+    Signal.DISCRETE: {"sensor_range": "states says which values there are"},
+}
+
+
 class ChannelSection(FileSection):
     """One sensor of the entity.
 
@@ -230,8 +260,8 @@ class ChannelSection(FileSection):
     first counts. By default each row is an event."""
     period: Period | None = None
     """So far an angle goes until it is once around: 360, 2pi, 400 (gon), or 24 of hours of the day.
-    It begins at 0, or where sensor_range begins below that, as in [-180, 180]. By default it is
-    360."""
+    It begins at 0, or where sensor_range begins below that, as in [-180, 180]; one that counts on
+    past its end says so by sensor_range, as in [0, 540]. By default it is 360."""
     states: States = Field(default_factory=dict)
     """These are the states of a discrete channel: their numbers, or their numbers by name, which is
     also what a text in the source stands for. By default they are 0 and 1."""
@@ -287,15 +317,17 @@ class ChannelSection(FileSection):
 
     def check_signal(self, *place: str | int) -> None:
         """Raises an error about the field that does not go with what the values are."""
-        keys = {"per": Signal.COUNTER, "wraps_at": Signal.COUNTER, "max_rate": Signal.COUNTER,
-                "event_id": Signal.EVENT_COUNT}  # fmt: skip
-        for name, signal in keys.items():
+        for name, signal in _OF_SIGNAL.items():
+            if self._says(name) and self.signal is not signal:
+                expected = f"no such field, or signal: {signal}"
+                raise wrong(expected, shown(getattr(self, name)), *place, name)
+        for name, why in _NOT_OF_SIGNAL.get(self.signal, {}).items():
             given = getattr(self, name)
-            if given != type(self).model_fields[name].default and self.signal is not signal:
-                raise wrong(f"no such field, or signal: {signal}", shown(given), *place, name)
-        if self.signal in (Signal.COUNTER, Signal.EVENT_COUNT) and self.valid_for_s:
-            expected = f"no such field, since a {self.signal} has what its rows say of each step"
-            raise wrong(expected, shown(self.valid_for_s), *place, "valid_for")
+            # Rows are counted with that aggregate as well.
+            is_meant = (name, given, self.signal) == ("aggregate", "count", Signal.EVENT_COUNT)
+            if self._says(name) and not is_meant:
+                key = name.removesuffix("_s")
+                raise wrong(f"no such field, since {why}", shown(given), *place, key)
         if self.signal == Signal.ANGLE:
             self._check_angle(*place)
         elif self.period is not None:
@@ -306,6 +338,11 @@ class ChannelSection(FileSection):
         elif self.states:
             expected = "no such field, since the channel is not discrete"
             raise wrong(expected, ", ".join(self.states), *place, "states")
+
+    def _says(self, name: str) -> bool:
+        """Whether the file says something by this field; of `_SAID`, also the default."""
+        is_default = getattr(self, name) == type(self).model_fields[name].default
+        return name in self.model_fields_set and (name in _SAID or not is_default)
 
     def _check_discrete(self, *place: str | int) -> None:
         if "aggregate" in self.model_fields_set and self.aggregate != "last":
@@ -321,6 +358,12 @@ class ChannelSection(FileSection):
         if self.signal != Signal.DISCRETE:
             return {}
         return self.states or {"0": 0.0, "1": 1.0}
+
+    @property
+    def has_plain_states(self) -> bool:
+        """Whether states are 0 and 1 without names of their own: yes and no are words for them."""
+        codes = self.state_codes
+        return {*codes.values()} == {0.0, 1.0} and {*codes} == {"0", "1"}
 
     @property
     def is_counter(self) -> bool:
@@ -371,9 +414,21 @@ class ChannelSection(FileSection):
             expected = "mean, since directions have no sum, and none is greatest or least"
             raise wrong(expected, self.across, *place, "across")
         low, high = self.sensor_range
-        if low is not None and high is not None and high - low > 1.01 * (self.period or 360.0):
-            expected = f"ends at most a period of {self.period or 360.0:g} apart (say period)"
-            raise wrong(expected, f"[{low:g}, {high:g}]", *place, "sensor_range")
+        if low is not None and high is not None and self._counts_on:
+            # A range of 400 is that of gon rather than of degrees that are counted on.
+            period = self.period or 360.0
+            n_halves = 2 * (high - low) / period
+            if abs(n_halves - round(n_halves)) > 0.02 or n_halves > _MOST_HALF_TURNS:
+                expected = f"ends at most a period of {period:g} apart (say period), or whole half "
+                expected += "turns, three turns at most"
+                raise wrong(expected, f"[{low:g}, {high:g}]", *place, "sensor_range")
+
+    @property
+    def _counts_on(self) -> bool:
+        """Whether an angle goes on past once around, as from 0 to 540."""
+        low, high = self.sensor_range
+        is_known = low is not None and high is not None
+        return is_known and high - low > 1.01 * (self.period or 360.0)  # type: ignore[operator]
 
     @property
     def circle(self) -> tuple[float, float] | None:
@@ -381,7 +436,21 @@ class ChannelSection(FileSection):
         if self.signal != Signal.ANGLE:
             return None
         low, _ = self.sensor_range
-        return self.period or 360.0, min(low or 0.0, 0.0)
+        return self.period or 360.0, 0.0 if self._counts_on else min(low or 0.0, 0.0)
+
+    @property
+    def angles_between(self) -> tuple[float, float]:
+        """Between which values an angle is one: once around, down to half a turn below 0, and as
+        far as `sensor_range` says.
+
+        >>> ChannelSection(signal="angle").angles_between
+        (-180.0, 360.0)
+        >>> ChannelSection(signal="angle", sensor_range=[0, 540]).angles_between
+        (-180.0, 540.0)
+        """
+        (period, start), (low, high) = self.circle or (0.0, 0.0), self.sensor_range
+        least, most = min(start, -period / 2), max(start + period, period)
+        return min(least, least if low is None else low), max(most, most if high is None else high)
 
 
 def _listed(names: str | list[str] | None) -> tuple[str, ...]:
@@ -771,10 +840,12 @@ class DetectorSection(FileSection):
 # Thresholds that carry a state, as the detectors that they belong to do.
 FOLDING_THRESHOLDS = {
     "ranked": ("limit", "penalty", "event_error", "event_gap"),
-    "hysteresis": ("limit", "leave", "leave_share", "longest", "recent"),
+    "hysteresis": ("limit", "leave", "leave_share", "longest", "recent", "fresh"),
 }
 # Of these the ones that count readings: a duration will do, too.
-COUNTED_IN_RULES = ("event_gap", "longest", "recent")
+COUNTED_IN_RULES = ("event_gap", "longest", "recent", "fresh")
+# What these are where a rule says nothing, in seconds, as in the detector's own settings.
+USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800}
 
 
 class ThresholdSection(FileSection):
@@ -841,7 +912,8 @@ class ThresholdSection(FileSection):
     """The threshold of the moving average lies so many standard deviations above its mean."""
     rule: dict[str, float | str] = Field(default_factory=dict)
     """These are settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis
-    (limit, leave, leave_share, longest, recent). Counts are readings, or durations such as 6h."""
+    (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or durations such as
+    6h."""
 
     @property
     def combination(self) -> Literal["top_k", "mean", "max"]:
@@ -949,9 +1021,10 @@ class TrainingSection(FileSection):
     """A detector learns from at most so many windows, taken evenly over entities and time."""
     max_fold_values: int = Field(16_000_000, ge=1000)
     """A folding detector learns from at most so many values (entities × channels × steps), the
-    newest of the range: nine minutes on one core. Three days are never cut. As many may be held
-    out: in a larger fleet a choice of entities is judged, at least 24, and the others calibrate on
-    a day."""
+    newest of the range: nine minutes on one core. Three days are never cut, and
+    conditional_residuals learns from the whole range, entity by entity. As many may be held out: in
+    a larger fleet a choice of entities is judged, at least 24, and the others calibrate on a
+    day."""
     epochs: int = Field(30, ge=1, le=1000)
     """A network sees each window at most so many times."""
     timeout_s: LastingS = 43200

@@ -128,6 +128,8 @@ class Detector(Protocol):
     supervised : learns from labels.
     starts_warm : may begin with what another one has learned.
     folds : carries a state from reading to reading (`folding.series_fold`).
+    tells_load : it expects what fits the other channels at their load, so that a strange reading
+        that is as expected is a change of load.
     on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
     files_needed : beside `DETAILS_FILE`, by `from_files`.
 
@@ -142,6 +144,7 @@ class Detector(Protocol):
     starts_warm: ClassVar[bool] = False
     folds: ClassVar[bool] = False
     on_one_scale: ClassVar[bool] = False
+    tells_load: ClassVar[bool] = False
     least_width: ClassVar[int] = 2
     files_needed: ClassVar[tuple[str, ...]] = ()
     settings: DetectorSettings

@@ -24,6 +24,8 @@ Mask = NDArray[np.bool_]
 _LARGEST = 1e300
 # A share of the period.
 _PAST_END = 0.01
+# So many of the values that are none are named.
+_NAMED = 3
 _UNKNOWN_CHANNEL = "not in the dataset file; not taken"
 # What not all sources say of their rows.
 _OF_SOME = ("channel", "unknown_label", "bad", "tag", "event")
@@ -251,7 +253,7 @@ def _valued(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows
 def _on_circles(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceRows:
     """The rows with angles between the ends of their circle; what is no angle is none, counted.
 
-    Half a turn to either side is one, too, and what rounding puts past an end.
+    What rounding puts past an end is one, too: see `ChannelSection.angles_between`.
     """
     for position, channel in enumerate(config.channels.values()):
         circle = circle_of(channel)
@@ -259,12 +261,14 @@ def _on_circles(rows: SourceRows, config: DatasetConfig, tally: Tally) -> Source
             continue
         where = rows.channel == position if rows.channel is not None else (..., position)
         values, slack = rows.values[where], _PAST_END * circle.period
-        low = min(circle.start, -circle.period / 2) - slack
-        high = max(circle.start + circle.period, circle.period) + slack
+        low, high = channel.angles_between
         off = np.zeros(rows.values.shape, bool)
         with np.errstate(invalid="ignore"):
-            off[where] = (values < low) | (values > high)
-        _count_cells(rows, off, "off_circle", tally)
+            off[where] = (values < low - slack) | (values > high + slack)
+        if off.any():
+            found = ", ".join(f"{one:g}" for one in np.unique(rows.values[off])[:_NAMED].tolist())
+            detail = f"{found}: not from {low:g} to {high:g}; read as NULL"
+            _count_cells(rows, off, "off_circle", tally, detail)
         turned = rows.values.copy()
         turned[where] = np.where(off[where], np.nan, circle.within(values))
         rows = replace(rows, values=turned)
@@ -282,8 +286,13 @@ def _of_states(rows: SourceRows, config: DatasetConfig, tally: Tally) -> SourceR
         is_other[where] = ~np.isnan(values) & ~np.isin(values, [*codes.values()])
         if is_other.any():
             found = np.unique(rows.values[is_other])
-            named = ["a text" if code == -np.inf else f"{code:g}" for code in found[:3].tolist()]
-            detail = f"{', '.join(named)}: not one of the states {', '.join(codes)}"
+            said = [f"{code:g}" for code in found[found != -np.inf][:_NAMED].tolist()]
+            if found[0] == -np.inf:
+                texts = map(shortened, rows.state_words.get(position, ()))
+                said = [*map(repr, texts), *said] or ["a text"]
+            detail = f"{', '.join(said)}: not one of the states {', '.join(codes)}"
+            if found[0] == -np.inf and not channel.states:
+                detail += ", since none are named: say states"
             _count_cells(rows, is_other, "unknown_state", tally, detail)
     return rows
 

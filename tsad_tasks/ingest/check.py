@@ -45,7 +45,8 @@ _SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS, _SHOWN = 5, 6, 2, 5
 _PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 _STEPS_S = (*_PARTS, *(60 * part for part in _PARTS), 3600)
 _TOLD_ISSUES = {
-    "long_name", "nonexistent_time", "not_finite", "not_numeric", "null_channel", "unknown_label",
+    "long_name", "nonexistent_time", "not_finite", "not_numeric", "null_channel", "off_circle",
+    "unknown_label", "unknown_state",
 }  # fmt: skip
 
 

@@ -36,6 +36,8 @@ PLAUSIBLE, RISE, RISE_SHARE = 5.0, 20.0, 0.01
 # A fall of this share of the total is its resolution; so is one of that share where nothing is
 # known of what is usual.
 RESOLUTION, UNKNOWN_RESOLUTION = 1e-5, 1e-3
+# A greater fall than this share of the width at which the total wraps is more than noise.
+NOISE_SHARE = 0.1
 # So many steps without a row are a gap that is told of.
 GAP_STEPS = 2
 MARKS = (
@@ -122,9 +124,10 @@ def consumption(totals: Totals, meter: Meter) -> Consumption:
     """Rates between totals.
 
     A fall is the meter's resolution where it is no greater than what may be consumed in that time
-    and leaves more than half; a wrap where the total, counted past `wraps_at`, is plausible; a
-    reset where the new total is, which then is what was consumed at least. Any other fall, and a
-    rise that is not plausible, is another meter: nothing is known.
+    and leaves more than half, unless the total wraps: then it is only where it is small beside the
+    width, and what was consumed past `wraps_at` would not be plausible. It is a wrap where that
+    is; a reset where the new total is, which then is what was consumed at least. Any other fall,
+    and a rise that is not plausible, is another meter: nothing is known.
 
     >>> us = 1_000_000 * np.arange(5)
     >>> totals = Totals(np.zeros(5, np.intp), us, np.array([7.0, 8.0, 9.0, 0.5, 1.5]))
@@ -150,8 +153,9 @@ def consumption(totals: Totals, meter: Meter) -> Consumption:
         | (-rise <= RESOLUTION * before)
         | (np.isnan(most) & (-rise <= UNKNOWN_RESOLUTION * before))
     )
-    other = is_fall & ~is_small
     wrapped = totals.values + meter.wraps_at - before
+    is_small &= _is_noise(meter, wrapped, before, usual * PLAUSIBLE * elapsed_us, most)
+    other = is_fall & ~is_small
     enough = most if not np.isnan(meter.max_rate) else RISE * most
     is_wrap = other & (totals.values >= 0) & (before <= meter.wraps_at)
     is_wrap &= np.where(np.isnan(enough), wrapped <= meter.wraps_at / 2, wrapped <= enough)
@@ -175,6 +179,19 @@ def consumption(totals: Totals, meter: Meter) -> Consumption:
     _count_above_greatest(totals, is_small, cuts, amount)
     rate = np.where(has_before, amount / elapsed_us, np.nan)
     return Consumption(has_before, rate, kind)
+
+
+def _is_noise(meter: Meter, wrapped: Float, before: Float, usual: Float, most: Float) -> Mask:
+    """Whether small falls (n,) are noise rather than a wrap, after which `wrapped` was consumed.
+
+    `most` may be consumed at most, and `usual` plausibly; NaN: nothing is known of that. A highest
+    rate says no more than that: what is a hundred times as much as usual is noise all the same.
+    """
+    if not np.isnan(meter.max_rate):
+        most = np.fmin(most, RISE * usual)
+    is_little = meter.wraps_at - wrapped <= NOISE_SHARE * meter.wraps_at
+    # A total beyond the width has not wrapped there.
+    return np.isnan(wrapped) | (before > meter.wraps_at) | (is_little & ~(wrapped <= most))
 
 
 def _is_longer(elapsed_us: Float) -> Mask:

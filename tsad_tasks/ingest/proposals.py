@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import Signal
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.config.written import written_duration
 from tsad_tasks.ingest.sources.base import HOUR_US, Source, SourceRows
 
 _TOTAL = re.compile(
@@ -34,6 +35,11 @@ _MIN_ROWS, _MIN_RISING, _MIN_FALLING = 30, 0.05, 0.05
 # A clock's rates differ by no more than this share.
 _EVEN = 0.01
 _SAMPLED_ENTITIES = 20
+# Fewer ticks in a step scatter by half of what they are; a rise is whole ticks but for so much.
+_ENOUGH_TICKS, _MIN_TICKS, _WHOLE = 5, 3, 0.02
+_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600)
+# Events come at random: gaps scatter by about their mean, those of a clock by nearly nothing.
+_MIN_GAPS, _IRREGULAR = 20, 0.5
 
 
 class _Course(NamedTuple):
@@ -120,9 +126,7 @@ def _total(
     series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
     earlier: Sequence[SourceRows],
 ) -> Iterator[str]:
-    unit = (config.channels[name].unit or "").lower()
-    hint = f"its name {name}" if _TOTAL.search(name) else ""
-    hint = hint or (f"its unit {config.channels[name].unit}" if unit in _UNITS else "")
+    hint = _hint(name, config.channels[name].unit)
     levels = [[np.median(values) for _, values in _series(one, position, None)] for one in earlier]
     levels.append([np.median(values) for _, values in series])
     known = [float(np.median(one)) for one in levels if one]
@@ -133,10 +137,7 @@ def _total(
     before = [_course(_series(one, position, None)) for one in earlier]
     if any(one.n_falling - one.n_resets > _MIN_FALLING * one.n for one in before if one.n):
         return
-    share = 1 - course.n_falling / max(1, course.n)
-    said = [f"{share:.1%} of {course.n:,} differences do not fall"]
-    if course.n_falling:
-        said.append(f"{course.n_falling} falls, {course.n_to_zero} of them to 0")
+    said = [*_falls(course)]
     if lasting:
         said.append("it has grown for a week")
     said += [hint] * bool(hint)
@@ -157,20 +158,101 @@ def _events(name: str, rows: SourceRows, span_us: tuple[int, int]) -> Iterator[s
     )
 
 
+def proposed_total(name: str, unit: str | None, series: Sequence[NDArray[np.float64]]) -> str:
+    """What to write of a channel that looks like a total that counts up, and why; empty: it does
+    not. `series` are known values of each series in the order of time.
+
+    >>> proposed_total("kwh", None, [np.floor(np.arange(40) ** 1.1)])
+    'signal: counter (100.0% of 39 differences do not fall; its name kwh)'
+    >>> proposed_total("tank", None, [np.floor(np.arange(40) ** 1.1)])
+    ''
+    """
+    course = _course([(np.arange(len(values)), values) for values in series])
+    hint = _hint(name, unit)
+    if not course.grows or course.is_even or _OTHER.search(name):
+        return ""
+    if not (hint or course.n_to_zero):
+        return ""
+    return f"signal: counter ({'; '.join([*_falls(course), *[hint] * bool(hint)])})"
+
+
+def _hint(name: str, unit: str | None) -> str:
+    """What of a channel's name or unit says that it is a total."""
+    if _TOTAL.search(name):
+        return f"its name {name}"
+    return f"its unit {unit}" if (unit or "").lower() in _UNITS else ""
+
+
+def _falls(course: _Course) -> Iterator[str]:
+    share = 1 - course.n_falling / max(1, course.n)
+    yield f"{share:.1%} of {course.n:,} differences do not fall"
+    if course.n_falling:
+        yield f"{course.n_falling} falls, {course.n_to_zero} of them to 0"
+
+
+def proposed_events(
+    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> str:
+    """What to write of a channel whose rows look like events, and why; empty: they do not.
+
+    Rows of events say the same each time, and come when they do. `series` are times in seconds and
+    known values of each series, in the order of time.
+
+    >>> times = np.cumsum(np.arange(30.0) ** 2 % 37)
+    >>> proposed_events([(times, np.ones(30))])
+    'signal: event_count (30 rows all say 1, and come irregularly)'
+    """
+    gaps = np.concatenate([np.diff(times) for times, _ in series] or [np.zeros(0)])
+    codes = np.unique(np.concatenate([values for _, values in series] or [np.zeros(0)]))
+    if len(gaps) < _MIN_GAPS or len(codes) != 1 or gaps.mean() <= 0:
+        return ""
+    if gaps.std() < _IRREGULAR * gaps.mean():
+        return ""
+    n_rows, n_same = sum(len(values) for _, values in series), int(np.count_nonzero(gaps == 0))
+    same = f", {n_same:,} with the time of another one" * bool(n_same)
+    said = f"{n_rows:,} rows all say {codes[0]:g}, and come irregularly{same}"
+    return f"signal: event_count ({said})"
+
+
 def _ticks(
     config: DatasetConfig,
     name: str,
     series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
 ) -> Iterator[str]:
-    """A longer step for a meter that ticks less than once a step."""
-    apart, step_us = list[float](), config.step_s * 1_000_000
-    for times_us, values in series:
-        rises = np.flatnonzero(np.diff(values) > 0) + 1
-        if len(rises) >= 3:
-            apart.append(float(np.median(np.diff(times_us[rises]))))
-    longest_us = max(apart, default=0.0)
-    if longest_us > 1.5 * step_us:
-        yield (
-            f"{name} ticks every {longest_us / 1e6:,.0f} s, the step is {config.step_s} s: most "
-            "steps show nothing, and some a whole tick. Set a step of several ticks."
-        )
+    """A longer step for a meter of which a step holds few ticks: which of them fall into it is most
+    of what it shows.
+    """
+    found = [tick for times_us, values in series if (tick := _tick_of(times_us, values))]
+    if not found:
+        return
+    size, apart_s = max(found, key=lambda tick: tick[1])
+    if apart_s * _ENOUGH_TICKS <= config.step_s:
+        return
+    longer = [one for one in _STEPS_S if one <= config.interval_s]
+    enough = [one for one in longer if one >= apart_s * _ENOUGH_TICKS]
+    step_s = enough[0] if enough else longer[-1]
+    step = written_duration(step_s)
+    what = f"Set step: {step}" if step_s > config.step_s else f"No step is longer than {step}"
+    per = config.channels[name].per
+    rate = "; per: hour says what it then shows in numbers that people know"
+    yield (
+        f"{name} ticks every {apart_s:,.0f} s, by {size:g}, the step is {config.step_s} s: it "
+        f"holds {config.step_s / apart_s:.1f} ticks, and which fall into it is most of what it "
+        f"shows. {what} ({step_s / apart_s:.1f} ticks){rate if per == 'second' else ''}."
+    )
+
+
+def _tick_of(
+    times_us: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """By how much a total grows at a time, and how many seconds apart; None: not by whole ticks."""
+    differences = np.diff(values)
+    rises = differences[differences > 0]
+    # What rises by the same each time may do so by one tick, or by thousands.
+    if len(rises) < _MIN_TICKS or np.ptp(differences[differences >= 0]) == 0:
+        return None
+    size = float(rises.min())
+    n_ticks = rises / size
+    if np.abs(n_ticks - np.rint(n_ticks)).max() > _WHOLE:
+        return None
+    return size, float(times_us[-1] - times_us[0]) / 1e6 / float(np.rint(n_ticks).sum())

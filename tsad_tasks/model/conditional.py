@@ -27,6 +27,8 @@ FOLLOWED = 1.5
 # A level rests while the shortest average is so many nats beyond usual; that of a new regime
 # follows within this share of the time until it is one.
 CALM, ACCEPTED = 2.0, 0.25
+# An average is at most so much of what is usual of the next shorter one beyond that.
+BESIDE = 0.5
 # What an average counts of one reading, in spreads.
 COUNTED = 20.0
 # From this error on it is found out which channel explains it; expected values are those of the
@@ -150,8 +152,9 @@ class _Course:
     """Slow level and averages of one kind of deviation, step by step.
 
     What is strange moves no level, lest the fault be usual afterwards; from `Pace.patience` steps
-    on it does, and quickly: a new regime. A longer average whose next shorter one has changed its
-    sign is over: it falls back to what is usual, so that it is not high for long after a fault.
+    on it does, and quickly: a new regime. An average is never further off than the next shorter
+    one, of its sign, by more than is usual of that: where the fault is over, nothing is high for
+    long, and what lasts stays.
     """
 
     def __init__(self, model: Arrays, averages: Arrays, pace: Pace, kind: int) -> None:
@@ -162,15 +165,16 @@ class _Course:
         self._bend, self._top = FOLLOWED * spread, (COUNTED * spread)[:, None]
         self._pace, self._gains = pace, np.array(pace.scales)[:, None]
         self._usual = np.maximum(location, 0.0)
+        self._is_judged = bool(np.isfinite(self._usual).any())
         first = min(1, len(pace.scales))
         self._calm = location[:, first] + CALM * model["width"][:, kind, first]
 
     def follow(self, away: Floats64, known: Flags) -> Floats64:
         """Deviations from the level, 0 where unknown, which then join level and averages."""
         now = np.where(known, away - self.level, 0.0)
-        pull = np.clip(now[:, None], -self._top, self._top) - self.scales
+        pull = np.maximum(np.minimum(now[:, None], self._top), -self._top) - self.scales
         self.scales = self.scales + self._gains * known[:, None] * pull
-        self.left = self._fallen_back()
+        self.left = self._bounded(now, known) if self._is_judged else None
         first = self.scales[:, 0] if len(self._gains) else now
         is_strange = np.abs(first) > self._calm
         # A new regime is followed until the longest average is usual, too.
@@ -178,19 +182,20 @@ class _Course:
         counts = is_strange | (lasts & (self.strange > self._pace.patience))
         self.strange = np.where(known, np.where(counts, self.strange + 1, 0), self.strange)
         accepted = self.strange > self._pace.patience
-        usual = self._pace.level * np.clip(now, -self._bend, self._bend) * ~is_strange
-        self.level = self.level + np.where(accepted, self._pace.accepted * now, usual)
+        usual = self._pace.level * np.maximum(np.minimum(now, self._bend), -self._bend)
+        self.level = self.level + np.where(accepted, self._pace.accepted * now, usual * ~is_strange)
         return now
 
-    def _fallen_back(self) -> Floats64 | None:
-        """What is left of averages over longer times, as a share; None: all."""
-        longer, shorter = self.scales[:, 1:], self.scales[:, :-1]
-        over = longer * shorter < 0
+    def _bounded(self, now: Floats64, known: Flags) -> Floats64 | None:
+        """What is left of averages, as a share; None: all."""
+        shorter = np.concatenate([now[:, None], self.scales[:, :-1]], axis=1)
+        size = np.abs(self.scales)
+        most = np.maximum(shorter * np.sign(self.scales), 0.0) + BESIDE * self._usual[:, :-1]
+        over = (size > most) & known[:, None]
         if not over.any():
             return None
-        size = np.maximum(np.abs(longer), 1e-300)
-        left = np.where(over, np.minimum(self._usual[:, 2:] / size, 1.0), 1.0)
-        self.scales[:, 1:] *= left
+        left = np.where(over, most / np.where(over, size, 1.0), 1.0)
+        self.scales = self.scales * left
         return left
 
     def end(self, averages: Arrays, kind: int) -> None:
@@ -334,7 +339,7 @@ def residuals(
         moving = gains * active[:, t, :, None, None]
         spreading = spreading + moving * (terms[:, None] - spreading)
         if course.left is not None:
-            spreading[:, 1:] *= course.left[..., None]
+            spreading = spreading * course.left[..., None]
         statistics[:, t, OTHERS, 0], statistics[:, t, OTHERS, 1:] = mine, course.scales
         spread[:, t, 0], spread[:, t, 1:] = terms, spreading
     averages["own"], averages["spreading"] = own, spreading
@@ -417,9 +422,9 @@ def judged(
 
     `minutes` are of the week, (n_steps,) or (n_units, n_steps).
 
-    >>> from tsad_tasks.model.conditional_fit import fit_unit
+    >>> from tsad_tasks.model.conditional_fit import fit_units
     >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
-    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> learned = fit_units([rows], [np.arange(2000)], pace, 60)
     >>> made = judged(*learned, pace, np.array([[[0.1], [np.nan], [9.0]]]), np.arange(3))
     >>> (made.errors[0] > 5).tolist()
     [False, False, True]

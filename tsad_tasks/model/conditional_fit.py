@@ -7,12 +7,13 @@ the stretch that they judge: rows are cut into parts, each of which is left out 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
+from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
 from tsad_tasks.model.calendar_profile import MAD, fit_profile
 from tsad_tasks.model.conditional import (
     CALENDAR,
@@ -44,35 +45,55 @@ GROWTH_ROWS, GROWTH_QUANTILE, MOST_GROWTH = 4000, 0.95, 30.0
 
 
 class Learned(NamedTuple):
-    """What one unit has learned; first axis 1."""
+    """What units have learned; first axis the unit."""
 
     model: Arrays
     profile: Arrays
     averages: Arrays
 
 
-def fit_unit(readings: Floats64, minutes: Ints, pace: Pace, step_s: int) -> Learned:
-    """What a unit learns from its rows (n_rows, n_channels), at least one value in each.
+def fit_units(
+    readings: Sequence[Floats64], minutes: Sequence[Ints], pace: Pace, step_s: int
+) -> Learned:
+    """What units learn, each from its own rows (n_rows, n_channels), at least one value in each.
+
+    Together, since a step of all of them costs hardly more than one of one: each comes to what it
+    would alone, to the bit.
 
     >>> rows, pace = np.random.default_rng(7).normal(20, 2, (2000, 1)), Pace.of([], [], 9, 9, 60)
-    >>> learned = fit_unit(rows, np.arange(2000), pace, 60)
+    >>> learned = fit_units([rows], [np.arange(2000)], pace, 60)
     >>> learned.model["scale"].round().tolist(), learned.profile["known_of_days"].tolist()
     ([[2.0]], [[0]])
     """
-    n_rows, n_channels = readings.shape
-    model, averages = no_model(1, n_channels, pace), no_averages(1, n_channels, pace)
-    _set_scales(model, readings)
-    units = standardised(model, readings[None])[0]
-    parts = _parts(n_rows)
-    profile, rest = fit_profile(units, minutes, parts)
-    model["spread"][0, CALENDAR] = _spreads(rest)
-    own = deviations(model, averages, pace, rest[None], np.zeros((1, *rest.shape)))
-    features = own.features[0]
-    known = own.known[0]
-    expected = _set_weights(model, features, known, parts)
-    model["spread"][0, OTHERS] = _spreads(np.where(known, features[..., 0] - expected, np.nan))
-    _set_limits(model, averages, pace, own, expected, step_s)
-    return Learned(model, profile, averages)
+    n_units, n_channels = len(readings), readings[0].shape[1]
+    model, averages = no_model(n_units, n_channels, pace), no_averages(n_units, n_channels, pace)
+    of_unit = [{name: array[[unit]] for name, array in model.items()} for unit in range(n_units)]
+    # Rows that a unit has not are unknown, and move nothing.
+    rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
+    profiles = []
+    for its, mine, rows, at in zip(of_unit, rest, readings, minutes, strict=True):
+        _set_scales(its, rows)
+        units = standardised(its, rows[None])[0]
+        profile, mine[: len(rows)] = fit_profile(units, at, _parts(len(rows)))
+        profiles.append(profile)
+        its["spread"][0, CALENDAR] = _spreads(mine[: len(rows)])
+    own = deviations(_joined(of_unit), averages, pace, rest, np.zeros(rest.shape))
+    knowns = [own.known[unit, : len(rows)] for unit, rows in enumerate(readings)]
+    expected = rest
+    for its, mine, features, known in zip(of_unit, expected, own.features, knowns, strict=True):
+        n = len(known)
+        mine[:n] = found = _set_weights(its, features[:n], known, _parts(n))
+        its["spread"][0, OTHERS] = _spreads(np.where(known, features[:n, :, 0] - found, np.nan))
+    some = [_some_rows(known) for known in knowns]
+    seen = _seen(_joined(of_unit), averages, pace, own, expected, some)
+    for its, sizes, known, of_some in zip(of_unit, seen.sizes, knowns, seen.of_some, strict=True):
+        _set_limits(its, sizes[: len(known)], known, step_s)
+        _set_growth(its, *of_some)
+    return Learned(_joined(of_unit), _joined(profiles), averages)
+
+
+def _joined(of_unit: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([its[name] for its in of_unit]) for name in of_unit[0]}
 
 
 def _parts(n_rows: int) -> list[slice]:
@@ -175,17 +196,45 @@ def _weights(products: _Products, n_channels: int, n_memories: int) -> Floats64:
     return found
 
 
-def _set_limits(
+class _Seen(NamedTuple):
+    """Sizes of statistics float32 (n_units, n_rows, kind, scale, channel); and of some rows of each
+    unit its residuals and their averages.
+    """
+
+    sizes: Floats32
+    of_some: list[tuple[Floats64, Floats64]]
+
+
+def _seen(
     model: Arrays,
     averages: Arrays,
     pace: Pace,
     own: Deviations,
     expected: Floats64,
-    step_s: int,
-) -> None:
-    """Location and width of each statistic's maxima over six hours, and how residuals grow."""
-    statistics, terms = _judged(model, averages, pace, own, expected[None])
-    sizes, known = np.abs(lasting(statistics)), own.known[0]
+    some: Sequence[Ints],
+) -> _Seen:
+    """What units' rows bring, part by part to save memory; `some` are the rows to keep of each."""
+    sizes, kept = [], [list[tuple[Floats64, Floats64]]() for _ in some]
+    for part in batches(own.known.shape[1], ROWS_TOGETHER):
+        of_part = own.of_steps(part)
+        made = residuals(model, averages, pace, of_part, expected[:, part])
+        sizes.append(np.abs(lasting(made.statistics)).astype(np.float32))
+        for unit, rows in enumerate(some):
+            at = rows[(rows >= part.start) & (rows < part.stop)] - part.start
+            rest, terms = made.statistics[unit, at, OTHERS, 0], made.spreading[unit, at, 0]
+            kept[unit].append((rest, terms))
+    joined = [
+        (
+            np.concatenate([rest for rest, _ in of_unit]),
+            np.concatenate([mean for _, mean in of_unit]),
+        )
+        for of_unit in kept
+    ]
+    return _Seen(np.concatenate(sizes, axis=1), joined)
+
+
+def _set_limits(model: Arrays, sizes: Floats32, known: Flags, step_s: int) -> None:
+    """Location and width of each statistic's maxima over six hours."""
     length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
     starts = np.arange(0, len(sizes), length)
     counted = np.where(known[:, None, None], sizes, -np.inf)
@@ -203,20 +252,6 @@ def _set_limits(
             location, width = np.zeros_like(location), np.ones_like(width)
         model["location"][0, ..., channel] = location
         model["width"][0, ..., channel] = width
-    _set_growth(model, statistics[:, OTHERS, 0], terms, known)
-
-
-def _judged(
-    model: Arrays, averages: Arrays, pace: Pace, own: Deviations, expected: Floats64
-) -> tuple[Floats64, Floats64]:
-    """Statistics of one unit's rows, and averages of its residuals, part by part to save memory."""
-    found = []
-    for part in batches(own.known.shape[1], ROWS_TOGETHER):
-        of_part = own.of_steps(part)
-        made = residuals(model, averages, pace, of_part, expected[:, part])
-        found.append((made.statistics[0], made.spreading[0, :, 0].copy()))
-    statistics, terms = (np.concatenate(each) for each in zip(*found, strict=True))
-    return statistics, terms
 
 
 def _gumbel(level: float) -> float:
@@ -224,15 +259,19 @@ def _gumbel(level: float) -> float:
     return -math.log(-math.log(level))
 
 
-def _set_growth(model: Arrays, rest: Floats64, terms: Floats64, known: Flags) -> None:
+def _some_rows(known: Flags) -> Ints:
+    """Rows that say how residuals grow: evenly, whole ones where there are any."""
+    rows = np.arange(0, len(known), max(1, len(known) // GROWTH_ROWS))
+    is_whole = known[rows].all(axis=1)
+    return rows[is_whole] if known.all(axis=1).any() else rows[known[rows].any(axis=1)]
+
+
+def _set_growth(model: Arrays, rest: Floats64, terms: Floats64) -> None:
     """By how much residuals grow while another channel is missing and imputed.
 
     Its deviations from what the others expect, and their averages, `terms` (n_rows, channel,
     memory), are then what the others' residuals do not know.
     """
-    stride = max(1, len(rest) // GROWTH_ROWS)
-    chosen = known[::stride].all(axis=1) if known.all(axis=1).any() else known[::stride].any(axis=1)
-    rest, terms = rest[::stride][chosen], terms[::stride][chosen]
     if not len(rest):
         return
     usual = np.maximum(np.quantile(np.abs(rest), GROWTH_QUANTILE, axis=0), LEAST_WIDTH)

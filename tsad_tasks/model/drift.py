@@ -117,15 +117,16 @@ def settle(state: Arrays, rows: Ints, level: Floats64 | None = None) -> None:
     state["delayed"][rows] = state["usual"][rows][..., None]
 
 
-def commission(state: Arrays, rows: Ints, readings: Floats64, rule: Baseline) -> None:
+def commission(state: Arrays, rows: Ints, readings: Floats64, rule: Baseline) -> list[Floats64]:
     """Scales, baselines and spreads from readings of units (n_rows, n_readings, n_channels).
 
-    A step of which a unit has read nothing is none for it.
+    A step of which a unit has read nothing is none for it. What comes back are distances from the
+    baseline in spreads, (n, n_channels) of each unit, from where they say something on.
 
     >>> state = no_baseline(1, 1, Baseline())
-    >>> commission(state, np.array([0]), np.tile([[0.0], [2.0]], (1, 200, 1)), Baseline())
-    >>> state["center"].item(), state["spread"].item()
-    (1.0, 0.1)
+    >>> found = commission(state, np.array([0]), np.tile([[0.0], [2.0]], (1, 200, 1)), Baseline())
+    >>> state["center"].item(), state["spread"].item(), found[0].shape
+    (1.0, 0.1, (380, 1))
     """
     for unit, of_unit in zip(rows.tolist(), readings, strict=True):
         for channel, column in enumerate(of_unit.T):
@@ -137,11 +138,14 @@ def commission(state: Arrays, rows: Ints, readings: Floats64, rule: Baseline) ->
         now = np.flatnonzero(np.isfinite(readings[:, i]).any(axis=1))
         found[now, n[now]] = _first_deviations(state, rows[now], readings[now, i], rule, n[now])
         n[now] += 1
+    distances = []
     for unit, count, of_unit in zip(rows.tolist(), n.tolist(), found, strict=True):
         settled = of_unit[rule.delay : count]
         if len(settled):
             spread = np.percentile(settled, 90, axis=0) / _P90_SCALE
             state["spread"][unit] = np.maximum(spread, _SMALLEST_SPREAD)
+        distances.append(settled / state["spread"][unit])
+    return distances
 
 
 def _first_deviations(

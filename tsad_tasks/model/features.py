@@ -65,7 +65,8 @@ class Scaler:
     ----------
     not_fitted : positions of channels that the entity does not have; their terms mean nothing.
     known_from, known_to : by channel, between which values a channel without a scale, or a
-        condition, has been seen; empty: at its centre only.
+        condition, has been seen; empty: at its centre only. On a circle they lie around the centre,
+        and so perhaps beyond an end.
     circles : of channels whose values are on one, by position, None for others; empty: no channel
         is. Their scaled values go no further than half a turn from the centre.
     counts : positions of channels whose values are numbers of events. Their noise grows with the
@@ -127,11 +128,19 @@ class Scaler:
         with np.errstate(invalid="ignore"):
             slack = 2 * RESOLUTION * np.maximum(np.abs(values), np.maximum(abs(low), abs(high)))
             away = np.maximum(low - values, values - high)
+            for at, circle in enumerate(self.circles):
+                if circle is not None:
+                    # The nearer end counts, and a small angle has the rounding of its circle.
+                    behind, known = values[..., at] - low[at], high[at] - low[at]
+                    behind -= np.floor(behind / circle.period) * circle.period
+                    away[..., at] = np.minimum(behind - known, circle.period - behind)
+                    slack[..., at] = 2 * RESOLUTION * circle.period
             found = np.isfinite(values) & (away > slack)
         return np.asarray(found & self.never_moved, np.bool_)
 
     def seen_between(self, low: Floats64, high: Floats64) -> Scaler:
-        """The same, for which channels that never moved are known from low to high, (n_channels,).
+        """The same, for which channels that never moved are known from low to high, (n_channels,);
+        on circles these are `around_centers`.
 
         >>> Scaler((2.0,), (0.0,), 5).seen_between(np.array([1.0]), np.array([1.5])).known_from
         (1.0,)
@@ -172,7 +181,9 @@ class Scaler:
         """
         circles = self.circles or [None] * len(self.scale)
         found = [
-            scale or abs(center) or 1.0 if circle is None else min(scale, circle.period / 20)
+            scale or abs(center) or 1.0
+            if circle is None
+            else min(scale or circle.period, circle.period / 20)
             for center, scale, circle in zip(self.center, self.scale, circles, strict=True)
         ]
         for position in self.counts:
@@ -195,7 +206,8 @@ class Scaler:
         with np.errstate(invalid="ignore"):
             differences = scaled - expected
         for position, circle in enumerate(self.circles):
-            if circle is not None:
+            # Without a scale both are 0, or what a detector made of it.
+            if circle is not None and self.scale[position]:
                 period = circle.period / self.scale[position]
                 turned = signed_turn(differences[..., position].astype(np.float64), period)
                 differences[..., position] = turned
@@ -211,6 +223,22 @@ class Scaler:
         for position, circle in enumerate(self.circles):
             if circle is not None:
                 found[..., position] = circle.within(found[..., position])
+        return found
+
+    def around_centers(self, values: Floats64) -> Floats64:
+        """Values (..., n_channels) in their units, those on circles on the turn whose middle is
+        the centre: at most half a turn from it, and so perhaps beyond an end of the circle.
+
+        >>> Scaler((350.0,), (0.0,), 5, circles=(Circle(360.0),)).around_centers(np.array([30.0]))
+        array([390.])
+        """
+        if not any(self.circles):
+            return values
+        found = np.array(values, np.float64)
+        for position, circle in enumerate(self.circles):
+            if circle is not None:
+                center = self.center[position]
+                found[..., position] = center + circle.difference(found[..., position], center)
         return found
 
     def _nearest(self, differences: Floats64) -> Floats64:
@@ -297,8 +325,7 @@ def fit_scaler(
     standard is mean and standard deviation, none changes nothing. A channel that never moved has no
     scale (0), but with none. A channel without any value is not fitted, nor is one that began too
     late. Another unit gives the same, × 1000 as well as °C in K. On a circle the centre is the
-    circular mean, and the scale that of the differences from it: at most `WIDEST_ANGLE`, and of a
-    constant 1/360 of a turn.
+    circular mean, and the scale that of the differences from it: at most `WIDEST_ANGLE`.
 
     Parameters
     ----------
@@ -352,9 +379,10 @@ def _fit_circle(column: Floats64, kind: str, circle: Circle) -> tuple[float, flo
     if kind == "none":
         return center, radian
     differences = circle.difference(column, center)
-    scale = _fit(differences, kind)[1] if np.ptp(differences) > 1e-9 * circle.period else 0.0
-    constant = circle.period / 360
-    return center, min(scale, WIDEST_ANGLE * radian) if scale > 0 else constant
+    if np.ptp(differences) <= RESOLUTION * circle.period:
+        # What never moved was there to the bit, and not where arithmetic puts it.
+        return float(column[0]), 0.0
+    return center, min(_fit(differences, kind)[1], WIDEST_ANGLE * radian)
 
 
 def circle_columns(
@@ -363,7 +391,8 @@ def circle_columns(
     """Sine, and cosine less 1, of angles from their centres, both over the scale in radians.
 
     Near the centre the first is nearly the difference in scales, and the second nearly 0; their
-    squared differences add up to that of two points on the circle. All broadcast together.
+    squared differences add up to that of two points on the circle. Both are 0 without a scale. All
+    broadcast together.
 
     >>> first, second = circle_columns(*map(np.array, ([10.0, 190.0], 10.0, 36.0, 360.0)))
     >>> first.tolist(), second.round(3).tolist()
@@ -371,15 +400,16 @@ def circle_columns(
     """
     with np.errstate(invalid="ignore"):
         sine, cosine = sine_cosine((values - centers) / periods)
-    radians = scales * (2 * math.pi / periods)
-    return sine / radians, (cosine - 1) / radians
+        radians = scales * (2 * math.pi / periods)
+        moves, over = radians > 0, np.where(radians > 0, radians, 1.0)
+    return np.where(moves, sine / over, 0.0), np.where(moves, (cosine - 1) / over, 0.0)
 
 
 def circle_values(first: Floats64, second: Floats64, radians: Floats64) -> Floats64:
     """Differences from the centre in scales, of the columns that `circle_columns` made.
 
-    `radians` are the scales. NaN where the columns are so near the middle of the circle that they
-    point nowhere.
+    `radians` are the scales; without one it is the centre. NaN where the columns are so near the
+    middle of the circle that they point nowhere.
 
     >>> circle_values(*map(np.array, ([0.5, 0.0], [-0.5, -1.0], 1.0))).round(3).tolist()
     [0.785, nan]
@@ -387,7 +417,8 @@ def circle_values(first: Floats64, second: Floats64, radians: Floats64) -> Float
     sine, cosine = first * radians, 1 + second * radians
     with np.errstate(invalid="ignore"):
         points = sine * sine + cosine * cosine >= MIN_RESULTANT * MIN_RESULTANT
-        return np.where(points, turns_of(sine, cosine) * (2 * math.pi) / radians, np.nan)
+        over = np.where(radians > 0, radians, 1.0)
+        return np.where(points, turns_of(sine, cosine) * (2 * math.pi) / over, np.nan)
 
 
 def stands_still(column: Floats64) -> bool:
@@ -464,6 +495,11 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
     made = Scaler(*terms, n_readings, nobody, circles=circles, counts=counts)
     if 0.0 not in made.scale and not conditions:
         return made
+    for channel, circle in enumerate(circles):
+        if circle is not None:
+            center, low = made.center[channel], lows[channel].copy()
+            lows[channel] = center + circle.difference(low, center)
+            highs[channel] += lows[channel] - low
     known_from = np.where(fitted, lows, np.inf).min(axis=1, initial=np.inf)
     known_to = np.where(fitted, highs, -np.inf).max(axis=1, initial=-np.inf)
     if conditions:
@@ -476,9 +512,10 @@ def pooled_scaler(scalers: Sequence[Scaler], kind: str) -> Scaler:
 def _pool_circle(centers: Floats64, scales: Floats64, circle: Circle) -> tuple[float, float]:
     """As `_pool`, of a channel on a circle: the circular mean of the centres, and both spreads."""
     if not centers.size:
-        return 0.0, circle.period / 360
+        return circle.start, circle.period / 360
     center, between = _fit_circle(centers, "robust", circle)
-    between *= len(set(centers.tolist())) > 1
+    if not scales.any():
+        return center, 0.0
     widest = WIDEST_ANGLE * circle.period / (2 * math.pi)
     return center, min(math.hypot(float(np.median(scales)), between), widest)
 

@@ -25,6 +25,8 @@ class HysteresisRule:
         error if higher.
     longest : after so many readings the new regime is accepted.
     recent : it also ends when most of so many last readings were not above the limit.
+    fresh : it also ends when none of so many last readings was: what is held needs fresh evidence.
+        0: it does not.
     """
 
     limit: float = 5.0
@@ -32,6 +34,7 @@ class HysteresisRule:
     leave_share: float = 0.55
     longest: int = 600
     recent: int = 90
+    fresh: int = 0
 
 
 def no_alarm(n_entities: int, rule: HysteresisRule) -> Arrays:
@@ -83,14 +86,22 @@ def hysteresis_step(state: Arrays, rows: Ints, errors: Floats32, rule: Hysteresi
     state["alarm"][alarmed] = True
     state["errors"][alarmed, n] = errors[flagged]
     state["n"][alarmed] = n + 1
-    long = alarmed[n + 1 >= rule.recent]
-    if long.size:
-        n = state["n"][long]
-        recent = state["errors"][long[:, None], n[:, None] - 1 - np.arange(rule.recent)]
-        is_low = 2 * np.count_nonzero(recent <= rule.limit, axis=1) > rule.recent
-        _release(state, long[is_low | (n >= rule.longest)])
+    _release(state, alarmed[_ends(state, alarmed, rule)])
     _release(state, rows[held & ~flagged])
     return threshold
+
+
+def _ends(state: Arrays, rows: Ints, rule: HysteresisRule) -> Flags:
+    """Whether alarms end after this reading, (n_rows,), whatever comes next."""
+    n = state["n"][rows]
+    ends: Flags = n >= rule.longest
+    for width, most in ((rule.recent, rule.recent // 2 + 1), (rule.fresh, rule.fresh)):
+        long = np.flatnonzero(n >= width) if width else np.empty(0, np.int64)
+        if long.size:
+            last = n[long, None] - 1 - np.arange(width)
+            is_low = state["errors"][rows[long, None], last] <= rule.limit
+            ends[long] |= np.count_nonzero(is_low, axis=1) >= most
+    return ends
 
 
 def _release(state: Arrays, rows: Ints) -> None:

@@ -20,6 +20,7 @@ from tsad_tasks.base.enums import Lineage, Severity
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.config.dataset import OTHER
+from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.feedback.maintenance import ALWAYS, suppress_incidents
 from tsad_tasks.ingest.signals import circles_of
 from tsad_tasks.model.circle import signed_turn
@@ -208,6 +209,12 @@ class _Merge:
         channels = store.rows(SELECT_CHANNELS, **of)
         young = store.rows(queries.SELECT_YOUNG_MODELS, **of)
         self._young = {row.model_id: row for row in young}
+        kinds = store.rows(queries.SELECT_MODEL_DETECTORS, **of)
+        self._tell_load = {
+            row.model_id
+            for row in kinds
+            if row.detector in DETECTORS and DETECTORS[row.detector].tells_load
+        }
         self._least = {row.channel_id: least.get(row.name, 0.0) for row in channels}
         events = set(config.event_channels)
         self._events = {row.channel_id for row in channels if row.name in events}
@@ -500,7 +507,9 @@ class _Merge:
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
         lasts = flags.at_s.size > self._window or bool(more["is_collective"].any())
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
-        said = self._sentence(name, peak_score, top, self._others_heard(part, flags, top))
+        tells_load = int(more["model_id"][peak]) in self._tell_load
+        others_heard = self._others_heard(part, flags, top)
+        said = self._sentence(name, peak_score, top, others_heard, tells_load=tells_load)
         if outside:
             said = f"{said}; training never saw such {outside}"
         unknown = self._unknown(flags)
@@ -566,6 +575,8 @@ class _Merge:
         peak_score: float,
         top: TopAttribution | None,
         others_heard: bool | None,
+        *,
+        tells_load: bool,
     ) -> str:
         if top is None:
             return incident_sentence(entity=entity, error_ratio=peak_score + 1)
@@ -582,7 +593,7 @@ class _Merge:
         if top.expected is not None and top.spread is not None:
             lower, upper = top.expected - top.spread, top.expected + top.spread
         read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
-        read |= {"others_heard": others_heard}
+        read |= {"others_heard": others_heard, "tells_load": tells_load}
         return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
 
 

@@ -113,6 +113,13 @@ class YoungModel:
     weekdays_held: list[int]
 
 
+class ModelDetector(NamedTuple):
+    """A model, and the name of its detector."""
+
+    model_id: int
+    detector: str
+
+
 @dataclass(frozen=True)
 class StandingPart:
     """An incident that stands, as far as a rebuilding cares."""
@@ -146,6 +153,7 @@ SELECT_LATEST_SCORED_HOUR: Query[datetime | None] = Query(
 )
 SELECT_FLAGS = Query("scoring/select_flags", Flag)
 SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
+SELECT_MODEL_DETECTORS = Query("scoring/select_model_detectors", ModelDetector)
 SELECT_YOUNG_MODELS = Query("scoring/select_young_models", YoungModel)
 SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import hour_floor, unix_s
 from tsad_tasks.base.settings import duration_s
@@ -24,6 +25,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
+from tsad_tasks.ingest.proposals import proposed_events, proposed_total
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
@@ -253,11 +255,11 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         yield "", "", why
     elif (unit := channel.said("unit")) is not None:
         yield "unit", written_value(unit), "said by the store"
-    if rhythm.never_falls:
+    series = [*zip(rhythm.times_s, rhythm.values, strict=True)]
+    if remark := signal_remark(channel.name, channel.said("unit"), series):
+        yield "", "", remark
+    elif rhythm.never_falls:
         yield "", "", "CHECK: values only rose; a counter?"
-    if proposed := proposed_signal(channel.name, channel.said("unit"), rhythm.values):
-        what = "an angle" if "angle" in proposed else "states"
-        yield "", "", f"CHECK: {what}? {proposed}"
     lasts_s = 0
     if channel.is_on_change:
         yield "aggregate", "last", "values are written when they change"
@@ -273,6 +275,30 @@ def _settings(channel: _Channel, step_s: int) -> Iterator[tuple[str, str, str]]:
         why = f"measured: 99 % of values follow within {rhythm.longest_s:.0f} s"
     if lasts_s:
         yield "valid_for", written_duration(lasts_s), why
+
+
+def signal_remark(
+    name: str,
+    unit: str | None,
+    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> str:
+    """What to ask about a channel whose values look like those of no gauge; empty: nothing.
+
+    Parameters
+    ----------
+    series : times in seconds and known values of each series, in the order of time.
+
+    >>> signal_remark("kwh", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
+    'CHECK: a counter? signal: counter (100.0% of 39 differences do not fall; its name kwh)'
+    """
+    values = [known for _, known in series]
+    proposed = proposed_signal(name, unit, values)
+    if proposed:
+        return f"CHECK: {'an angle' if 'angle' in proposed else 'states'}? {proposed}"
+    if proposed := proposed_total(name, unit, values):
+        return visible(f"CHECK: a counter? {proposed}")
+    proposed = proposed_events(series)
+    return f"CHECK: events? {proposed}" if proposed else ""
 
 
 def training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:

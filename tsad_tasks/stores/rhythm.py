@@ -29,6 +29,7 @@ class Rhythm:
     never_repeats : no value follows an equal one.
     never_falls : all of many moves are upwards.
     values : of each series in the order of time.
+    times_s : their times, seconds since 1970.
     """
 
     n_series: int
@@ -38,6 +39,7 @@ class Rhythm:
     never_repeats: bool
     never_falls: bool
     values: tuple[NDArray[np.float64], ...] = ()
+    times_s: tuple[NDArray[np.float64], ...] = ()
 
     @property
     def is_irregular(self) -> bool:
@@ -50,7 +52,7 @@ class Rhythm:
 def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
     """The rhythm of the series at these positions of `rows.tags`."""
     assert rows.tag is not None
-    gaps, moves, seen, n_values = [], [], [], 0
+    gaps, moves, seen, seen_s, n_values = [], [], [], [], 0
     for position in tags:
         chosen = np.flatnonzero(rows.tag == position)
         order = chosen[np.argsort(rows.times_us[chosen], kind="stable")]
@@ -61,6 +63,7 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
             known = values[np.isfinite(values)]
             moves.append(np.diff(known))
             seen.append(known)
+            seen_s.append(rows.times_us[order][np.isfinite(values)] / 1e6)
     if not gaps:
         return Rhythm(len(tags), n_values, None, None, False, False)
     apart, moved = np.concatenate(gaps), np.concatenate(moves)
@@ -69,5 +72,5 @@ def measured(rows: SourceRows, tags: Sequence[int]) -> Rhythm:
         len(tags), n_values, float(np.median(apart)), float(np.percentile(apart, 99)),
         len(moved) > 0 and not bool((moved == 0).any()),
         rises >= _MONOTONE_MOVES and not bool((moved < 0).any()),
-        tuple(seen),
+        tuple(seen), tuple(seen_s),
     )  # fmt: skip

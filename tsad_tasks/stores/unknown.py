@@ -22,7 +22,6 @@ from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
-from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -47,6 +46,7 @@ from tsad_tasks.stores.draft import (
     cost,
     csv_text,
     fitting_step_s,
+    signal_remark,
     training_lines,
 )
 
@@ -213,7 +213,7 @@ def _roles(sample: _Sample) -> _Roles:
     entities = [one for one in entities if one is not channel]
     entity = _first(entities, _ENTITY, bool) or next(iter(entities), None)
     if not values:
-        raise _missing(sample, "columns of numbers")
+        raise _missing(sample, "columns of numbers (or rows that are events: signal: event_count)")
     unit = sample.unit(time) if time.family in NUMBERS else None
     return _Roles(time, unit, entity, channel, tuple(values), quality, updated_at, label)
 
@@ -361,14 +361,15 @@ def _source_lines(
     mine = channel_names(channels)
     for theirs in channels:
         renamed = {} if mine[theirs] == theirs else {"column": theirs}
-        proposed = proposed_signal(theirs, None, _series_of(sample, roles, theirs))
-        what = "an angle" if proposed and "angle" in proposed else "states"
-        why = f"  # CHECK: {what}? {proposed}" if proposed else ""
+        remark = signal_remark(theirs, None, _series_of(sample, roles, theirs))
+        why = f"  # {remark}" if remark else ""
         yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
 
 
-def _series_of(sample: _Sample, roles: _Roles, theirs: str) -> list[NDArray[np.float64]]:
-    """Values of a channel of each machine in the sample, in the order of time."""
+def _series_of(
+    sample: _Sample, roles: _Roles, theirs: str
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Times in seconds and values of a channel of each machine in the sample, in order of time."""
     column = roles.values[0].name if roles.channel is not None else theirs
     entity = [0] * len(sample.rows) if roles.entity is None else sample.cells[roles.entity.name]
     channel = [theirs] * len(sample.rows)
@@ -379,7 +380,8 @@ def _series_of(sample: _Sample, roles: _Roles, theirs: str) -> list[NDArray[np.f
     for at, whose, name, cell in cells:
         if at is not None and name == theirs and isinstance(cell, bool | int | float | Decimal):
             found.setdefault(whose, []).append((_seconds(at, roles.unit), float(cell)))
-    return [np.array([value for _, value in sorted(one)]) for one in found.values()]
+    pairs = [np.array(sorted(one), np.float64).reshape(-1, 2) for one in found.values()]
+    return [(one[:, 0], one[:, 1]) for one in pairs]
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:

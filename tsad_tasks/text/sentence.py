@@ -25,6 +25,7 @@ def incident_sentence(
     moved_first: bool = False,
     period: float | None = None,
     others_heard: bool | None = None,
+    tells_load: bool = False,
 ) -> str:
     """What happened and what had been expected, in one sentence without a full stop.
 
@@ -36,6 +37,7 @@ def incident_sentence(
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
     others_heard : of a channel of events without any, whether anything else was heard of meanwhile.
+    tells_load : what is expected is what fits the other channels at their load of then.
 
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
@@ -44,12 +46,17 @@ def incident_sentence(
     'web-02: CPU rose to 97.1 %; error 4.20 times its threshold'
     >>> incident_sentence(**cpu, actual=97.1, expected=0.0, moved_first=True)
     'web-02: CPU rose to 97.1 %; moved for the first time, at 0 % since training'
+    >>> near = {"expected": 96.0, "lower": 93.0, "upper": 99.0}
+    >>> incident_sentence(**cpu, actual=97.1, **near, tells_load=True)
+    'web-02: CPU was 97.1 %, which fits the other channels (96.0 ± 3.0 %): a change of load'
     >>> wind = {"entity": "mast-1", "channel": "wind", "unit": "°", "period": 360.0}
     >>> incident_sentence(**wind, actual=30.0, expected=350.0, lower=338.0, upper=362.0)
     'mast-1: wind turned by 40° from 350° to 30°; ± 12° was expected'
     >>> logins = {"entity": "de", "channel": "logins", "actual": 0.0, "expected": 75.2}
     >>> incident_sentence(**logins, lower=63.0, upper=87.4, others_heard=False)
     'de: no events of logins, and nothing else heard; 75 ± 12 were expected'
+    >>> incident_sentence(**wind, actual=30.0, expected=350.0, moved_first=True)
+    'mast-1: wind turned by 40° to 30°; moved for the first time, at 350° since training'
     """
     reached = f"error {formats.ratio_text(error_ratio)} times its threshold"
     if not formats.is_known(error_ratio):
@@ -63,7 +70,7 @@ def incident_sentence(
         wanted = _wanted_events(expected, spread) or reached
         return f"{entity}: no events of {channel}, and {rest}{f'; {wanted}' if wanted else ''}"
     if moved_first and expected is not None and formats.is_known(expected):
-        return f"{entity}: {channel} {_moved_first(actual, expected, unit)}"
+        return f"{entity}: {channel} {_moved_first(actual, expected, unit, period)}"
     if period is not None and expected is not None and formats.is_known(expected):
         turned = _turned(actual, expected, spread, unit, period)
         reason = f" ({reached})" if reached and not turned.endswith("expected") else ""
@@ -75,6 +82,9 @@ def incident_sentence(
     wanted = formats.expected_text(expected, lower, upper, unit)
     if lower <= actual <= upper:
         also = f" ({reached})" if reached else ""
+        if tells_load:
+            fits = f"which fits the other channels ({wanted}): a change of load"
+            return f"{entity}: {channel} was {value}, {fits}{also}"
         inside = f"inside the expected {wanted}; its course was unusual{also}"
         return f"{entity}: {channel} was {value}, {inside}"
     verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
@@ -170,8 +180,15 @@ def _wanted_events(expected: float | None, spread: float | None) -> str:
     return f"{expected:.0f} ± {spread:.0f} were expected"
 
 
-def _moved_first(actual: float, expected: float, unit: str | None) -> str:
+def _moved_first(actual: float, expected: float, unit: str | None, period: float | None) -> str:
     """That a channel left the level at which it was in all of training."""
+    if period is not None:
+        by = abs(_turn(actual, expected, period))
+        turned, start, end = (
+            formats.angle_text(one, unit, min(by, period / 10), period)
+            for one in (by, expected, actual)
+        )
+        return f"turned by {turned} to {end}; moved for the first time, at {start} since training"
     level = formats.value_text(expected, unit) if expected else formats.with_unit("0", unit)
     moved = f"{_verb(actual, expected)} {formats.value_text(actual, unit)}"
     return f"{moved}; moved for the first time, at {level} since training"
@@ -181,8 +198,7 @@ def _turned(
     actual: float, expected: float, spread: float | None, unit: str | None, period: float
 ) -> str:
     """How far an angle is from what was expected, the shorter way."""
-    turn = actual - expected
-    turn -= math.ceil(turn / period - 0.5) * period
+    turn = _turn(actual, expected, period)
     values = (abs(turn), expected, actual)
     by, start, end = (formats.angle_text(one, unit, spread, period) for one in values)
     if spread is None:
@@ -191,6 +207,12 @@ def _turned(
     if abs(turn) <= spread:
         return f"was {end}, inside the expected {start} ± {around}; its course was unusual"
     return f"turned by {by} from {start} to {end}; ± {around} was expected"
+
+
+def _turn(actual: float, expected: float, period: float) -> float:
+    """How far an angle is from another one, the shorter way."""
+    turn = actual - expected
+    return turn - math.ceil(turn / period - 0.5) * period
 
 
 def _verb(actual: float, expected: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import Interval
+from tsad_tasks.base.interval import Interval, unix_s
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.detectors.base import Budget, Detector, Progress, TrainingHistory, TrainingSet
@@ -32,7 +32,7 @@ from tsad_tasks.storage.arrays import arrays_reader, read_arrays, write_arrays
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.text.formats import counted
-from tsad_tasks.training.fold_groups import fold_start, together
+from tsad_tasks.training.fold_groups import few_together, fold_start, learns_alone, together
 from tsad_tasks.training.kept import kept_windows
 from tsad_tasks.training.reader import Entities, FoldGroup, Scope, TrainingReader, feature_spec_of
 from tsad_tasks.training.retrain import Retraining, champion_at, with_chosen_window
@@ -90,7 +90,8 @@ class FoldErrors:
     Attributes
     ----------
     start_at : where it began to learn.
-    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's.
+    channel_errors : float32 (n_entities, n_steps, n_channels), in the order of the group's; of no
+        step where each entity is learned from alone, which judges none.
     known : bool, as `channel_errors`, whether there is a reading to learn from.
     """
 
@@ -118,31 +119,50 @@ def fit_folding(
         FoldDetector, build_detector(config.detector.name, **sizes, params=config.detector.params)
     )
     found: list[FoldErrors] = []
+    n_steps, alone = 0, learns_alone(config)
     for group in groups:
         start_at = fold_start(config, len(group.entities), group.span)
-        errors, known = [], []
-        parts = [group.entities] if not found else together(group.entities, n_channels)
-        for part in parts:
-            names, series = scope_series(
-                reader, part, scales, Interval(start_at, group.span.split_at)
-            )
-            known.append(known_channels(reader.spec, series))
-            if found:
+        ends = Interval(start_at, group.span.split_at)
+        errors, known = list[NDArray[np.float32]](), list[NDArray[np.bool_]]()
+        for part in _learned_together(reader, group, ends, is_first=not found):
+            names, series = scope_series(reader, part, scales, ends)
+            if errors or found:
                 of_part = detector.join_series(names, series)
             else:
                 detector.fit_series(names, series, seed=seed)
                 of_part = detector.training_errors
-            errors.append(channel_errors(reader.spec, detector, of_part))
+            is_known = known_channels(reader.spec, series)
+            n_steps += int(is_known.any(axis=2).sum())
+            kept = slice(0) if alone else slice(None)
+            errors.append(channel_errors(reader.spec, detector, of_part[:, kept]))
+            known.append(is_known[:, kept])
+            _check_time(config, len(group.entities), started)
         found.append(FoldErrors(start_at, np.concatenate(errors), np.concatenate(known)))
-        lasted_s, timeout_s = time.monotonic() - started, config.training.timeout_s
-        if lasted_s > timeout_s:
-            raise BadInput(
-                f"Expected a training within training.timeout, {timeout_s:,} s. Received: "
-                f"{lasted_s:,.0f} s (after {counted(len(group.entities), 'entity')}). "
-                "Lower training.max_fold_values, or raise training.timeout."
-            )
-    n_steps = sum(int(part.known.any(axis=2).sum()) for part in found)
     return detector, TrainingHistory((), (), n_steps, time.monotonic() - started, "epochs"), found
+
+
+def _learned_together(
+    reader: TrainingReader, group: FoldGroup, ends: Interval, *, is_first: bool
+) -> Iterator[Entities]:
+    """Entities whose readings are in memory at once, in the order of the group's."""
+    if learns_alone(reader.config):
+        n_steps = (unix_s(ends.end_at) - unix_s(ends.start_at)) // reader.spec.step_s
+        yield from few_together(group.entities, n_steps * reader.spec.n_columns)
+    elif is_first:
+        yield group.entities
+    else:
+        yield from together(group.entities, reader.spec.n_columns)
+
+
+def _check_time(config: DatasetConfig, n_entities: int, started: float) -> None:
+    lasted_s, timeout_s = time.monotonic() - started, config.training.timeout_s
+    if lasted_s > timeout_s:
+        what = "training.range" if learns_alone(config) else "training.max_fold_values"
+        raise BadInput(
+            f"Expected a training within training.timeout, {timeout_s:,} s. Received: "
+            f"{lasted_s:,.0f} s (after {counted(n_entities, 'entity')}). "
+            f"Lower {what}, or raise training.timeout."
+        )
 
 
 def spec_after(spec: ModelSpec, entities: Sequence[str], found: FoldErrors) -> ModelSpec:

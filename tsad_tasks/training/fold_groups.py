@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.model.windows import batches
 from tsad_tasks.scoring.fold import SERIES_TOGETHER
 from tsad_tasks.training.reader import (
@@ -35,6 +38,8 @@ MIN_FOLD_S, STEP_SERIES = 259200, 40
 MIN_CHOSEN = 24
 # The others are held out for so long: a unit of their own takes a hundred errors.
 OTHERS_HELD_S, OTHERS_HELD_STEPS = 86400, 120
+# What is read at once of entities that are learned from alone: 30 MB, and some copies.
+LEARNED_TOGETHER = 1 << 22
 
 
 def fold_groups(
@@ -71,13 +76,26 @@ def together(entities: Entities, n_channels: int) -> Iterator[Entities]:
         yield entities[part]
 
 
+def learns_alone(config: DatasetConfig) -> bool:
+    """Whether the dataset's folding detector learns from each entity alone, of any range."""
+    return cast(type[FoldDetector], detector_class(config.detector.name)).learns_alone
+
+
+def few_together(entities: Entities, n_values: int) -> Iterator[Entities]:
+    """The entities, in parts of one or more whose values, `n_values` each, are read at once."""
+    for part in batches(len(entities), max(1, LEARNED_TOGETHER // max(1, n_values))):
+        yield entities[part]
+
+
 def fold_start(config: DatasetConfig, n_entities: int, span: TrainingRange) -> datetime:
     """Where a folding detector begins to learn: the newest part of the range that it can afford.
 
     Whole hours that hold at most `training.max_fold_values` values, of all entities, channels and
     steps; but three days at least, as far as the range has them. Measured (event_head, one core):
-    32 us a value, and 40 values more a step.
+    32 us a value, and 40 values more a step. A detector that learns alone has the whole range.
     """
+    if learns_alone(config):
+        return span.start_at
     n_values = n_entities * len(config.model_names) + STEP_SERIES
     affordable_s = config.training.max_fold_values // n_values * config.step_s // 3600 * 3600
     return max(span.start_at, span.split_at - timedelta(seconds=max(affordable_s, MIN_FOLD_S)))

@@ -105,7 +105,7 @@ def _with_later(scaler: Scaler, values: NDArray[np.float64], step_s: int) -> Sca
     """
     if 0.0 not in scaler.scale:
         return scaler
-    moved = scaler.moved(values)
+    moved, values = scaler.moved(values), scaler.around_centers(values)
     moved &= np.count_nonzero(moved, axis=0) * step_s >= LASTING_S
     low, high = (np.where(moved, values, end) for end in (np.inf, -np.inf))
     return scaler.seen_between(low.min(axis=0, initial=np.inf), high.max(axis=0, initial=-np.inf))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tsad_tasks.model.conditional import Pace
 
 _PARTS = ("model", "profile", "averages")
+# Units learn together as far as they have so many readings, of which each takes some 150 bytes.
+VALUES_TOGETHER = 1 << 21
 
 
 class ConditionalResidualsSettings(FoldSettings):
@@ -61,6 +63,7 @@ class ConditionalResiduals(FoldDetector):
     settings_model = ConditionalResidualsSettings
     settings: ConditionalResidualsSettings
     per_channel: ClassVar[bool] = False
+    learns_alone: ClassVar[bool] = True
     on_one_scale: ClassVar[bool] = True
     reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
 
@@ -171,16 +174,20 @@ class ConditionalResiduals(FoldDetector):
         self, units: Units, rows: Ints, values: Floats64, half_hours: Ints
     ) -> Floats32:
         """Each unit learns from what it has read; nothing of that is judged."""
-        from tsad_tasks.model.conditional_fit import fit_unit
+        from tsad_tasks.model.conditional_fit import fit_units
+        from tsad_tasks.model.windows import batches
 
-        for unit, readings, minutes in zip(rows.tolist(), values, half_hours, strict=True):
-            known = np.isfinite(readings).any(axis=1)
-            if known.any():
-                learned = fit_unit(readings[known], minutes[known], self.pace, self.step_s)
-                for part, arrays in zip(_PARTS, learned, strict=True):
-                    for name, array in arrays.items():
-                        units[part][name][unit] = array[0]
-                units["fold"]["ready"][unit] = True
+        known = np.asarray(np.isfinite(values).any(axis=2))
+        read = np.flatnonzero(known.any(axis=1))
+        for part in batches(len(read), max(1, VALUES_TOGETHER // max(1, values[0].size))):
+            chosen = read[part]
+            readings = [values[i, known[i]] for i in chosen.tolist()]
+            at = [half_hours[i, known[i]] for i in chosen.tolist()]
+            learned = fit_units(readings, at, self.pace, self.step_s)
+            for name, arrays in zip(_PARTS, learned, strict=True):
+                for of_part, array in arrays.items():
+                    units[name][of_part][rows[chosen]] = array
+            units["fold"]["ready"][rows[chosen]] = True
         return np.full(values.shape, np.nan, np.float32)
 
     def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:

@@ -66,6 +66,8 @@ class FoldDetector(Detector):
     ----------
     training_errors : float32 (n_entities, n_steps, n_channels), of the last `fit_series`, each
         judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
+    learns_alone : from all readings of an entity at once, without a fold and without other
+        entities: a fleet of any size is learned part by part, over the whole range.
     """
 
     settings_model: ClassVar[type[DetectorSettings]] = FoldSettings
@@ -74,6 +76,7 @@ class FoldDetector(Detector):
     least_width: ClassVar[int] = 1
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
+    learns_alone: ClassVar[bool] = False
     files_needed: ClassVar[tuple[str, ...]] = (STATES_FILE,)
     # What `advance` makes of what `step` finds.
     reconstruction: ClassVar[type[Reconstruction]] = Reconstruction

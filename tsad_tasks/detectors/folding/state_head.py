@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64, Ints
 from tsad_tasks.base.lazy import np
-from tsad_tasks.base.settings import Readings, wrong
+from tsad_tasks.base.settings import Readings, UsualTime, wrong
 from tsad_tasks.detectors.base import Reconstruction
 from tsad_tasks.detectors.folding.baseline import BaselineDetector
 from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series
 from tsad_tasks.detectors.folding.series_fold import FoldSettings, Found, Units
 from tsad_tasks.detectors.registry import register
+
+# Median and 90 % quantile of the norm of six independent channels: what limits are said for.
+_MIDDLE, _HIGH = 1.75, 2.55
+_LEAST_WIDTH = 0.4
 
 
 class StateHeadSettings(FoldSettings):
@@ -24,18 +29,21 @@ class StateHeadSettings(FoldSettings):
     n_commission: Readings = Field(
         400, description="Readings that commission an entity that was not trained on."
     )
-    smooth: Readings = Field(10, description="Readings that a channel is smoothed over.")
-    memory: Readings = Field(
+    smooth: Annotated[Readings, UsualTime(600)] = Field(
+        10, description="Readings that a channel is smoothed over."
+    )
+    memory: Annotated[Readings, UsualTime(9000)] = Field(
         150, description="Readings over which the slow average of a channel forgets."
     )
-    delay: Readings = Field(
+    delay: Annotated[Readings, UsualTime(1200)] = Field(
         20, description="The baseline is the slow average as it was so many readings before."
     )
     limit: float = Field(
         5.0,
         gt=0,
         description="An error above it begins an alarm; a baseline learns only from deviations up "
-        "to it. In spreads.",
+        "to it. In spreads; with many channels counted from what is usual for the machine: half of "
+        "its commissioning had an error of at most 1.75, nine tenths one of at most 2.55.",
     )
     leave: float = Field(2.5, gt=0, description="An alarm ends at an error of at most this.")
     leave_share: float = Field(
@@ -43,18 +51,22 @@ class StateHeadSettings(FoldSettings):
         description="An alarm ends at this share of its median error, if that is higher than "
         "leave.",
     )
-    longest: Readings = Field(
+    longest: Annotated[Readings, UsualTime(36000)] = Field(
         600, description="After so many readings in an alarm the new regime is accepted."
     )
-    recent: Readings = Field(
+    recent: Annotated[Readings, UsualTime(5400)] = Field(
         90,
         description="An alarm also ends when most of so many last readings were not above the "
         "limit.",
     )
-    relearn: Readings = Field(
+    relearn: Annotated[Readings, UsualTime(5400)] = Field(
         90,
         description="Readings after an alarm, in which baselines follow quickly and nothing is "
         "judged.",
+    )
+    fresh: Annotated[Readings, UsualTime(1800)] = Field(
+        30,
+        description="An alarm also ends when none of so many last readings was above the limit.",
     )
     slow_ratio: float = Field(
         0.3,
@@ -63,9 +75,10 @@ class StateHeadSettings(FoldSettings):
     )
 
     @model_validator(mode="after")
-    def _recent_within_longest(self) -> StateHeadSettings:
-        if self.recent > self.longest:
-            raise wrong(f"at most longest, which is {self.longest}", self.recent, "recent")
+    def _within_longest(self) -> StateHeadSettings:
+        for name in ("recent", "fresh"):
+            if (n := getattr(self, name)) > self.longest:
+                raise wrong(f"at most longest, which is {self.longest}", n, name)
         return self
 
 
@@ -74,7 +87,9 @@ class StateHead(BaselineDetector):
     """Deviations from slow baselines, near their maximum over the channels, held with hysteresis.
 
     Its errors are made for `model.hysteresis`: over that threshold is the alarm's state. While
-    baselines are learned anew after an alarm, errors are NaN.
+    baselines are learned anew after an alarm, errors are NaN. The norm of the deviations grows with
+    their number, so it counts from the median and the 90 % quantile that a machine's own
+    commissioning had: a limit means the same for 6 channels and for 52.
     """
 
     settings_model = StateHeadSettings
@@ -91,9 +106,10 @@ class StateHead(BaselineDetector):
         mine = self.settings
         self.baseline = Baseline(mine.smooth, mine.memory, mine.delay)
         self.rule = HysteresisRule(
-            mine.limit, mine.leave, mine.leave_share, mine.longest, mine.recent
+            mine.limit, mine.leave, mine.leave_share, mine.longest, mine.recent, mine.fresh
         )
         self.watched = np.ones(n_channels, np.bool_)
+        self.own_scale = True
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
         from tsad_tasks.model.drift import roughness
@@ -110,7 +126,19 @@ class StateHead(BaselineDetector):
 
         relearning, last = np.zeros(n_units, np.int32), np.zeros((n_units, 3), np.float32)
         mode = {"relearning": relearning, "last": last}
-        return super().empty(n_units) | {"alarm": no_alarm(n_units, self.rule), "mode": mode}
+        units = super().empty(n_units) | {"alarm": no_alarm(n_units, self.rule), "mode": mode}
+        if self.own_scale:
+            units["usual"] = {"middle": np.zeros(n_units), "high": np.ones(n_units)}
+        return units
+
+    def commission_units(self, units: Units, rows: Ints, readings: Floats64) -> None:
+        from tsad_tasks.model.drift import commission
+
+        found = commission(units["baseline"], rows, readings, self.baseline)
+        for unit, distances in zip(rows.tolist(), found, strict=True):
+            if self.own_scale and len(distances):
+                usual = np.quantile(_norm(np.where(self.watched, distances, 0.0)), (0.5, 0.9))
+                units["usual"]["middle"][unit], units["usual"]["high"][unit] = usual
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         from tsad_tasks.model import drift
@@ -141,11 +169,13 @@ class StateHead(BaselineDetector):
         from tsad_tasks.model.hysteresis import held_error, hysteresis_step
 
         baseline, alarm, mode = units["baseline"], units["alarm"], units["mode"]
-        # Fourth root of the sum of fourth powers: quiet channels do not dilute the loudest.
-        total = np.zeros(len(each))
-        for column in each.T:
-            total += (column * column) * (column * column)
-        deviation = np.sqrt(np.sqrt(total)).astype(np.float32)
+        norm = _norm(each)
+        if self.own_scale:
+            middle, high = (units["usual"][name][rows] for name in ("middle", "high"))
+            spreads = (norm - middle) / np.maximum(high - middle, _LEAST_WIDTH)
+            # Never for more than it is in spreads: few channels are no reason for more alarms.
+            norm = np.minimum(norm, np.maximum(_MIDDLE + (_HIGH - _MIDDLE) * spreads, 0.0))
+        deviation = norm.astype(np.float32)
         last = np.concatenate([mode["last"][rows][:, 1:], deviation[:, None]], axis=1)
         mode["last"][rows] = last
         before = alarm["alarm"][rows]
@@ -164,8 +194,20 @@ class StateHead(BaselineDetector):
         return errors
 
     def learned(self) -> dict[str, Any]:
-        return {"watched": self.watched.tolist()}
+        return {"watched": self.watched.tolist(), "own_scale": self.own_scale}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
         self.watched = np.array(details["watched"], np.bool_)
+        # Models from before it keep their scale and their rule.
+        self.own_scale = details.get("own_scale", False)
+        if not self.own_scale:
+            self.rule = replace(self.rule, fresh=0)
+
+
+def _norm(distances: Floats64) -> Floats64:
+    """Fourth root of the sum of fourth powers (n,): quiet channels do not dilute the loudest."""
+    total = np.zeros(len(distances))
+    for column in distances.T:
+        total += (column * column) * (column * column)
+    return np.asarray(np.sqrt(np.sqrt(total)))

@@ -6,9 +6,9 @@ a file imports nothing slow at its top, since all of them are imported when a da
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
@@ -140,6 +140,7 @@ class SourceRows:
         and channel have names of their own, and values are as they are to be.
     tags : what series are, by which `values` are to be scaled.
     event : (n_rows,) what stands for the event's id, 0 where a row has none; None: no row has.
+    state_words : by position of a discrete channel, some of its texts that are no state.
     """
 
     times_us: NDArray[np.int64]
@@ -162,6 +163,7 @@ class SourceRows:
     tag: NDArray[np.intp] | None = None
     tags: tuple[Tag, ...] = ()
     event: NDArray[np.int64] | None = None
+    state_words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def plain_rows(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         inventory,
         query,
         rows,
+        state_words,
         statements,
         tables,
         tags,
@@ -49,9 +50,9 @@ else:
     advice, broken, carried, connection, dictionary, inventory, query, rows, statements = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}") for name in _NAMES.split()
     )
-    tables, tags = (
+    state_words, tables, tags = (
         LazyModule(f"tsad_tasks.ingest.sources.postgres_tables.{name}")
-        for name in ("tables", "tags")
+        for name in ("state_words", "tables", "tags")
     )
 
 _LARGE_ROWS = 1_000_000
@@ -166,9 +167,12 @@ class PostgresSource(Source):
                     ask = statements.names_statement(self._config, plan, column, *rest)
                     self._keep_names(cursor, ask)
             words = [one for table in copies for one in self._label_words(cursor, *table, span)]
-        plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
-        said = sorted(set(words))[:3], faults
-        return rows.source_rows(self._config, plans, parts, self._names, span, self._tags, *said)
+            plans, parts = [plan for plan, _ in copies], [copy.part for _, copy in copies]
+            said = sorted(set(words))[:3], faults
+            found_rows = rows.source_rows(
+                self._config, plans, parts, self._names, span, self._tags, *said
+            )
+            return state_words.with_state_words(cursor, self._config, plans, found_rows, span)
 
     def _heard(self, cursor: extensions.cursor, start_us: int) -> list[str]:
         """Entities of any table whose last rows are sought: those heard of just before a range."""

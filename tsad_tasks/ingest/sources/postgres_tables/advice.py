@@ -15,6 +15,7 @@ from tsad_tasks.config.checks import MAX_STATES
 from tsad_tasks.config.written import written_value
 from tsad_tasks.ingest.sources.base import HOUR_US, Hint
 from tsad_tasks.ingest.sources.postgres_tables import statements
+from tsad_tasks.ingest.sources.postgres_tables.rows import as_text
 from tsad_tasks.ingest.sources.postgres_tables.tables import (
     CLOCKS,
     NUMBERS,
@@ -31,6 +32,8 @@ _ROWS_BY_COST = _LARGE_ROWS / _LARGE_COST
 # Rows of one entity, channel and time are several series where a column tells so many apart.
 _TOLD_APART, _SEVERAL = 0.9, 1.2
 _STATE_HOURS = 6
+# So many texts of a long table are looked at, of all channels.
+_MOST_WORDS = 500
 
 
 class _Rights(NamedTuple):
@@ -59,24 +62,59 @@ def advice(
 def _states(
     cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
 ) -> Iterator[Hint]:
-    """Columns of a few texts that no word makes numbers of: they may be states."""
-    known, channels = config.source.known_words, {**config.source.channel_columns()}
-    of_column = {column: name for name, column in channels.items()}
+    """Channels of a few texts that no word makes numbers of: they may be states."""
     day = span_us[1] - _STATE_HOURS * HOUR_US, span_us[1]
-    for column in plan.columns:
-        name = of_column.get(column.name)
-        if column.family != "text" or name is None or config.channels[name].signal != Signal.GAUGE:
+    for name, words in _texts_of_channels(cursor, config, plan, day).items():
+        channel, known = config.channels[name], {*config.source.known_words, *statements.TRUTHS}
+        if channel.has_plain_states:
+            known |= {*statements.YES_WORDS, *statements.NO_WORDS}
+        texts = sorted(word for word in words - known if not _is_number(word))
+        if not texts or len(words) > MAX_STATES:
             continue
-        most = MAX_STATES + 1
-        cursor.execute(statements.value_words_statement(config, plan, column, day, most))
-        words = sorted({str(word) for (word,) in cursor.fetchall() if word} - set(known))
-        texts = [word for word in words if not _is_number(word)]
-        if texts and len(words) <= MAX_STATES:
-            codes = ", ".join(f"{written_value(one)}: {at}" for at, one in enumerate(words))
-            few = ", ".join(map(shortened, words[:5]))
-            text = f"{name}: Expected numbers, or words that say them. Received: {few}."
-            hint = f"Is it signal: discrete, states: {{{codes}}}?"
-            yield "warning", f"{text} {hint}", plan.title
+        few = ", ".join(map(shortened, texts[:5]))
+        if channel.states:
+            expected = f"the states {', '.join(channel.states)}"
+            codes = dict(channel.states)
+            new = [*range(int(max(codes.values())) + 1, int(max(codes.values())) + 1 + len(texts))]
+            codes |= {text: float(code) for text, code in zip(texts, new, strict=True)}
+        else:
+            is_gauge = channel.signal == Signal.GAUGE
+            expected = "numbers, or words that say them" if is_gauge else "the states 0, 1"
+            codes = {word: float(at) for at, word in enumerate(sorted(words))}
+        written = ", ".join(f"{written_value(text)}: {code:g}" for text, code in codes.items())
+        text = f"{name}: Expected {expected}. Received: {few}."
+        hint = f"Is it signal: discrete, states: {{{written}}}?"
+        yield "warning", f"{text} {hint}", plan.title
+
+
+def _texts_of_channels(
+    cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
+) -> dict[str, set[str]]:
+    """Words in columns of texts by channel that is a gauge or discrete, one more than there may be
+    states at most; of a long table those that are no numbers.
+    """
+    found = dict[str, set[str]]()
+    names = {column: name for name, column in config.source.channel_columns().items()}
+    for column in plan.columns:
+        name = names.get(column.name)
+        if column.family == "text" and name is not None:
+            most = MAX_STATES + 1
+            cursor.execute(statements.value_words_statement(config, plan, column, span_us, most))
+            found[name] = {str(word) for (word,) in cursor.fetchall() if word}
+    if config.source.channel_column is not None:
+        for column in plan.values:
+            if column.family in {"text", "json"}:
+                every, most = sql.SQL("true"), _MOST_WORDS
+                cursor.execute(
+                    statements.state_words_statement(
+                        config, plan, column, span_us, every, most, statements.TEXT_MARKS
+                    )
+                )
+                for channel, word in cursor.fetchall():
+                    if channel is not None and (name := names.get(as_text(channel))) is not None:
+                        found.setdefault(name, set()).add(as_text(word))
+    asked = (Signal.GAUGE, Signal.DISCRETE)
+    return {name: words for name, words in found.items() if config.channels[name].signal in asked}
 
 
 def _is_number(word: str) -> bool:

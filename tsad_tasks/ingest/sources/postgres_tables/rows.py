@@ -135,12 +135,13 @@ def source_rows(
     offered = np.full((len(parts), len(config.channel_names)), config.source.shape == "long")
     for row, plan in zip(offered, plans, strict=True):
         row[list(plan.channels)] = True
-    labels = _joined(parts, "label")
+    labels, whose = _joined(parts, "label"), _whose(config, plans, parts, names, tags)
+    values = _values(config, plans, parts, offered)
     return SourceRows(
         times_us=_joined(parts, "time"),
         updated_us=_joined(parts, "updated"),
         label=labels == 1,
-        values=_values(config, plans, parts, offered),
+        values=_with_yes_and_no(config, values, whose["channel"]),
         table=np.repeat(np.arange(len(parts)), [len(part["time"]) for part in parts]),
         offered=offered,
         ambiguous=_joined(parts, "ambiguous"),
@@ -152,7 +153,7 @@ def source_rows(
         bad=_joined(parts, "bad") == 1 if config.source.quality is not None else None,
         tags=tuple(tags),
         event=_joined(parts, "event") if config.source.event_id is not None else None,
-        **_whose(config, plans, parts, names, tags),
+        **whose,
     )
 
 
@@ -216,6 +217,25 @@ def _values(
         start, end = end, end + len(part["time"])
         values[start:end, list(plan.channels)] = part["value"]
     return values
+
+
+def _with_yes_and_no(
+    config: DatasetConfig, values: NDArray[np.float64], channel: NDArray[np.intp] | None
+) -> NDArray[np.float64]:
+    """Values with 1 and 0 for words that say so, of channels whose states are these; of any other
+    channel such a word is no number.
+    """
+    is_yes, is_no = values == statements.YES, values == statements.NO
+    if not (is_yes.any() or is_no.any()):
+        return values
+    plain = np.array([one.has_plain_states for one in config.channels.values()] + [False])
+    if channel is not None:
+        # The last one is that of names which only the source knows.
+        is_known = plain[np.where(channel < len(plain), channel, -1)]
+    else:
+        is_known = np.broadcast_to(plain[:-1], values.shape)
+    found = np.where(is_yes, 1.0, np.where(is_no, 0.0, values))
+    return np.where((is_yes | is_no) & ~is_known, -np.inf, found)
 
 
 def tags_at(

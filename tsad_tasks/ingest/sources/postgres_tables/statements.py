@@ -2,11 +2,13 @@
 
 COPY writes fixed-width columns. A value that is not a finite number travels as a mark, so that it
 costs only itself and can be counted: NaN is NULL, +Infinity was NaN or infinite, -Infinity was no
-number at all. Names of entities and channels travel as hashes.
+number at all, `YES` and `NO` were words that say so. Names of entities and channels travel as
+hashes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +33,14 @@ QUARTER_US = 900_000_000
 NEVER = -(2**63)
 NOTHING = sql.SQL("false")
 _EVENT = sql.SQL("1::float8")
+# A boolean as a text is what it is in a column of its own. Of states without names other words say
+# the same; in any other channel they are texts.
+TRUTHS: dict[str, float | None] = {"true": 1.0, "false": 0.0}
+YES, NO = -1.1e308, -1.2e308
+YES_WORDS, NO_WORDS = ("t", "y", "yes", "on"), ("f", "n", "no", "off")
+_ENCODING = "(CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)::name"
+# Marks of texts are not above this.
+TEXT_MARKS = -1e308
 UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?[ \t\r\n]*$"
@@ -144,14 +154,14 @@ def series_statement(
 def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
     """A value, or the mark for what is none; words that the dataset knows are numbers."""
     c: sql.Composable = sql.Identifier(column.name)
-    known: dict[str, float | None] = {}
-    if column.family == "json":
-        c, known = sql.SQL("({} #>> '{{}}')").format(c), {"true": 1.0, "false": 0.0}
     if column.family not in {"json", "text"}:
         return expression(_VALUES[column.family], c)
-    value = expression(_VALUES["text"], c)
-    if not (known := known | config.source.known_words):
-        return value
+    if column.family == "json":
+        c = sql.SQL("({} #>> '{{}}')").format(c)
+    value, known = expression(_VALUES["text"], c), dict(TRUTHS)
+    if any(one.has_plain_states for one in config.channels.values()):
+        known |= dict.fromkeys(YES_WORDS, YES) | dict.fromkeys(NO_WORDS, NO)
+    known |= config.source.known_words
     words = [
         sql.SQL("WHEN {} THEN {}::float8").format(
             sql.Literal(word), sql.Literal("NaN" if number is None else number)
@@ -427,10 +437,7 @@ def _name(column: str) -> sql.Composable:
 
     A database without an encoding holds bytes that are no text: `rows.as_text` shows these too.
     """
-    text = (
-        "convert_to(left({c}::text, {most}), "
-        "(CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)::name)"
-    )
+    text = "convert_to(left({c}::text, {most}), " + _ENCODING + ")"
     return sql.SQL(text).format(c=sql.Identifier(column), most=sql.Literal(MAX_NAME_BYTES + 1))
 
 
@@ -483,6 +490,47 @@ def label_words_statement(
     where, mark = in_range(config, plan.time, *span), expression(_LABELS[label.family], label.name)
     said = {"where": where, "mark": mark, "broken": broken}
     return about(plan, text, name=_name(label.name), **said)
+
+
+def state_words_statement(
+    config: DatasetConfig,
+    plan: TablePlan,
+    column: SourceColumn,
+    span: tuple[int, int],
+    rows: sql.Composable,
+    most: int,
+    highest: float = -math.inf,
+) -> sql.Composable:
+    """Name and text of what is no number in a column of values, in small letters, of some rows of a
+    range; at most so many pairs.
+
+    Parameters
+    ----------
+    highest : no mark of such a text is above this.
+    """
+    name = config.source.channel_column
+    text = (
+        "SELECT DISTINCT {name}, convert_to(left(lower(btrim({c}, E' \\t\\r\\n')), 200), {code}) "
+        "FROM {table} WHERE {where} AND {rows} AND {value} <= {highest} LIMIT {most}"
+    )
+    said = {
+        "name": sql.SQL("NULL") if name is None else _name(name),
+        "c": text_of(column),
+        "code": sql.SQL(_ENCODING),
+        "where": in_range(config, plan.time, *span),
+        "rows": rows,
+        "value": value_expression(config, column),
+        "highest": sql.SQL("{}::float8").format(sql.Literal(str(highest))),
+        "most": sql.Literal(most),
+    }
+    return about(plan, text, **said)
+
+
+def text_of(column: SourceColumn) -> sql.Composable:
+    """A text that a column of values holds."""
+    c = sql.Identifier(column.name)
+    of_json = sql.SQL("({} #>> '{{}}')").format(c)
+    return of_json if column.family == "json" else sql.SQL("{}::text").format(c)
 
 
 def value_words_statement(
