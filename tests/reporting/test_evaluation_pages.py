@@ -71,7 +71,7 @@ def test_no_false_alarm_is_not_said_beside_many_flagged_steps() -> None:
     noisy = replace(quiet, figures=replace(quiet.figures, steps=steps, events=events))
     text = headline_text(evaluation(parts=(noisy,), max_flagged_share=0.01))
     assert "no false alarm" not in text
-    assert "21 % of the normal steps flagged (gate: 1 % at most)" in text
+    assert "21.0 % of the normal steps flagged (gate: 1.0 % at most)" in text
     assert "no false alarm in" in headline_text(evaluation(parts=(noisy,), max_flagged_share=0.3))
 
 
