@@ -153,9 +153,12 @@ def incidents(model: Model, plant: SimulatedPlant) -> dict[str, list[Span]]:
 
 
 class Result(NamedTuple):
-    """What became of one plant: minutes to each fault's first flag, None: not found."""
+    """What became of one plant: minutes to each fault's first flag, None: not found; and for how
+    many minutes its last incident goes on after it.
+    """
 
     minutes: list[float | None]
+    minutes_after: list[float]
     right: list[bool]
     n_false: int
     machine_days: float
@@ -164,7 +167,8 @@ class Result(NamedTuple):
 
 def result(model: Model, plant: SimulatedPlant) -> Result:
     """What was found of faults after training, and what else was."""
-    spans, minutes, right, step_s = incidents(model, plant), [], [], model.config.step_s
+    spans, step_s = incidents(model, plant), model.config.step_s
+    minutes, after, right = list[float | None](), list[float](), list[bool]()
     later = [one for one in plant.anomalies if unix_s(one.start_at) >= model.at_s]
     used: set[tuple[str, Span]] = set()
     for fault in later:
@@ -176,9 +180,10 @@ def result(model: Model, plant: SimulatedPlant) -> Result:
         minutes.append(max(0, touching[0].first - first) * step_s / 60 if touching else None)
         if touching:
             right.append(touching[0].channel in fault.channels)
+            after.append(max(0, *(one.last - end + 1 for one in mine)) * step_s / 60)
     n_false = sum(len(part) for part in spans.values()) - len(used)
     days = (int(plant.times_s[-1]) - model.at_s) / 86400 * len(plant.entities)
-    return Result(minutes, right, n_false, days, float(model.spec.pooled_calibration.limit))
+    return Result(minutes, after, right, n_false, days, float(model.spec.pooled_calibration.limit))
 
 
 # A plant whose month holds faults
@@ -314,10 +319,12 @@ def main() -> int:
 def _line(found: Result) -> str:
     n = sum(one is not None for one in found.minutes)
     minutes = " ".join("–" if one is None else f"{one:.0f}" for one in found.minutes)
+    after = sum(found.minutes_after) / max(1, len(found.minutes_after))
     weeks = found.machine_days / 7
     return (
-        f"{n} of {len(found.minutes)} (after {minutes} min), right channel {sum(found.right)} of "
-        f"{len(found.right)}, {found.n_false} false in {weeks:.1f} machine-weeks"
+        f"{n} of {len(found.minutes)} (after {minutes} min, going on for {after:.0f} min more), "
+        f"right channel {sum(found.right)} of {len(found.right)}, {found.n_false} false in "
+        f"{weeks:.1f} machine-weeks"
     )
 
 

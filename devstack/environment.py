@@ -17,6 +17,8 @@ ADMIN = "admin"
 DATABASE_URI = "TSAD_DATABASE_URI"
 MIGRATE_URI = "TSAD_MIGRATE_URI"
 METADATA_URI = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+# The page's own login, an operator's.
+PAGE_VARIABLE = "AIRFLOW_CONN_TSAD_PAGE"
 
 # What is the same on every machine.
 _FIXED = Path(__file__).with_name("airflow.env").read_text(encoding="utf-8").splitlines()
@@ -108,6 +110,9 @@ def airflow_environment(
     metadata_uri = None if headless else inherited.get(METADATA_URI)
     metadata = postgres.HEADLESS_METADATA if headless else postgres.METADATA
     known_paths = [one for one in inherited.get("PYTHONPATH", "").split(os.pathsep) if one]
+    page_uri = inherited.get(PAGE_VARIABLE)
+    if page_uri is None and cluster is not None and not inherited.get(DATABASE_URI):
+        page_uri = uri(postgres.WAREHOUSE, postgres.ON_CALL)
     paths = dict.fromkeys([str(places.project), str(places.plugins), *known_paths])
     return {
         **inherited,
@@ -125,6 +130,7 @@ def airflow_environment(
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(places.airflow_home / "logs"),
         "AIRFLOW_CONN_TSAD_WAREHOUSE": inherited.get("AIRFLOW_CONN_TSAD_WAREHOUSE")
         or warehouse_uri,
+        **({PAGE_VARIABLE: page_uri} if page_uri else {}),
         DATABASE_URI: warehouse_uri,
         MIGRATE_URI: owner_uri,
         METADATA_URI: metadata_uri or uri(metadata, postgres.AIRFLOW, "+psycopg2"),

@@ -118,6 +118,14 @@ def ensure_plant() -> Plant:
     return plant
 
 
+def let_read(schema: str | None, table: str) -> None:
+    """Lets the pipeline's login read a table of the plant, whatever its schema."""
+    names = {"schema": schema or "public", "table": table, "reader": postgres.PIPELINE}
+    quoted = {key: sql.Identifier(one) for key, one in names.items()}
+    with closing(connect(ensure_plant().owner_uri)) as owner, owner, owner.cursor() as cursor:
+        cursor.execute(sql.SQL(statement("let_read")).format(**quoted))
+
+
 def has_plant(cluster: postgres.Cluster) -> bool:
     """Whether the embedded server has the demo's plant."""
     with postgres.administration(cluster) as server, server.cursor() as cursor:

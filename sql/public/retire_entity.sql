@@ -3,6 +3,7 @@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 DECLARE
   machine record;
   gone_at timestamptz;
+  who     text;
   new_id  bigint;
 BEGIN
   PERFORM tsad.check_operator();
@@ -18,18 +19,24 @@ BEGIN
   IF tsad.check_words('reason', why, 4000) = '' THEN
     RAISE EXCEPTION 'Expected a reason. Received: nothing.' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  gone_at := coalesce(from_at, machine.until, clock_timestamp());
+  -- Another reason for what holds does not change since when it is gone.
+  gone_at := coalesce(from_at,
+    (SELECT min(r.from_at) FROM tsad.retirement r
+     WHERE r.entity_id = machine.entity_id AND r.origin = 'person' AND r.withdrawn_at IS NULL
+       AND coalesce(machine.last_at - interval '1 hour' < r.from_at, true)),
+    machine.until, clock_timestamp());
   IF NOT isfinite(gone_at) OR gone_at NOT BETWEEN '1970-01-01 00:00Z' AND '2100-01-01 00:00Z'
      OR machine.last_at - interval '1 hour' >= gone_at THEN
     RAISE EXCEPTION 'Expected a time after the last rows of %, and before 2100. Received: %, with rows up to %.', entity, gone_at, machine.last_at
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  who := coalesce(nullif(tsad.check_words('name', retire_entity.said_by, 250), ''), session_user);
+  -- What was said before stays, with its reason, as withdrawn.
+  UPDATE tsad.retirement r
+  SET withdrawn_at = clock_timestamp(), withdrawn_by = who, withdrawn_why = 'another reason was given', withdrawn_login = session_user
+  WHERE r.entity_id = machine.entity_id AND r.origin = 'person' AND r.withdrawn_at IS NULL;
   INSERT INTO tsad.retirement AS r (entity_id, from_at, origin, why, said_by)
-  VALUES (machine.entity_id, gone_at, 'person', retire_entity.why,
-          coalesce(nullif(tsad.check_words('name', retire_entity.said_by, 250), ''), session_user))
-  ON CONFLICT ON CONSTRAINT retirement_entity_id_origin_from_at_key DO UPDATE
-    SET why = excluded.why, said_by = excluded.said_by, said_at = clock_timestamp(), login = session_user,
-        withdrawn_at = NULL, withdrawn_by = NULL, withdrawn_why = NULL, withdrawn_login = NULL
+  VALUES (machine.entity_id, gone_at, 'person', retire_entity.why, who)
   RETURNING r.retirement_id INTO new_id;
   RETURN new_id;
 END $$;

@@ -19,6 +19,6 @@ COMMENT ON COLUMN tsad.v_reference.to_at IS 'Their end.';
 COMMENT ON COLUMN tsad.v_reference.model_id IS 'The model that was trained then; see v_model.';
 COMMENT ON COLUMN tsad.v_reference.verdict_id IS 'The verdict new_normal that gave rise to it; NULL: the first training.';
 COMMENT ON COLUMN tsad.v_reference.recorded_at IS 'When it was written.';
-COMMENT ON COLUMN tsad.v_reference.replaced_at IS 'When a verdict new_normal put another one in its place; NULL: it holds.';
+COMMENT ON COLUMN tsad.v_reference.replaced_at IS 'When a verdict new_normal, or another unit of the values, put another one in its place; NULL: it holds.';
 
 GRANT SELECT ON tsad.v_reference TO tsad_writer, tsad_reader;

@@ -141,6 +141,10 @@ VIEWS = {
         timestamptz, decision text, decided_by text, reason text, n_readings bigint, n_entities
         integer, excluded_share float8, missing_share float8, left_out jsonb, jumps jsonb, pdf
         text, decided_at timestamptz""",
+    "v_triage": """
+        dataset text, entity text, incident_id text, start_at timestamptz, end_at timestamptz,
+        taken_by text, snoozed_until timestamptz, said_by text, said_at timestamptz,
+        triage_id bigint, login text""",
     "v_verdict": """
         dataset text, entity text, channel text, start_at timestamptz, end_at timestamptz,
         verdict text, said_by text, note text, said_at timestamptz, withdrawn_at timestamptz,
@@ -175,6 +179,11 @@ FUNCTIONS = {
         "said_by text DEFAULT NULL::text, note text DEFAULT ''::text, channel text DEFAULT "
         "NULL::text, "
         "incident_id text DEFAULT NULL::text",
+        "bigint",
+    ),
+    "set_triage": (
+        "incident_id text, taken_by text DEFAULT NULL::text, snoozed_until timestamptz DEFAULT "
+        "NULL::timestamptz, said_by text DEFAULT NULL::text",
         "bigint",
     ),
     "withdraw_verdict": ("incident_id text", "bigint"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference.slow_counter import slow_rates
-from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.counter import MARKS, N_BEFORE, Meter, Totals, metered
-from tsad_tasks.ingest.late import _held_until
 
 HOUR_S, STEP_S = 3600, 300
 START_S = 1_700_000_000 // HOUR_S * HOUR_S
@@ -253,18 +250,3 @@ def test_an_hour_is_the_same_whether_it_is_read_alone_or_with_others(
     assert steps
     for step in steps:
         assert np.array_equal(rates[step], whole[step], equal_nan=True)
-
-
-def test_a_late_total_asks_for_the_hour_after_it_as_well() -> None:
-    source = {"connection": "plant", "tables": "meter", "time": {"column": "at"}}
-    source |= {"entity": {"column": "meter"}, "step": "5min"}
-    until = []
-    for signal in ("gauge", "counter"):
-        channels = {"channels": {"total": {"signal": signal}}}
-        config = DatasetConfig.model_validate({"dataset": "m", "source": {**source, **channels}})
-        until.append(
-            _held_until(
-                config, datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 1, 20, tzinfo=UTC)
-            )
-        )
-    assert [at.hour for at in until] == [9, 10]

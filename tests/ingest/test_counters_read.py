@@ -281,3 +281,97 @@ def test_an_entity_that_is_retired_has_no_zeros_any_more(plant: Plant) -> None:
     plant.run("DELETE FROM login WHERE at > '2024-05-01 10:00Z'")
     plant.ingest("10:00", "11:00", config)
     assert max(_counts(plant)) == "09:50"
+
+
+OF_SHOPS = """
+CREATE TABLE login (at timestamptz, shop text, user_name text, id text);
+INSERT INTO login SELECT t, 'fr', 'x', '' FROM generate_series(
+  '2024-05-01 08:00Z'::timestamptz, '2024-05-01 15:50Z', '10 min') t;
+INSERT INTO login VALUES ('2024-05-01 08:30Z', 'de', 'x', ''), ('2024-05-01 09:20Z', 'de', 'x', '')
+"""
+BACK = "INSERT INTO login VALUES ('2024-05-01 14:20Z', 'de', 'x', '')"
+EARLIER = "INSERT INTO login VALUES ('2024-05-01 12:40Z', 'de', 'x', '')"
+
+
+def _say(plant: Plant, what: str) -> None:
+    run(plant.warehouse_uri, f"SELECT tsad.{what}")
+
+
+def _retire(plant: Plant) -> None:
+    _say(plant, "retire_entity('plant', 'de', 'closed', '2024-05-01 10:30Z')")
+
+
+def _steps(start: str, end: str, **events: float) -> dict[str, float]:
+    """Zeros of the steps of [start, end), but in those that are given, such as `at_0830`."""
+    times = [f"{n // 6:02}:{n % 6}0" for n in range(24 * 6)]
+    counted = {f"{key[3:5]}:{key[5:]}": value for key, value in events.items()}
+    return {time: counted.get(time, 0) for time in times if start <= time < end}
+
+
+ALIVE = _steps("08:30", "10:30", at_0830=1, at_0920=1)
+
+
+@pytest.mark.parametrize("order", ["live", "at once", "backwards"])
+def test_events_are_counted_until_an_entity_is_retired_and_from_its_return(
+    plant: Plant, order: str
+) -> None:
+    plant.run(OF_SHOPS)
+    config = plant.config(**EVENTS)
+    hours = [(f"{hour:02}:00", f"{hour + 1:02}:00") for hour in range(8, 16)]
+    if order == "live":
+        for span in hours[:5]:
+            plant.ingest(*span, config)
+        assert _counts(plant) == ALIVE | _steps("10:30", "13:00")
+        # The word comes hours after it was so.
+        _retire(plant)
+        plant.ingest(*hours[5], config)
+        assert _counts(plant) == ALIVE
+        plant.run(BACK)
+        for span in hours[6:]:
+            plant.ingest(*span, config)
+    else:
+        plant.run(BACK)
+        plant.ingest(*hours[0], config)
+        _retire(plant)
+        for span in [("08:00", "16:00")] if order == "at once" else hours[::-1]:
+            plant.ingest(*span, config)
+    again = _steps("14:20", "16:00", at_1420=1)
+    assert _counts(plant) == ALIVE | again
+    # A late row before the return: it was back by then.
+    plant.run(EARLIER)
+    plant.ingest("12:00", "13:00", config, force=True)
+    again = _steps("12:40", "16:00", at_1240=1, at_1420=1)
+    assert _counts(plant) == ALIVE | again
+    _say(plant, "unretire_entity('plant', 'de', 'it was another')")
+    plant.ingest("15:00", "16:00", config)
+    assert _counts(plant) == ALIVE | _steps("10:30", "12:40") | again
+    blocks = "SELECT max(revision) FROM tsad.reading_block"
+    revisions = plant.rows(blocks)
+    assert plant.ingest("15:00", "16:00", config).n_hours_read == 0
+    assert plant.rows(blocks) == revisions
+
+
+def test_what_is_taken_back_before_any_run_changes_nothing(plant: Plant) -> None:
+    plant.run(OF_SHOPS)
+    config = plant.config(**EVENTS)
+    plant.ingest("08:00", "13:00", config)
+    _retire(plant)
+    _say(plant, "unretire_entity('plant', 'de', 'it was another')")
+    assert plant.ingest("12:00", "13:00", config).n_hours_read == 0
+    assert _counts(plant) == ALIVE | _steps("10:30", "13:00")
+
+
+def test_of_a_table_that_has_gone_no_row_is_not_none(plant: Plant) -> None:
+    for shop in ("de", "fr"):
+        plant.run(f"CREATE TABLE login_{shop} (at timestamptz, user_name text, id text)")
+        fill = "INSERT INTO login_SHOP VALUES ('2024-05-01 08:30Z', 'x', '')"
+        plant.run(fill.replace("SHOP", shop))
+    source = EVENTS | {"tables": "login_*", "entity": {"from_table": "login_(.*)"}}
+    config = plant.config(**source)
+    plant.ingest("08:00", "09:00", config)
+    plant.run("ALTER TABLE login_de RENAME TO kept")
+    plant.ingest("09:00", "10:00", config)
+    plant.now_at = at("11:05")
+    plant.ingest("10:00", "11:00", config)
+    assert _counts(plant) == _steps("08:30", "09:00", at_0830=1)
+    assert _counts(plant, "fr") == _steps("08:30", "11:00", at_0830=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -208,10 +209,31 @@ def maintain(watch: Watch, start_at: datetime, n_hours: int, entity: str | None 
 
 
 @pytest.mark.parametrize("entity", ["host", None])
-def test_one_that_stops_in_maintenance_is_not_told(watch: Watch, entity: str | None) -> None:
-    watch.lives.live("host", hours(MONDAY, 240))
+def test_one_that_stops_in_maintenance_and_is_back_with_its_end_is_not_told(
+    watch: Watch, entity: str | None
+) -> None:
+    watch.lives.live("host", [*hours(MONDAY, 240), *hours(END + 10 * HOUR, 24)])
     maintain(watch, END - HOUR / 2, 10, entity)
     assert watch.run_hours(END, 30) == []
+
+
+@pytest.mark.parametrize("n_hours", [10, 24 * 7])
+@pytest.mark.parametrize("stops_at", [END - HOUR / 2, END - 2 * DAYS])
+def test_one_that_stops_in_maintenance_and_stays_away_is_told_after_it(
+    watch: Watch, stops_at: datetime, n_hours: int
+) -> None:
+    """As long after the window's end as it is usually quiet, however long the window was."""
+    watch.lives.live("host", hours(MONDAY, 240))
+    maintain(watch, stops_at, n_hours)
+    missed_from = max(END, stops_at + n_hours * HOUR)
+    first_run = math.ceil((missed_from + 3 * HOUR - END) / HOUR)
+    assert watch.run_hours(END, 24 * 8) == [(first_run, "plant: host is silent")]
+
+
+def test_a_window_over_the_hour_that_misses_it_does_not_make_it_old(watch: Watch) -> None:
+    watch.lives.live("host", hours(MONDAY, 240))
+    maintain(watch, END + 2 * HOUR, 24 * 7)
+    assert watch.run_hours(END, 24 * 8) == [(24 * 7 + 2, "plant: host is silent")]
 
 
 def test_one_that_stopped_before_a_window_is_told_after_it(watch: Watch) -> None:

@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
         "late_rows_within": "3h",
         "channels": {"cpu": {"unit": "%"}, "temperature": {"unit": "°C"}},
     },
-    "detector": {"window": 6},
+    "detector": {"name": "lstm_autoencoder", "window": 6},
     "threshold": {
         "kind": "adaptive",
         "k": 6,

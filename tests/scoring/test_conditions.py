@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,49 @@ def test_a_fault_in_what_is_known_by_now_is_found_and_the_new_regime_itself_is_n
         worst += "FROM tsad.v_anomaly WHERE at >= %s AND channel = 'temp' GROUP BY 1 ORDER BY 1"
         found = plant.execute(worst, day(13), day(13), day(11))
         assert found == [("u1", "LOW", False), ("u2", "LOW", True)]
+
+
+@pytest.mark.parametrize("changes", [DENSE, SIGMA])
+def test_so_is_one_of_a_channel_that_the_condition_does_not_move_whatever_the_others_do(
+    plant_of: OpenPlant, changes: dict[str, Any]
+) -> None:
+    """Its error is small beside that of the temperature, which is far off all the time."""
+    target = by_hours()
+    target[steps(11) : steps(15)] = 35.0
+    values = heated(target)
+    values[..., 1] += np.where(target == 35.0, 60.0, 0.0)
+    values[1, steps(13) : steps(13.25), 2] += 8
+    with plant_of(values, {"role": "setpoint"}, **changes) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 15)
+        worst = (
+            "SELECT entity, bool_or(severity = 'HIGH'), min(at) FILTER (WHERE severity = 'HIGH') "
+        )
+        worst += "FROM tsad.v_anomaly WHERE at >= %s GROUP BY 1 ORDER BY 1"
+        (first, second) = plant.execute(worst, day(11))
+        assert first == ("u1", False, None)
+        assert second[1]
+        assert day(13) <= second[2] < day(13) + timedelta(hours=1)
+
+
+def test_what_is_known_is_judged_alike_hour_by_hour_and_at_once(plant_of: OpenPlant) -> None:
+    target = by_hours()
+    target[steps(11) : steps(14)] = 35.0
+    values = heated(target)
+    values[1, steps(13) : steps(13.25), 2] += 8
+    rows = (
+        "SELECT entity_id, hour_at, scores, errors, reasons, status FROM tsad.score_block "
+        "WHERE superseded_at = 'infinity' AND thresholds IS NOT NULL ORDER BY 1, 2"
+    )
+    found = []
+    for hours in ([], list(range(56, 90))):
+        with plant_of(values, {"role": "setpoint"}, **DENSE) as plant:
+            plant.train(TRAINED)
+            for hour in hours:
+                plant.score(TRAINED + hour / 24, TRAINED + (hour + 1) / 24)
+            plant.score(TRAINED, 14)
+            found.append(plant.execute(rows))
+    assert found[0] == found[1]
 
 
 def test_an_incident_there_says_so(plant_of: OpenPlant) -> None:

@@ -35,11 +35,9 @@ def config_of(made: Signals, **total: Any) -> DatasetConfig:
     source = CONFIG["source"] | {"tables": "plant.signals"}
     channels = {"total": TOTAL | total, "power": POWER}
     shadow = {"hours": made.config.shadow.hours}
-    # Commissioning references are of the former unit: else a person says that this is normal.
-    gate = CONFIG["gate"] | {"max_commissioning_shift": 1e9, "max_commissioning_spread": 1e9}
     return DatasetConfig.model_validate(
         CONFIG
-        | {"dataset": "signals", "site_zone": "UTC", "shadow": shadow, "gate": gate}
+        | {"dataset": "signals", "site_zone": "UTC", "shadow": shadow}
         | {"source": source | {"channels": channels}}
     )
 
@@ -51,9 +49,17 @@ def read_again(made: Signals, start_day: float, end_day: float) -> None:
         ingest_interval(store, made.config, made.uri, **span, force=True)
 
 
+REFERENCES = (
+    "SELECT channel, m.version, replaced_at IS NULL FROM tsad.v_reference r "
+    "JOIN tsad.model m USING (model_id) ORDER BY channel, r.recorded_at"
+)
+
+
+@pytest.mark.parametrize("is_of_before", [False, True])
 def test_a_rate_per_another_time_is_not_scored_until_a_training(
-    cluster: Cluster, template_database: str, tmp_path: Path
+    cluster: Cluster, template_database: str, tmp_path: Path, is_of_before: bool
 ) -> None:
+    """And its commissioning reference begins anew, though nothing was kept of its unit."""
     channels = {"total": TOTAL, "power": POWER}
     with signals(cluster, template_database, tmp_path, channels, values(9)) as made:
         assert made.train(7).gate_passed
@@ -65,7 +71,12 @@ def test_a_rate_per_another_time_is_not_scored_until_a_training(
         assert expected in found[0][1]
         assert made.incidents() == []
         read_again(made, 1, 7)
+        if is_of_before:
+            made.execute("UPDATE tsad.commissioning_reference SET meaning = NULL")
         assert made.train(8).gate_passed
+        assert made.execute(REFERENCES) == [
+            ("power", 1, True), ("total", 1, False), ("total", 2, True),
+        ]  # fmt: skip
         made.score(8, 9)
         statuses = made.execute(STATUS, day(8), day(9))
         assert [status for status, _ in statuses] == ["scored"] * 24

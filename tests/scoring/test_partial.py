@@ -6,8 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.plants.weeks import CONFIG, Weeks
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.storage.datasets import select_dataset, select_entities
+from tsad_tasks.storage.store import Store
+from tsad_tasks.training.reader import stored_readings
 
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -56,3 +62,9 @@ def test_a_reset_and_another_meter_are_told_and_no_incident(
     assert made.execute("SELECT count(*)::int FROM tsad.v_status WHERE status = 'scored'") == [
         (48,)
     ]
+    # No model learns from it either.
+    with Store.connect(made.uri) as store:
+        ids = select_entities(store, select_dataset(store, "plant").dataset_id)
+        read = stored_readings(store, config)
+        learned = read([ids["m1"], ids["m2"]], at - HOUR, at + HOUR)[:, :, 0]
+    assert np.argwhere(np.isnan(learned)).tolist() == [[0, 6], [1, 6]]

@@ -167,6 +167,30 @@ def test_a_retirement_can_be_taken_back(lives: Lives) -> None:
     ]
 
 
+def test_another_reason_keeps_the_former_one_and_since_when_it_is_gone(lives: Lives) -> None:
+    lives.live("host", hours(MONDAY, 96))
+    lives.read_until(MONDAY + 120 * HOUR)
+    retire(lives, "host", why="scrapped", said_by="anna")
+    lives.read_until(MONDAY + 121 * HOUR)
+    retire(lives, "host", why="sold", said_by="ben")
+    assert lives.run("SELECT retired_at, retired_by, retired_why FROM tsad.v_entity") == [
+        (MONDAY + 120 * HOUR, "ben", "sold")
+    ]
+    assert lives.run(
+        "SELECT why, said_by, withdrawn_by, withdrawn_why FROM tsad.retirement ORDER BY 1"
+    ) == [("scrapped", "anna", "ben", "another reason was given"), ("sold", "ben", None, None)]
+
+
+def test_a_time_that_is_said_anew_counts(lives: Lives) -> None:
+    lives.live("host", hours(MONDAY, 96))
+    lives.read_until(MONDAY + 120 * HOUR)
+    retire(lives, "host")
+    retire(lives, "host", from_at=str(MONDAY + 100 * HOUR))
+    assert lives.run("SELECT retired_at FROM tsad.v_entity") == [(MONDAY + 100 * HOUR,)]
+    lives.run("SELECT tsad.unretire_entity('plant', 'host', 'only in repair', 'ben')")
+    assert lives.states() == {"host": "silent"}
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

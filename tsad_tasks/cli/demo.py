@@ -125,11 +125,10 @@ def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
         champion = select_champion(store, split_at)
         if champion is None:
             raise TsadError(refusal(store))
-    card = champion["card"]
-    size = f"{card['n_parameters']:,} parameters, {card['n_windows_used']:,} windows"
-    used = f"({card['used_share']:.0%} of the range)"
-    epochs = f"{len(card['training']['loss'])} epochs, gate passed"
-    say(f"    model {champion['version']}: {size} {used}, {epochs}")
+    card, n_epochs = champion["card"], len(champion["card"]["training"]["loss"])
+    network = f"{card['n_parameters']:,} parameters, {n_epochs} epochs, " if n_epochs else ""
+    learned = f"{card['n_windows_used']:,} windows ({card['used_share']:.0%} of the range)"
+    say(f"    model {champion['version']}: {network}{learned}, gate passed")
 
 
 def select_champion(store: Store, at: datetime) -> dict[str, Any] | None:

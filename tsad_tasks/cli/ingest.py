@@ -11,7 +11,7 @@ from typer import Argument, Option
 from devstack import local
 from tsad_tasks.cli.options import Dataset, From, PlantUri, To, choice, existing_file, interval
 from tsad_tasks.cli.screen import console, progress, say, say_counts
-from tsad_tasks.config import DatasetConfig, config_of
+from tsad_tasks.config import DEMO_CONNECTION, DatasetConfig, config_of
 from tsad_tasks.pipeline.ranges import RangeRun
 from tsad_tasks.storage.store import Store
 
@@ -67,6 +67,7 @@ def load_csv(
 ) -> None:
     """Load a file into a source table."""
     from tsad_tasks.ingest.sources.postgres_tables.load_table import LoadOptions, load_table
+    from tsad_tasks.ingest.sources.postgres_tables.tables import split_name
 
     existing_file(path)
     target, epochs = uri or local.ensure_plant().owner_uri, choice("--unit", unit, UNITS)
@@ -90,3 +91,6 @@ def load_csv(
         loaded = load_table(target, path, into, options, mode=chosen, progress=advance)
     say(f"{loaded.table}: {loaded.n_rows:,} rows, {loaded.n_empty:,} empty values")
     say("Columns: " + ", ".join(f"{name} {kind}" for name, kind in loaded.columns.items()))
+    if uri is None:
+        local.let_read(*split_name(loaded.table))
+        say(f"In a dataset file: source: {{connection: {DEMO_CONNECTION}, tables: {loaded.table}}}")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
-from devstack import local
+from devstack import local, postgres
+from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.cli.screen import say, say_lines, say_login, table
 from tsad_tasks.storage.datasets import select_dataset
@@ -52,6 +53,10 @@ def status() -> None:
     say(f"Postgres: {f'port {running.postgres_port}' if running.postgres_port else 'not running'}")
     if running.postgres_port is None and not local.has_own_warehouse():
         return
+    if running.postgres_port is not None:
+        cluster = postgres.ensure_running(postgres_folder())
+        uri = cluster.uri(postgres.WAREHOUSE, postgres.BROWSER)
+        say_login(f"SQL: {postgres.psql_path()} '{uri}'")
     with local.open_store() as store, store.transaction():
         overview = store.rows(OVERVIEW)
         rows = [tuple(row.values()) for row in overview]

@@ -29,6 +29,9 @@ from tsad_tasks.text.formats import counted
 from tsad_tasks.text.rules import RULE_COLUMNS, table_rows, tally
 from tsad_tasks.training.retrain import Count, Retraining
 
+# Neither an error (1), nor bad input (2).
+REFUSED = 3
+
 
 def retrain(
     dataset: Dataset,
@@ -40,7 +43,7 @@ def retrain(
     ] = False,
 ) -> None:
     """Train a challenger on the rolling range; what passes the gate goes into the champion's
-    shadow.
+    shadow. Exit code 3: a model was trained, and its gate refused it.
     """
     config, end_at, chosen = config_of(dataset), moment(end), lineage_of(lineage)
     start_at = end_at - timedelta(seconds=config.training.range_s)
@@ -55,6 +58,8 @@ def retrain(
             shutil.rmtree(scratch, ignore_errors=True)
         for summary in summaries:
             show_gate(store, dataset, summary, chosen)
+    if not all(summary.gate_passed for summary in summaries):
+        raise typer.Exit(REFUSED)
 
 
 def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:

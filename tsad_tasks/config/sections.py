@@ -1311,6 +1311,7 @@ class NotificationsSection(FileSection):
       targets:
         - {email: [shift@example.com]}
       silence: true
+      outside_experience: true
       heartbeat: {connection: healthchecks}
       owner: ada@example.com
       max_age: 2d
@@ -1332,6 +1333,9 @@ class NotificationsSection(FileSection):
     silence: bool = True
     """Targets are told once of a machine that usually reports and has stopped, and once when it is
     back; machines that one thing carries, in one message."""
+    outside_experience: bool = True
+    """Targets are told once each time that a setpoint, a load or an ambient condition goes outside
+    of what training saw."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 

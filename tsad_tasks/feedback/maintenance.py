@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tsad_tasks.base.enums import Lineage
@@ -40,6 +41,22 @@ def add_maintenance(
     start_at: datetime,
     end_at: datetime,
     title: str,
+    **more: Any,
+) -> tuple[int, int]:
+    """Number of a new maintenance window, and of the incidents that it suppresses at once.
+
+    Takes and raises what `record_maintenance` does.
+    """
+    window_id = record_maintenance(store, dataset, start_at, end_at, title, **more)
+    return window_id, apply_maintenance(store, dataset)
+
+
+def record_maintenance(
+    store: Store,
+    dataset: str,
+    start_at: datetime,
+    end_at: datetime,
+    title: str,
     *,
     entity: str | None = None,
     rrule: str | None = None,
@@ -47,8 +64,10 @@ def add_maintenance(
     margin_before_s: int = 0,
     margin_after_s: int = 0,
     created_by: str,
-) -> tuple[int, int]:
-    """Number of a new maintenance window, and of the incidents that it suppresses at once.
+) -> int:
+    """Number of a new maintenance window; the next run marks the incidents that it holds.
+
+    An operator's login may do this much.
 
     Raises
     ------
@@ -65,8 +84,7 @@ def add_maintenance(
     window |= {"title": title, "rrule": rrule, "zone": known_zone, "created_by": created_by}
     margins = {"margin_before_s": margin_before_s, "margin_after_s": margin_after_s}
     with store.transaction():
-        window_id = store.one(queries.INSERT_MAINTENANCE, **window, **margins)
-    return window_id, apply_maintenance(store, dataset)
+        return store.one(queries.INSERT_MAINTENANCE, **window, **margins)
 
 
 def withdraw_maintenance(store: Store, dataset: str, window_id: int) -> int:

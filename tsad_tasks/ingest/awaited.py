@@ -86,5 +86,5 @@ def hours_with_more(
     found = list[datetime]()
     for start_at, end_at in ranges:
         late = late_changes(store, config, uris, start_at=start_at, end_at=end_at)
-        found += [hour for one in late if one.command for hour in one.hours]
+        found += [one.hour_at for one in late if one.command]
     return sorted(set(found))

@@ -33,7 +33,15 @@ from tsad_tasks.base.interval import (
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, may_lack
+from tsad_tasks.ingest.afterwards import Needs, dependent_hours_after
 from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
+from tsad_tasks.ingest.events import (
+    EventCells,
+    EventHours,
+    hours_of_retirements,
+    note_retirements_read,
+    unread_retirements,
+)
 from tsad_tasks.ingest.inventory import note_inventory
 from tsad_tasks.ingest.joined import joined, series_apart
 from tsad_tasks.ingest.late import NO_CHANGE
@@ -56,9 +64,7 @@ from tsad_tasks.model.windows import batches
 from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.lives import (
-    SELECT_LIFE_ENDS,
     counted_entities,
-    counted_hours,
     living_entities,
     note_lives,
 )
@@ -175,14 +181,20 @@ def ingest_interval(
     if not force:
         back_s = config.interval_s + config.late_rows_within_s
         ingest = replace(ingest, late_before=hour_floor(end_at - timedelta(seconds=back_s)))
+        unread = unread_retirements(store, config, dataset.dataset_id)
+        hours = hours_of_retirements(store, dataset.dataset_id, unread)
+        hours = [hour for hour in hours if hour >= (dataset.retired_before or hour)]
+        ingest = replace(ingest, forced=ingest.forced | frozenset(hours))
+        wanted = sorted({*wanted, *hours})
     summary = ingest.read(uris, wanted, check)
     if not force:
+        note_retirements_read(store, unread)
         run = Interval(start_at, end_at)
         ranges = awaited_ranges(store, config, dataset.dataset_id, run, ingest.back)
         if ranges:
             with ingest.turns():
                 hours = hours_with_more(store, config, uris, ranges)
-            again = replace(ingest, forced=frozenset(hours), late_before=end_at)
+            again = replace(ingest, forced=frozenset(hours))
             summary += again.read(uris, hours, check)
     note_inventory(store, config, dataset.dataset_id, uris)
     # With what a run that was killed after it had read may have left to learn.
@@ -249,6 +261,7 @@ class _Ingest:
         hour.
     back : entities and hours of which rows were read for the first time; chunks add to it.
     first_due : the first of the hours that were due, each time when some were.
+    due : hours that are read one after the other.
     """
 
     store: Store
@@ -266,6 +279,7 @@ class _Ingest:
     comes_again: bool = False
     back: set[tuple[int, datetime]] = field(default_factory=set)
     first_due: set[datetime] = field(default_factory=set)
+    due: frozenset[datetime] = frozenset()
 
     @contextmanager
     def turns(self) -> Iterator[None]:
@@ -304,6 +318,7 @@ class _Ingest:
                 settings = read_settings(self.config, held.scales)
                 former = self.former(digests - {settings.digest}, uris, held.tags, stack)
                 reading = replace(ingest, settings=settings, former_parts=former)
+                reading = replace(reading, due=frozenset(due))
                 done, due = reading.read_hours(parts, due, held.version)
             summary += done
             if ingest.again:
@@ -450,12 +465,14 @@ def _newest_at(n_rows: int, newest_us: int) -> datetime | None:
 
 
 class _Merged(NamedTuple):
-    """What was written, which blocks changed (n_entities, n_hours), and of which hours (n_hours,)
-    the source has no beginning any more, so that former readings stay.
+    """What was written, which blocks changed (n_entities, n_hours), in which channels (n_entities,
+    n_hours, n_channels), and of which hours (n_hours,) the source has no beginning any more, so
+    that former readings stay.
     """
 
     written: WrittenBlocks
     changed: Mask
+    of_channels: Mask
     is_cut: Mask
 
 
@@ -485,11 +502,12 @@ class _Chunk:
         self._tell_new(known, read)
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
-        uneventful = self._uneventful(entity_ids, read)
-        merged = self._merge(layout, entity_ids, read, known, uneventful)
+        events = self._events(entity_ids, read)
+        merged = self._merge(layout, entity_ids, read, known, events.cells() if events else None)
         written, changed = merged.written, merged.changed
         rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
         self._note_late(entity_ids, changed)
+        self.ingest.again.update(self._dependent(layout, entity_ids, read, merged.of_channels))
         labels = list(self._labels(entity_ids, read.labelled))
         store.execute(queries.UPSERT_LABELS, **columns(labels, queries.Label))
         changed_hours = [self.hours[i] for i in np.flatnonzero(changed.any(axis=0))]
@@ -509,7 +527,7 @@ class _Chunk:
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
-        self.ingest.again.update(self._uneventful_since(entity_ids, read))
+        self.ingest.again.update(self._counted_otherwise(events))
         # Last, since whoever reads other hours of the same month waits for the end of this.
         grown = set(note_lives(store, entity_ids, self.hours, read.is_heard))
         self.ingest.back.update(
@@ -531,17 +549,55 @@ class _Chunk:
             changed_hours=tuple(changed_hours),
         )
 
+    def _dependent(
+        self,
+        layout: datasets.Layout,
+        entity_ids: Sequence[int],
+        read: AcceptedRows,
+        changed: Mask,
+    ) -> list[datetime]:
+        """Hours that were read before, and are not read after these anyway, of which rows of these
+        decide that have changed since these were read.
+        """
+        config, known = self.ingest.config, self.hours
+        n_hours_after = Needs.of(config).longest
+        of_before = [self.ledger.get(hour) for hour in known]
+        if not (n_hours_after and entity_ids and any(of_before)):
+            return []
+        of_channels: Mask = changed[:, :, : len(config.channel_names)].copy()
+        of_channels[:, [row is None for row in of_before]] = False
+        n_before = [
+            now if row is None else row.n_rows
+            for row, now in zip(of_before, read.n_rows, strict=True)
+        ]
+        is_other: Mask = np.not_equal(n_before, read.n_rows)
+        if is_other.any():
+            # A word that there is no value may end one that holds much later.
+            gridded, shape = read.gridded, (len(entity_ids), len(known), layout.n_steps, -1)
+            is_none = (gridded.present & np.isnan(gridded.values)).reshape(shape)
+            of_channels |= np.any(is_none, axis=2)[:, :, : of_channels.shape[2]] & is_other[:, None]
+        if not of_channels.any():
+            return []
+        last_at = known[-1] + min(n_hours_after, (_LATEST_AT - known[-1]) // HOUR - 1) * HOUR
+        others = sorted(set(self.ingest.ledger([known[0], last_at])) - {*known} - self.ingest.due)
+        others = [hour for hour in others if hour > known[0]]
+        return dependent_hours_after(
+            self.ingest.store, config, layout, entity_ids, known, of_channels, others
+        )
+
     def _note_late(self, entity_ids: Sequence[int], changed: Mask) -> None:
         """Notes which of the changed hours (n_entities, n_hours) no run scores again by itself."""
-        before = self.ingest.late_before
-        if before is None or self.hours[0] >= before:
+        before, end_at = self.ingest.late_before, self.ingest.end_at
+        if before is None:
             return
         rows = [self.ledger.get(hour) for hour in self.hours]
         is_late = [
-            row is not None and row.read_until >= hour + HOUR and hour < before
+            row is not None and row.read_until >= hour + HOUR and (hour < before or hour >= end_at)
             for hour, row in zip(self.hours, rows, strict=True)
         ]
         entity, hour = np.nonzero(changed & np.array(is_late))
+        if not len(entity):
+            return
         self.ingest.store.execute(
             queries.UPSERT_LATE_HOURS,
             arrived_at=self.ingest.end_at,
@@ -624,78 +680,22 @@ class _Chunk:
         first_at = self.hours[0] - timedelta(seconds=back_s) - HOUR
         return living_entities(self.ingest.store, self.ingest.dataset_id, first_at)
 
-    def _uneventful(self, entity_ids: Sequence[int], read: AcceptedRows) -> Mask | None:
-        """Cells (n_entities, n_steps, n_channels) in which no row is no event; None: there are no
-        events.
-
-        So it is in steps that were read to their end, of tables that could be read and that reach
-        back so far, from the entity's first row on and until it is retired.
-        """
-        config, layout = self.ingest.config, self.ingest.layout
-        names = config.event_channels
-        if not names:
+    def _events(self, entity_ids: Sequence[int], read: AcceptedRows) -> EventHours | None:
+        """The hours where rows are events; None: there are no such channels."""
+        ingest = self.ingest
+        if not ingest.config.event_channels:
             return None
-        end_at = self.hours[-1] + HOUR
-        counted = counted_hours(self.ingest.store, entity_ids, self.hours[0], end_at)
-        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
-        began_s = {one.entity_id: unix_s(one.first_at) for one in ends}
-        steps = np.arange(counted.shape[1] * layout.n_steps)
-        is_counted = np.repeat(counted, layout.n_steps, axis=1)
-        start_s = unix_s(self.hours[0])
-        for position, key in enumerate(entity_ids):
-            if began_s.get(key, start_s) >= start_s:
-                said = read.gridded.present[position].any(axis=1)
-                first = int(said.argmax()) if said.any() else len(steps)
-                is_counted[position] = steps >= first
-        n_seen = (unix_s(self.read_until) - start_s) // layout.step_s
-        is_counted &= (steps < n_seen) & (steps >= self._first_step())
-        found = np.zeros(read.gridded.present.shape, bool)
-        for name in names:
-            at = config.channel_names.index(name)
-            if read.is_whole[at] and name not in self.unread:
-                found[:, :, at] = is_counted
-        return found
+        of_chunk = self.parts, self.hours, self.read_until, ingest.now(), frozenset(self.unread)
+        return EventHours(ingest.store, ingest.config, *of_chunk, entity_ids, read)
 
-    def _uneventful_since(self, entity_ids: Sequence[int], read: AcceptedRows) -> list[datetime]:
-        """Hours that were read before, in which entities are now known to have been there."""
-        if not self.ingest.config.event_channels or not read.is_heard.any():
-            return []
-        ends = self.ingest.store.rows(SELECT_LIFE_ENDS, entity_ids=list(entity_ids))
-        known = {one.entity_id: one.first_at for one in ends}
-        spans = list[tuple[datetime, datetime]]()
-        for position in np.flatnonzero(read.is_heard.any(axis=1)).tolist():
-            first_at = self.hours[int(read.is_heard[position].argmax())]
-            until_at = known.get(entity_ids[position], _LATEST_AT)
-            if first_at < until_at:
-                spans.append((first_at, until_at))
+    def _counted_otherwise(self, events: EventHours | None) -> list[datetime]:
+        """Hours that were read before, in which entities now count otherwise."""
+        spans = [] if events is None else events.counted_otherwise()
         if not spans:
             return []
         asked = [min(first for first, _ in spans), max(until for _, until in spans)]
         hours = set(self.ingest.ledger(asked)) - set(self.hours)
         return [hour for hour in hours if any(first < hour <= until for first, until in spans)]
-
-    def _first_step(self) -> int:
-        """The first step from which on the sources of events have what there was.
-
-        Only of hours in which nothing can come late any more a source may have lost rows.
-        """
-        start_at, now_at = self.hours[0], self.ingest.now()
-        late_within = timedelta(seconds=self.ingest.config.late_rows_within_s)
-        if start_at + HOUR + late_within >= now_at:
-            return 0
-        first = 0
-        for part in self.parts:
-            if not part.config.event_channels:
-                continue
-            with part.asked() as source:
-                oldest = [source.time_bounds(table, now_at)[0] for table in source.tables]
-            since = [unix_s(at) for at in oldest if at is not None]
-            n_steps = len(self.hours) * self.ingest.layout.n_steps
-            of_it = (
-                (min(since) - unix_s(start_at)) // self.ingest.layout.step_s if since else n_steps
-            )
-            first = max(first, of_it)
-        return first
 
     def _read(self, known: dict[str, int]) -> list[tuple[DatasetConfig, AcceptedRows]]:
         """What each source says of the hours."""
@@ -703,7 +703,8 @@ class _Chunk:
         shown = list(known) if any(hour in self.ledger for hour in self.hours) else []
         if self.ingest.config.event_channels:
             ends = self.hours[0], self.hours[-1] + HOUR
-            counted = counted_entities(self.ingest.store, self.ingest.dataset_id, *ends)
+            of_dataset = self.ingest.store, self.ingest.dataset_id
+            counted = counted_entities(*of_dataset, *ends, with_gone=bool(shown))
             shown = [*{*shown, *counted}]
         return [(part.config, self._read_part(part, known, shown)) for part in self.parts]
 
@@ -759,13 +760,15 @@ class _Chunk:
         entity_ids: list[int],
         read: AcceptedRows,
         known: dict[str, int],
-        uneventful: Mask | None = None,
+        events: EventCells | None = None,
     ) -> _Merged:
-        """What the source says wins; what it does not say stays, unless other settings made it."""
+        """What the source says wins; what it does not say stays, unless other settings made it, or
+        it is no event of an entity that is retired.
+        """
         n_hours = len(self.hours)
         if not entity_ids:
-            nothing = np.zeros((0, n_hours), bool)
-            return _Merged(WrittenBlocks(0, []), nothing, np.zeros(n_hours, bool))
+            nothing = np.zeros((0, n_hours), bool), np.zeros((0, n_hours, 0), bool)
+            return _Merged(WrittenBlocks(0, []), *nothing, np.zeros(n_hours, bool))
         store, span = self.ingest.store, (self.hours[0], self.hours[-1] + HOUR)
         blocks = read_raw_blocks(store, layout, entity_ids, *span)
         positions = [layout.channel_names.index(name) for name in self.ingest.config.stored_names]
@@ -775,12 +778,14 @@ class _Chunk:
         offered = self._offered() & read.is_whole
         ended = self._ended(read, known) & offered
         after = np.where(present, read.gridded.values, np.where(ended, np.nan, before))
-        if uneventful is not None:
+        if events is not None:
             # What was counted and has no row any more stays: absence does not erase.
-            after = np.where(uneventful & ~present & np.isnan(after), 0.0, after)
+            after = np.where(events.is_none & ~present & np.isnan(after), 0.0, after)
+            ended |= events.is_gone & ~present & (before == 0)
+            after = np.where(ended, np.nan, after)
         kept = ~np.isnan(before) & ~present & ~ended
-        if uneventful is not None:
-            kept &= ~(uneventful & (before == 0))
+        if events is not None:
+            kept &= ~(events.is_none & (before == 0))
         gone = (kept & offered)[:, :n_seen].any(axis=2)
         for entity, step in np.argwhere(gone).tolist():
             name = read.entity_names[entity]
@@ -790,12 +795,13 @@ class _Chunk:
         counts = former.counts
         n_before = counts[:, :, positions]
         n_after = np.where(present | ended, read.gridded.n_values, n_before)
-        if uneventful is not None:
-            n_after = np.where(uneventful & ~present & ~np.isnan(after), 1, n_after)
-            present = present | (uneventful & ~np.isnan(after))
+        if events is not None:
+            n_after = np.where(events.is_none & ~present & ~np.isnan(after), 1, n_after)
+            present = present | (events.is_none & ~np.isnan(after))
         differs |= n_after != n_before
         by_hour = (len(entity_ids), n_hours, -1)
-        changed: Mask = differs.reshape(by_hour).any(axis=2)
+        of_channels = differs.reshape(*by_hour, len(positions)).any(axis=2)
+        changed: Mask = of_channels.any(axis=2)
         changed |= (blocks.checksums != 0) & ~former.known
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
@@ -808,7 +814,7 @@ class _Chunk:
         n_written = counts.reshape(shape)[at_entity, at_hour]
         is_cut = self._is_cut(kept, present)
         of = write_blocks(store, layout, whose, hours, written, n_written)
-        return _Merged(of, changed, is_cut)
+        return _Merged(of, changed, of_channels, is_cut)
 
     def _is_cut(self, kept: Mask, present: Mask) -> Mask:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from tsad_tasks.base.interval import HOUR, hour_ceil, hours_between, unix_us, whole_hours
+from tsad_tasks.base.interval import HOUR, unix_us, whole_hours
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.sources.base import HourCount, Uris, open_sources
@@ -22,8 +22,8 @@ NO_CHANGE, LAST_CHANGE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(
 class LateHour:
     """An hour in which the source no longer agrees with what was read.
 
-    `command` reads and scores it again, and what its values hold for; it is empty when rows are
-    merely gone, since absence does not erase. `until_at`: up to where.
+    `command` reads and scores it again, and later hours that depend on it; it is empty when rows
+    are merely gone, since absence does not erase.
     """
 
     hour_at: datetime
@@ -31,12 +31,6 @@ class LateHour:
     n_rows_now: int
     updated_at: datetime | None
     command: str
-    until_at: datetime
-
-    @property
-    def hours(self) -> list[datetime]:
-        """Hours that its command reads."""
-        return hours_between(self.hour_at, self.until_at)
 
 
 def rescore_command(dataset: str, start_at: datetime, end_at: datetime) -> str:
@@ -103,12 +97,11 @@ def late_changes(
         if had and all(had.values()):
             compared = [_Compared.of(one, [counts[name]]) for name, one in had.items() if one]
         if row.read_until >= hour_end and any(one.is_other for one in compared):
-            until = _held_until(config, hour_end, ledger[-1].hour_at + HOUR)
-            again = rescore_command(config.dataset, row.hour_at, until)
+            again = rescore_command(config.dataset, row.hour_at, hour_end)
             command = again if any(one.is_more for one in compared) else ""
             now = sum((one.now for one in compared), HourCount(0))
             said = row.n_rows, now.n_rows, now.updated_at, command
-            late.append(LateHour(row.hour_at, *said, until))
+            late.append(LateHour(row.hour_at, *said))
     return late
 
 
@@ -137,15 +130,3 @@ class _Compared(NamedTuple):
     @property
     def is_other(self) -> bool:
         return self.now.n_rows != self.n_rows or self.is_updated
-
-
-def _held_until(config: DatasetConfig, hour_end: datetime, last_at: datetime) -> datetime:
-    """Up to where values of an hour may still hold, as far as hours were looked at."""
-    given = [channel.valid_for_s for channel in config.channels.values()]
-    if any(isinstance(valid_s, str) for valid_s in given):
-        return last_at
-    longest_s = max(valid_s for valid_s in given if not isinstance(valid_s, str))
-    if any(channel.is_counter for channel in config.channels.values()):
-        # The next hour begins with the last total of this one.
-        longest_s = max(longest_s, 3600)
-    return min(hour_ceil(hour_end + timedelta(seconds=longest_s)), last_at)

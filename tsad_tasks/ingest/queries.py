@@ -173,6 +173,17 @@ class Gap(NamedTuple):
     arrived_at: datetime | None
 
 
+class UnreadRetirement(NamedTuple):
+    """A retirement that was said, or taken back, since hours were read; `back_at`: when its entity
+    spoke again, None: it has not.
+    """
+
+    retirement_id: int
+    from_at: datetime
+    holds: bool
+    back_at: datetime | None
+
+
 class LedgerEnds(NamedTuple):
     """The newest hour that was read from the source, and the newest reading found."""
 
@@ -216,3 +227,5 @@ UPSERT_ENTITY_SCALE = Statement("ingest/upsert_entity_scale")
 UPSERT_INVENTORY = Statement("ingest/upsert_inventory")
 INSERT_INVENTORY_RETIREMENTS = Statement("ingest/insert_inventory_retirements")
 WITHDRAW_INVENTORY_RETIREMENTS = Statement("ingest/withdraw_inventory_retirements")
+SELECT_UNREAD_RETIREMENTS = Query("ingest/select_unread_retirements", UnreadRetirement)
+UPDATE_RETIREMENTS_READ = Statement("ingest/update_retirements_read")

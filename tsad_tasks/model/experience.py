@@ -26,8 +26,6 @@ SEEN_QUANTILES = (0.001, 0.999)
 N_PARTS = 36
 # Inside of what training saw; beyond, but known by now; outside.
 INSIDE, KNOWN, OUTSIDE = range(3)
-# A fault under conditions that are known by now has an error so much higher than those just before.
-HIGHER = np.float32(1.5)
 # So much of the look-back must be known for a condition to be learned.
 LEARNED_SHARE = 0.9
 
@@ -175,36 +173,39 @@ def experience(
     return found
 
 
-def higher_than_before(errors: Floats32, n_steps: int, n_apart: int) -> Flags:
-    """Where errors (n_entities, n_steps) exceed by half all of the `n_steps` steps before them.
+def above_usual(
+    errors: Floats32, thresholds: Floats32, wanted: Flags, n_back: int, n_apart: int, per_hour: int
+) -> Floats32:
+    """By how much channels' errors (n_steps, n_channels) exceed what is usual by now; 0 elsewhere.
 
-    The last `n_apart` of these do not count, since windows see a fault by and by; half of the
-    others must be known. History: `n_steps`.
+    Of each hour with wanted steps, bool (n_steps,), the `n_back` steps before it count, but for the
+    last `n_apart`, since windows see a fault by and by. A channel that was normal there is taken as
+    it is; of one that was not, only what exceeds its highest error there by as much as that exceeds
+    their median, and then comes near the threshold. Half of the steps must be known.
+    History: `n_back` steps before the hour.
 
-    >>> higher_than_before(np.array([[1, 1, 4, 4, 4]], np.float32), 3, 1).tolist()
-    [[False, False, True, True, False]]
+    >>> errors = np.array([[0.2, 9.0], [0.1, 9.0], [3.0, 9.5]], np.float32)
+    >>> above_usual(errors, np.ones(3, np.float32), np.array([0, 0, 1], bool), 2, 0, 1).tolist()
+    [[0.0, 0.0], [0.0, 0.0], [3.0, 1.5]]
     """
-    n_seen = max(n_steps - n_apart, 1)
-    before = np.pad(errors, ((0, 0), (n_steps, 0)), constant_values=np.nan)
-    before = before[:, : errors.shape[1] + n_seen - 1]
-    known = np.isfinite(before)
-    highest = _highest(np.where(known, before, -np.inf), n_seen)
-    is_enough = 2 * _in_last(known, n_seen)[:, n_seen - 1 :] >= n_seen
-    with np.errstate(invalid="ignore"):
-        return np.asarray(is_enough & (errors > HIGHER * highest), np.bool_)
-
-
-def _highest(values: Floats64, n: int) -> Floats64:
-    """The highest of each `n` neighbours, (n_entities, n_steps - n + 1).
-
-    >>> _highest(np.array([[3.0, 1.0, 2.0, 0.0]]), 3).tolist()
-    [[3.0, 2.0]]
-    """
-    block, length = values, 1
-    while 2 * length <= n:
-        block = np.maximum(block[:, :-length], block[:, length:])
-        length *= 2
-    return np.asarray(np.maximum(block[:, : block.shape[1] - (n - length)], block[:, n - length :]))
+    excess = np.zeros_like(errors)
+    for hour in np.unique(np.flatnonzero(wanted) // per_hour).tolist():
+        first = hour * per_hour
+        now = slice(first, first + per_hour)
+        last = max(first - min(n_apart, n_back - 1), 0)
+        before = errors[max(first - n_back, 0) : last].astype(np.float64)
+        n_known = np.count_nonzero(np.isfinite(before), axis=0)
+        is_enough = 2 * n_known >= max(n_back - n_apart, 1)
+        if not is_enough.any():
+            continue
+        before = before[:, is_enough]
+        usual = 2 * np.nanmax(before, axis=0) - np.nanmedian(before, axis=0)
+        with np.errstate(invalid="ignore"):
+            usual = np.maximum(usual - thresholds[now, None], 0)
+            above = np.maximum(errors[now][:, is_enough] - usual, 0)
+        of_hour = excess[now]
+        of_hour[:, is_enough] = np.where(wanted[now, None], np.nan_to_num(above), 0)
+    return excess
 
 
 def _lasted(away: Flags, known: Flags, n_steps: int) -> Flags:

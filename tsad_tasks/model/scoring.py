@@ -20,10 +20,9 @@ from tsad_tasks.model import windows
 from tsad_tasks.model.experience import (
     INSIDE,
     KNOWN,
-    OUTSIDE,
+    above_usual,
     condition_inputs,
     experience,
-    higher_than_before,
     settling,
 )
 from tsad_tasks.model.features import (
@@ -41,6 +40,7 @@ from tsad_tasks.model.thresholds import (
     HIGH_SCORE,
     MEDIUM_SCORE,
     Limits,
+    anomaly_scores,
     collective_series,
     combined_scores,
     flag,
@@ -290,14 +290,18 @@ def combined_errors(
         not_dead = live if fitted is None else live | ~fitted
         grown = spec.tails.grown(not_dead)
         found = spec.tails.surprises_in(channel_errors, units[entity_of] * grown)
-    if spec.combine == "mean":
-        errors = windows.window_errors(found, live)
-    else:
-        errors = top_mean(found, live, spec.top_k if spec.combine == "top_k" else 1)
+    errors = _one_error(spec, found, live)
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(errors), errors, np.float32(np.nan)), np.where(
             live, found, np.float32(np.nan)
         )
+
+
+def _one_error(spec: ModelSpec, channel_errors: Floats32, live: Flags) -> Floats32:
+    """Errors (n,) of live channels (n, n_channels) as one."""
+    if spec.combine == "mean":
+        return windows.window_errors(channel_errors, live)
+    return top_mean(channel_errors, live, spec.top_k if spec.combine == "top_k" else 1)
 
 
 @dataclass(frozen=True)
@@ -318,6 +322,7 @@ def entity_scores(
     first_step: int = 0,
     moved: Flags | None = None,
     farthest: NDArray[np.int8] | None = None,
+    channel_errors: Floats32 | None = None,
 ) -> Scores:
     """Scores from errors, float32 (n_entities, n_steps), NaN where unknown.
 
@@ -325,8 +330,9 @@ def entity_scores(
     first `spec.threshold.history_steps` steps have less to look back at: their scores are not to be
     used. Where a channel moved for the first time, bool of the errors' shape, a known score is at
     least `MOVED_SCORE`; no error changes, so that no threshold follows it. Where a condition is
-    beyond what training saw (`InputSet.farthest`) it is at most `BEYOND_SCORE`, unless that is
-    known by now and the error is higher than before.
+    beyond what training saw (`InputSet.farthest`) it is at most `BEYOND_SCORE`. Where that is known
+    by now it is as high as what `channel_errors` (n_entities, n_steps, n_channels), on the model's
+    scale, exceed what is usual there (`experience.above_usual`); without them it stays capped.
     """
     thresholds = np.full_like(errors, np.nan)
     scores = np.full_like(errors, np.nan)
@@ -346,14 +352,42 @@ def entity_scores(
     if moved is not None and moved.any():
         scores = np.where(moved, np.maximum(scores, MOVED_SCORE), scores)
     if farthest is not None and farthest.any():
-        stands_out = np.zeros(errors.shape, np.bool_)
-        some = (farthest == KNOWN).any(axis=1)
-        n_steps, n_apart = max(spec.features.learned_steps, 1), spec.features.width
-        stands_out[some] = higher_than_before(errors[some], n_steps, n_apart)
-        capped = (farthest == OUTSIDE) | ((farthest == KNOWN) & ~stands_out)
-        scores = np.where(capped, np.minimum(scores, BEYOND_SCORE), scores)
+        scores = np.where(farthest != INSIDE, np.minimum(scores, BEYOND_SCORE), scores)
+        known = (farthest == KNOWN) & np.isfinite(thresholds)
+        known &= channel_errors is not None
+        for entity in np.flatnonzero(known.any(axis=1)):
+            assert channel_errors is not None
+            own = channel_errors[entity], thresholds[entity], known[entity]
+            found = _known_scores(spec, *own, None if moved is None else moved[entity])
+            scores[entity] = np.where(known[entity], np.fmax(scores[entity], found), scores[entity])
     flags = flag(scores)
     return Scores(thresholds, scores, flags, collective, severities(scores))
+
+
+def _known_scores(
+    spec: ModelSpec,
+    channel_errors: Floats32,
+    thresholds: Floats32,
+    known: Flags,
+    moved: Flags | None,
+) -> Floats32:
+    """Scores (n_steps,) of one entity of what stands out from the hours before, NaN where unknown.
+
+    `known` are steps under conditions beyond training that are known by now. What moves there for
+    the first time, and had not in those hours, stands out.
+    """
+    features, per_hour = spec.features, 3600 // spec.features.step_s
+    n_back = max(features.learned_steps, 1)
+    back = n_back, features.width, per_hour
+    excess = above_usual(channel_errors, thresholds, known, *back)
+    one = _one_error(spec, excess, np.isfinite(channel_errors))
+    scores = anomaly_scores(one, thresholds)
+    if moved is not None and moved.any():
+        began = above_usual(
+            moved[:, None].astype(np.float32), np.zeros_like(thresholds), known, *back
+        )
+        scores = np.where(began[:, 0] > 0, np.fmax(scores, MOVED_SCORE), scores)
+    return scores
 
 
 # Of several the first one holds; the order is that of the rules in `hour_status`.

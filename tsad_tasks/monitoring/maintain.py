@@ -217,7 +217,7 @@ def _late(store: Store, config: DatasetConfig, uris: Uris, newest_at: datetime) 
     if start_at >= end_at:
         return {}
     late = late_changes(store, config, uris, start_at=start_at, end_at=end_at)
-    spans = [(one.hour_at, one.until_at) for one in late if one.command]
+    spans = [(one.hour_at, one.hour_at + HOUR) for one in late if one.command]
     commands = [rescore_command(config.dataset, *span) for span in merged(spans)]
     return {
         "n_late_hours": len(spans),

@@ -10,6 +10,7 @@ from typing import Any
 from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
 from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
+from tsad_tasks.notifications.outside import OUTSIDE, outside_lines, outside_subject
 from tsad_tasks.notifications.silences import SILENCES, silence_lines, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
@@ -51,9 +52,11 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
 
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
-    """Many events of incidents, many news of models or many silences, in one message."""
+    """Many events of incidents, many news of models, many silences or many conditions outside
+    of experience, in one message.
+    """
     first = events[0]["event"]
-    shown = "entities" if first in SILENCES else "incidents"
+    shown = "entities" if first in SILENCES else "outside" if first == OUTSIDE else "incidents"
     sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
     return {
@@ -83,6 +86,8 @@ def subject(payload: Payload) -> str:
         said = news_subject(payload)
     elif payload["event"] in SILENCES:
         said = silence_subject(payload)
+    elif payload["event"] == OUTSIDE:
+        said = outside_subject(payload)
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _SUBJECTS[payload["event"]].format(**payload)
@@ -111,7 +116,7 @@ def body(payload: Payload) -> str:
             if event["event"] in NEWS:
                 lines.append(news_line(event))
                 continue
-            if event["event"] in SILENCES:
+            if event["event"] in (*SILENCES, OUTSIDE):
                 lines.append(f"{event['event']:<9} {event['sentence']}")
                 continue
             span = span_text(*_span(event), event["zone"])
@@ -124,6 +129,8 @@ def body(payload: Payload) -> str:
         lines = news_lines(payload)
     elif payload["event"] in SILENCES:
         lines = silence_lines(payload)
+    elif payload["event"] == OUTSIDE:
+        lines = outside_lines(payload)
     else:
         lines = _event_lines(payload)
     return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])

@@ -2,8 +2,8 @@
 
 `enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and
 address into the outbox, in one transaction; `enqueue_news` does that for decisions on models and
-trainings, `enqueue_silences` for machines that report no more. `deliver` sends what is due, each
-message in a transaction of its own.
+trainings, `enqueue_silences` for machines that report no more, `enqueue_outside` for conditions
+that training never saw. `deliver` sends what is due, each message in a transaction of its own.
 
 No event is lost, and none is put into the outbox twice. A process that dies after the receiver took
 a message and before that was committed sends it again, with the same key (an e-mail's Message-ID, a
@@ -19,16 +19,23 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
-from tsad_tasks.base.enums import NewsEvent, SilenceEvent
+from tsad_tasks.base.enums import NewsEvent, Role, SilenceEvent
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
-from tsad_tasks.notifications.excuses import excused, stopped_lately
+from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
 from tsad_tasks.notifications.news import News, news_payload
+from tsad_tasks.notifications.outside import (
+    OUTSIDE,
+    OutsideExperience,
+    by_channel,
+    outside_payload,
+)
 from tsad_tasks.notifications.silences import (
     NewSilence,
     OpenSilence,
@@ -72,6 +79,14 @@ class SilenceSummary:
 
 
 @dataclass(frozen=True)
+class OutsideSummary:
+    """Channels outside of what training saw that are told, and messages put into the outbox."""
+
+    n_outside: int = 0
+    n_outside_messages: int = 0
+
+
+@dataclass(frozen=True)
 class DeliverySummary:
     """Messages accepted, put off, and given up."""
 
@@ -99,6 +114,7 @@ def notify(
     """Counts of what was found to tell and of what was delivered; see `enqueue`."""
     found = asdict(enqueue(store, config, end_at=end_at, made_up_from=made_up_from))
     found |= asdict(enqueue_silences(store, config))
+    found |= asdict(enqueue_outside(store, config, end_at=end_at))
     found |= notify_of_models(store, config, send)
     return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
@@ -242,6 +258,78 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
         return SilenceSummary(len(told), _insert(store, config, dataset.dataset_id, messages))
 
 
+def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) -> OutsideSummary:
+    """Conditions outside of what training saw, each told once however long it lasts.
+
+    What ended longer than `notifications.max_age` before the newest scored hour, and what lies in a
+    maintenance window, is not told. Weather that people were told of at some entities is not told
+    again at others that day. Told and put into the outbox in one transaction.
+    """
+    wanted = _wanted_news(config)
+    if not (wanted and config.roles and config.notifications.outside_experience):
+        return OutsideSummary()
+    with store.transaction():
+        dataset_id = select_dataset(store, config.dataset).dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        scored_until = store.one(queries.SELECT_NEWEST_SCORED, dataset_id=dataset_id)
+        newest_at = max(end_at, scored_until or end_at)
+        newer_than = newest_at - timedelta(seconds=config.notifications.max_age_s)
+        of = {"dataset_id": dataset_id, "newer_than": newer_than}
+        found = store.rows(queries.SELECT_UNTOLD_OUTSIDE, **of)
+        if not found:
+            return OutsideSummary()
+        span = min(one.started_at for one in found), max(one.ended_at for one in found)
+        windows = maintenance_of(store, dataset_id, *span)
+        found = [one for one in found if not one.is_held(windows)]
+        told = [*_told_outside(store, config, found)]
+
+        def message(episode: _ToldOutside, to: Address) -> queries.NewNotification:
+            key = message_key(episode.thread, OUTSIDE, *to)
+            of_it = config.dataset, config.site_zone, episode.thread, episode.found
+            said, number = outside_payload(*of_it), episode.episode_id
+            return queries.NewNotification(None, OUTSIDE, key, *to, said, episode_id=number)
+
+        messages = {to: [message(one, to) for one in told] for to in wanted}
+        return OutsideSummary(len(told), _insert(store, config, dataset_id, messages))
+
+
+class _ToldOutside(NamedTuple):
+    """A channel that is outside of what training saw, at some entities."""
+
+    episode_id: int
+    thread: str
+    found: Sequence[OutsideExperience]
+
+
+def _told_outside(
+    store: Store, config: DatasetConfig, found: Sequence[OutsideExperience]
+) -> Iterator[_ToldOutside]:
+    """What is told, by channel; keeps also what needs no further message."""
+    for channel_id, of_channel in by_channel(found).items():
+        channel = config.channel_of(of_channel[0].channel)
+        is_weather = channel is not None and channel.role == Role.AMBIENT
+        joining = [one for one in of_channel if is_weather and one.is_told_elsewhere]
+        if joining:
+            known = store.one(queries.SELECT_OUTSIDE_EPISODE, channel_id=channel_id)
+            _insert_outside(store, known.episode_id, joining)
+        new = [one for one in of_channel if one not in joining]
+        if new:
+            since_at = min(one.started_at for one in new)
+            row = {"channel_id": channel_id, "since_at": since_at}
+            name = store.one(queries.INSERT_OUTSIDE_EPISODE, **row)
+            _insert_outside(store, name.episode_id, new)
+            yield _ToldOutside(*name, new)
+
+
+def _insert_outside(store: Store, episode_id: int, found: Sequence[OutsideExperience]) -> None:
+    store.execute(
+        queries.INSERT_OUTSIDE_ENTITIES,
+        episode_id=episode_id,
+        entity_id=[one.entity_id for one in found],
+        since_at=[one.started_at for one in found],
+    )
+
+
 class _ToldSilence(NamedTuple):
     """A silence that began, or is over."""
 
@@ -304,9 +392,8 @@ def _begun_silences(
 ) -> Iterator[_ToldSilence]:
     """Silences of entities that nobody was told of."""
     max_age = timedelta(seconds=config.notifications.max_age_s)
-    new = [one for one in known if one.is_new and stopped_lately(one, max_age)]
-    left_out = excused(store, config, dataset, new)
-    new = [one for one in new if one.entity_id not in left_out]
+    new = [one for one in known if one.is_new]
+    new = worth_telling(store, config, dataset, new, max_age)
     of = {"dataset_id": dataset.dataset_id}
     for silence in store.rows(queries.SELECT_OPEN_SILENCES, **of) if new else ():
         joining = [one for one in new if one.state == "silent" and silence.takes(one)]

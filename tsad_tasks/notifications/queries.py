@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident
 from tsad_tasks.notifications.news import News
+from tsad_tasks.notifications.outside import OutsideExperience
 from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
 from tsad_tasks.storage.store import Query, Statement
 
@@ -25,6 +26,7 @@ class NewNotification:
     payload: dict[str, Any]
     news_id: int | None = None
     silence_id: int | None = None
+    episode_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class SilenceName(NamedTuple):
     thread: str
 
 
+class EpisodeName(NamedTuple):
+    """What an episode outside of experience is known by, and the random name of its thread."""
+
+    episode_id: int
+    thread: str
+
+
 class SilentName(NamedTuple):
     """An entity of a silence, and whether it is back."""
 
@@ -87,6 +96,11 @@ SELECT_SILENCE = Query("notifications/select_silence", OpenSilence)
 INSERT_SILENCE = Query("notifications/insert_silence", SilenceName)
 INSERT_SILENT_ENTITIES = Statement("notifications/insert_silent_entities")
 UPDATE_SILENT_ENTITIES = Statement("notifications/update_silent_entities")
+
+SELECT_UNTOLD_OUTSIDE = Query("notifications/select_untold_outside", OutsideExperience)
+SELECT_OUTSIDE_EPISODE = Query("notifications/select_outside_episode", EpisodeName)
+INSERT_OUTSIDE_EPISODE = Query("notifications/insert_outside_episode", EpisodeName)
+INSERT_OUTSIDE_ENTITIES = Statement("notifications/insert_outside_entities")
 
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)

@@ -14,7 +14,7 @@ from typing import Any
 from tsad_tasks.base.enums import SilenceEvent
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.storage.database import shown_statement
-from tsad_tasks.text.formats import counted, joined, stamp_text, time_text
+from tsad_tasks.text.formats import counted, named, stamp_text, time_text
 
 Payload = dict[str, Any]
 SILENCES = frozenset(SilenceEvent)
@@ -184,16 +184,11 @@ def _sentence(payload: Payload) -> str:
     if payload["event"] == SilenceEvent.BACK:
         said = f"{silence_subject(payload)}; nothing had come since {since}"
         if n_left := payload["n_still_silent"]:
-            said += f". Still silent: {_named(payload['still_silent'], n_left)}"
+            said += f". Still silent: {named(payload['still_silent'], n_left)}"
         return said[0].upper() + said[1:] if payload["n_entities"] > 1 else said
     if payload["is_whole_dataset"]:
         return f"Nothing has come since {since}. Look whether the source is filled"
     return f"{silence_subject(payload)}: nothing has come since {since}, longer than is usual"
-
-
-def _named(names: Sequence[str], n: int) -> str:
-    few = list(names[:5])
-    return joined(few) if n <= len(few) else f"{', '.join(few)} and {n - len(few)} more"
 
 
 def silence_lines(payload: Payload) -> list[str]:
@@ -204,7 +199,7 @@ def silence_lines(payload: Payload) -> list[str]:
         "Dataset": payload["dataset"],
         "Carrier": payload["carrier"],
         "Since": since,
-        "Entities": _named(names, n) if n > 1 else names[0],
+        "Entities": named(names, n) if n > 1 else names[0],
     }
     lines = [f"{payload['sentence']}.", ""]
     return lines + [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]

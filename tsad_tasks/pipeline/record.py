@@ -40,6 +40,7 @@ class StepRecord:
     def __init__(self) -> None:
         self.counts: dict[str, Any] = {}
         self.ends: dict[str, Any] = {}
+        self.outcome: dict[str, str] = {"state": "done", "message": ""}
 
     def works_on(self, parts: Sequence[Interval]) -> None:
         """What the step works on, oldest first; of several parts where the first ends."""
@@ -49,7 +50,10 @@ class StepRecord:
             self.counts = {"caught_up_until": parts[0].end_at.isoformat()}
 
     def add(self, summary: Any) -> dict[str, Any]:
-        """The summary as counts."""
+        """The summary as counts; where no model of the step could be used, it is not done."""
+        if getattr(summary, "all_failed", False):
+            said = "None of its models could be used: see the status failed in tsad.v_status."
+            self.outcome = {"state": "bundle_error", "message": said}
         counts = dict(summary) if isinstance(summary, Mapping) else asdict(summary)
         self.counts |= counts
         return counts
@@ -78,7 +82,7 @@ def recorded(
     """Writes the step's row when it ends, whichever way, and lets errors through."""
     record, began = StepRecord(), time.monotonic()
     row = {"run_id": run_id, "step": step, "shard": max(shard, 0)}
-    row |= {"start_at": start_at, "end_at": end_at, "state": "done", "message": ""}
+    row |= {"start_at": start_at, "end_at": end_at}
 
     def write() -> None:
         store.rollback()
@@ -86,14 +90,14 @@ def recorded(
         with store.transaction():
             dataset_id, seconds = upsert_dataset(store, config).dataset_id, time.monotonic() - began
             more = {"dataset_id": dataset_id, "counts": counts, "seconds": seconds}
-            store.execute(UPSERT_RUN_STATUS, **row | record.ends, **more)
+            store.execute(UPSERT_RUN_STATUS, **row | record.outcome | record.ends, **more)
 
     try:
         # Whatever writes files by itself, such as a library its temporary ones.
         with space_at(Path(tempfile.gettempdir())):
             yield record
     except Exception as error:
-        row |= {"state": state_of(error), "message": masked(str(error))[:2000]}
+        record.outcome = {"state": state_of(error), "message": masked(str(error))[:2000]}
         # The warehouse itself may be gone: the step's own error says so, and must not be hidden.
         with suppress(DatabaseError, errors.Unavailable):
             write()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.errors import BadInput
-from tsad_tasks.base.interval import Interval, day_chunks, whole_hours
+from tsad_tasks.base.interval import HOUR, Interval, day_chunks, whole_hours
 from tsad_tasks.champions.champions import Places, locked_model
 from tsad_tasks.champions.records import open_period
 from tsad_tasks.config import DatasetConfig
@@ -40,13 +40,20 @@ def rescore_as_of(
     end_at: datetime,
     lineage: str = Lineage.LIVE,
 ) -> RescoreSummary:
-    """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion."""
+    """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion; also
+    later hours, which were read before, as far as they depend on what has changed.
+    """
     ingested, scored = IngestSummary(), ScoreSummary()
     for first_at, last_at in day_chunks(*whole_hours(start_at, end_at)):
         span = Interval(first_at, last_at)._asdict()
         back = span | {"history_s": history_s(store, config, lineage=lineage, **span)}
         ingested += ingest_interval(store, config, uris, force=True, **back)
         scored += score_interval(store, config, lineage=lineage, **span)
+    until_at = max([end_at, *(hour + HOUR for hour in ingested.changed_hours)])
+    for first_at, last_at in day_chunks(*whole_hours(end_at, until_at)):
+        span = Interval(first_at, last_at)._asdict()
+        scored += score_interval(store, config, lineage=lineage, **span)
+    end_at = until_at
     found = build_incidents(store, config, start_at=start_at, end_at=end_at, lineage=lineage)
     written = scored.n_written, scored.n_superseded
     return RescoreSummary(ingested.n_blocks_changed, *written, found.n_incidents)

@@ -110,6 +110,8 @@ def score(store: Store, run: TaskRun) -> Any:
     """Errors, thresholds, scores and anomalies, written in one transaction per model."""
     from tsad_tasks.scoring.score import score_shard
 
+    if not run.inputs["shard"]:
+        raise NothingToDo("Its hours stand as they are, or no model of them could be used.")
     return score_shard(store, run.config, run.inputs["shard"])
 
 

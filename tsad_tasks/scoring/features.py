@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
@@ -10,12 +11,13 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import HourStatus, Lineage
+from tsad_tasks.base.enums import HourStatus, Lineage, Signal
 from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
+from tsad_tasks.model.experience import KNOWN
 from tsad_tasks.model.noise import ChannelNoise, noise_growth
 from tsad_tasks.model.scoring import entity_features
 from tsad_tasks.model.spec import ModelSpec
@@ -37,7 +39,12 @@ from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import DatasetRow, lock_champions
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
 from tsad_tasks.storage.readings import read_blocks, read_counts
-from tsad_tasks.storage.scores import READ_WINDOW_DIGESTS, read_digests, write_unscored_hours
+from tsad_tasks.storage.scores import (
+    READ_WINDOW_DIGESTS,
+    SUPERSEDE_OTHER_MARKS,
+    read_digests,
+    write_unscored_hours,
+)
 from tsad_tasks.storage.store import Store
 
 
@@ -52,6 +59,11 @@ class FeatureSummary:
     n_failed: int = 0
     n_not_ingested: int = 0
     n_bytes: int = 0
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there was something to score, and no model that could be used."""
+        return bool(self.n_failed) and not any(self.shards) and not self.n_current
 
     def __add__(self, other: FeatureSummary) -> FeatureSummary:
         nothing: list[str] = []
@@ -121,6 +133,7 @@ def planned_shards(
             statuses = [HourStatus.NO_CHAMPION] * len(ids)
             why = "No model was champion at this hour."
             write_unscored_hours(store, name, ids, hours, statuses, why)
+            close_other_marks(store, dataset.dataset_id, name, plan)
             note_asked(store, plan.asked)
             plans.append(plan)
         for job in (job for plan in plans for job in plan.jobs):
@@ -151,6 +164,15 @@ def other_signals(spec: ModelSpec, config: DatasetConfig) -> str:
         "Expected a model of channels as the dataset file says them. Received: one from before "
         f"they changed ({', '.join(changed)}). Train again: run the DAG {config.dataset}.retrain"
     )
+
+
+def close_other_marks(store: Store, dataset_id: int, lineage: str, plan: Plan) -> None:
+    """Takes back that hours have no score where they have one, or the entity is silent."""
+    if plan.hours:
+        ids, hours = plan.open_hours
+        kept = {"entity_id": ids, "hour_at": hours, "others": list(plan.others)}
+        of = {"dataset_id": dataset_id, "lineage": lineage, "hours": list(plan.hours)}
+        store.execute(SUPERSEDE_OTHER_MARKS, **of, **kept, decided_at=store.now())
 
 
 def note_asked(store: Store, asked: Sequence[tuple[int, datetime]]) -> None:
@@ -185,7 +207,48 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     back_hours = window_hours(job.champion)
     known, is_alive = reach.of_blocks(store, job.entity_ids, *span, job.fitted, back_hours)
     current = job.salted(known, errors_at)
-    wanted = _wanted(store, job, errors_at, Seen(current, is_alive))
+    seen = Seen(current, is_alive)
+    wanted = _wanted(store, job, errors_at, seen)
+    made = _shard(store, dataset, job, spec, errors_at, wanted, current)
+    looked_back = _looked_back(made, spec, seen) & ~wanted
+    if not looked_back.any():
+        return made
+    again = wanted | looked_back
+    made = _shard(store, dataset, job, spec, errors_at, again, current)
+    return replace(made, looked_back=looked_back)
+
+
+def _looked_back(shard: FeatureShard, spec: ModelSpec, seen: Seen) -> NDArray[np.bool_]:
+    """bool (n_entities, n_hours), hours before targets under conditions that are beyond training
+    and known by now: there errors of channels count, and what is stored is the one that they make.
+    """
+    per_hour, job = 3600 // spec.features.step_s, shard.job
+    n_hours = job.targets.shape[1]
+    known = shard.features.farthest[:, -n_hours * per_hour :] == KNOWN
+    known = known.reshape(*job.targets.shape, per_hour).any(axis=2) & job.targets
+    found, n_all = np.zeros_like(shard.wanted), shard.wanted.shape[1]
+    n_most = math.ceil(spec.features.learned_steps / per_hour)
+    for n_back in range(1, min(n_most, n_all - 1) + 1):
+        end = n_all - n_back
+        first = max(end - n_hours, 0)
+        found[:, first:end] |= known[:, n_hours - (end - first) :]
+    found &= (seen.digests != 0) & seen.is_alive
+    return found & job.scoped(shard.errors_at, n_all)
+
+
+def _shard(
+    store: Store,
+    dataset: DatasetRow,
+    job: Job,
+    spec: ModelSpec,
+    errors_at: datetime,
+    wanted: NDArray[np.bool_],
+    current: NDArray[np.int64],
+) -> FeatureShard:
+    """The job's features over the hours that are wanted and what they look back to; see
+    `FeatureShard`.
+    """
+    reach = window_reach(job.champion, spec)
     first_hour, folds = int(np.argmax(wanted.any(axis=0))), None
     if job.champion.folds:
         folds = fold_starts(store, job, errors_at, wanted, current)
@@ -195,7 +258,10 @@ def features_of_job(store: Store, dataset: DatasetRow, job: Job, spec: ModelSpec
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
     values = blocks.values[:, :, columns]
-    judged = without_partial(store, job, spec.features, values, values_at)
+    judged = values
+    if Signal.COUNTER in spec.features.signals:
+        of_features = spec.features.channels, spec.features.step_s
+        judged = without_partial(store, *of_features, job.entity_ids, values, values_at)
     features = entity_features(spec.features, job.scalers(spec), judged, unix_s(values_at))
     fitted_from = np.maximum(features.fitted_from, job.fitted_from(spec.features, values_at))
     features = replace(features, fitted_from=fitted_from)

@@ -30,7 +30,7 @@ from tsad_tasks.model.weekdays import DAY_S, unknown_weekdays, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
 from tsad_tasks.scoring.outages import UsualCount, may_be_outage, outage_flag, usual_count
-from tsad_tasks.scoring.plan import late_hours_from, scored_lineages, seen_until
+from tsad_tasks.scoring.plan import late_span, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
 from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
@@ -109,10 +109,10 @@ def build_incidents(
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
-            late_from = late_hours_from(store, config, dataset, span, name)
-            first_at = min(first_at, late_from or first_at)
+            late = late_span(store, config, dataset, span, name) or Interval(first_at, end_at)
+            first_at = min(first_at, late.start_at)
             champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
-            last_at = seen_until(store, dataset, name, champions, end_at)
+            last_at = seen_until(store, dataset, name, champions, max(end_at, late.end_at))
             if config.event_channels:
                 # Sentences on outages tell readings of the hour before.
                 last_at += timedelta(hours=1)

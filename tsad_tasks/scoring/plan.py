@@ -146,6 +146,11 @@ def split_by_scale(job: Job) -> list[Job]:
 class Plan:
     """Jobs, (entity, hour) pairs of the interval that have no champion, and the hours that each
     model is asked to score, even where all entities are silent.
+
+    Attributes
+    ----------
+    hours : hours of the interval that were read.
+    others : ids of entities with life that another shard plans for.
     """
 
     jobs: tuple[Job, ...]
@@ -153,6 +158,15 @@ class Plan:
     n_current: int
     n_not_ingested: int
     asked: tuple[tuple[int, datetime], ...]
+    hours: tuple[datetime, ...]
+    others: tuple[int, ...]
+
+    @property
+    def open_hours(self) -> tuple[list[int], list[datetime]]:
+        """Entity ids and hours that have no score that stands, or none that holds."""
+        pairs = [pair for job in self.jobs for pair in zip(*job.target_hours(), strict=True)]
+        pairs += self.unchampioned
+        return [key for key, _ in pairs], [at for _, at in pairs]
 
 
 def entities_with_life(
@@ -161,36 +175,42 @@ def entities_with_life(
     """Entities, by name, of which a run of an interval may have something to say: rows came of them
     so lately that its hours, or those that late rows still change, see any.
     """
-    changed_from, _, last_at = _ends(store, config, dataset, span, lineage)
+    changed_from, _, last_at, _ = _ends(store, config, dataset, span, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     back_hours = max((window_hours(one) for one in champions), default=1)
     if config.event_channels:
         # Where rows are events their absence is a reading, however long it lasts.
-        return counted_entities(store, dataset.dataset_id, changed_from, last_at)
+        ends = hours_later(changed_from, -back_hours), last_at
+        return counted_entities(store, dataset.dataset_id, *ends)
     return living_entities(store, dataset.dataset_id, hours_later(changed_from, -back_hours))
 
 
 def _ends(
     store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
-) -> tuple[datetime, datetime, datetime]:
-    """From when on late rows may have changed hours, and the first and last whole hour."""
+) -> tuple[datetime, datetime, datetime, datetime]:
+    """From when on late rows may have changed hours, the first and last whole hour, and until when
+    late rows have.
+    """
     first_at, last_at = whole_hours(*span)
     changed_from = hours_later(first_at, -(config.late_rows_within_s // 3600))
-    late_from = late_hours_from(store, config, dataset, span, lineage)
-    return min(changed_from, late_from or changed_from), first_at, last_at
+    late = late_span(store, config, dataset, span, lineage) or Interval(changed_from, last_at)
+    return min(changed_from, late.start_at), first_at, last_at, max(last_at, late.end_at)
 
 
-def late_hours_from(
+def late_span(
     store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
-) -> datetime | None:
-    """The first hour whose rows were found late by a run of the interval, or of the one before it,
-    which may have died since; None: there is none, or the lineage is none that follows them.
+) -> Interval | None:
+    """From the first to the last hour that was found late by a run of the interval, or of the one
+    before it, which may have died since; None: there is none, or the lineage is none that follows
+    them.
+
+    It may end after the interval: hours that were read before depend on what has come.
     """
     if lineage.removesuffix(SHADOW_SUFFIX) != Lineage.LIVE:
         return None
     since = span.start_at - timedelta(seconds=config.interval_s)
     asked = {"dataset_id": dataset.dataset_id, "since": since, "end_at": span.end_at}
-    return store.one(queries.SELECT_LATE_FROM, **asked)
+    return store.first(queries.SELECT_LATE_SPAN, **asked)
 
 
 def _champions(
@@ -214,7 +234,7 @@ def plan_interval(
     ----------
     entity_names : only these (a shard); None: all.
     """
-    changed_from, first_at, last_at = _ends(store, config, dataset, asked, lineage)
+    changed_from, first_at, last_at, late_until = _ends(store, config, dataset, asked, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     known = entities_with_life(store, config, dataset, asked, lineage)
     chosen_names = known if entity_names is None else set(entity_names)
@@ -224,8 +244,8 @@ def plan_interval(
     is_learning = bool(
         store.rows(queries.SELECT_LEARNING_ENTITIES, entity_ids=list(entities.values()), **learning)
     )
-    until_at = seen_until(store, dataset, lineage, champions, last_at, is_learning=is_learning)
-    bounds = changed_from, first_at, last_at, until_at
+    until_at = seen_until(store, dataset, lineage, champions, late_until, is_learning=is_learning)
+    bounds = changed_from, first_at, last_at, late_until, until_at
     span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
     read, ids = span.ingested[span.mine], list(entities.values())
     jobs, covered, n_current = [], np.zeros((len(ids), len(read)), bool), 0
@@ -250,7 +270,12 @@ def plan_interval(
         is_open &= is_alive(checksums, 1)[:, 1:]
     places = np.argwhere(is_open).tolist()
     unchampioned = tuple((ids[entity], hours_later(first_at, hour)) for entity, hour in places)
-    return Plan(tuple(jobs), unchampioned, n_current, int((~read).sum()), tuple(asked_of))
+    hours = tuple(hours_later(first_at, hour) for hour in np.flatnonzero(read).tolist())
+    others = tuple(key for name, key in known.items() if name not in chosen_names)
+    n_not_ingested = int((~read).sum())
+    return Plan(
+        tuple(jobs), unchampioned, n_current, n_not_ingested, tuple(asked_of), hours, others
+    )
 
 
 def scored_lineages(store: Store, dataset_id: int, lineage: str, span: Interval) -> tuple[str, ...]:
@@ -321,18 +346,19 @@ class _Span:
         store: Store,
         dataset: DatasetRow,
         entities: Mapping[str, int],
-        bounds: tuple[datetime, datetime, datetime, datetime],
+        bounds: tuple[datetime, datetime, datetime, datetime, datetime],
         lineage: str,
         *,
         is_learning: bool,
     ) -> None:
-        changed_from, first_at, last_at, until_at = bounds
+        changed_from, first_at, last_at, late_until, until_at = bounds
         self._store, self._dataset, self._lineage = store, dataset, lineage
         self._is_learning, self._from_at = is_learning, min(changed_from, first_at)
         ends = Interval(self._from_at, until_at)
         self.ingested, self._pending = read_ledger(store, dataset, ends)
         self.hours = unix_s(self._from_at) + 3600 * np.arange(len(self.ingested))
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
+        self._n_changed = _n_hours(self._from_at, late_until)
         self._first_hours = dict(store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
@@ -361,7 +387,7 @@ class _Span:
     ) -> tuple[Job | None, int]:
         """The hours that a champion must score, and how many of the interval stand as they are."""
         reach = score_reach(champion)
-        n_hours = min(self.mine.stop + reach.hours, len(self.hours))
+        n_hours = min(self._n_changed + reach.hours, len(self.hours))
         if champion.folds or self._is_learning:
             n_hours = len(self.hours)
         hours, ids = self.hours[:n_hours], [key for _, key in entities]

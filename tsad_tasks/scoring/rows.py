@@ -109,7 +109,7 @@ class JobRows:
         self.experience = self._on_series(shard.features.experience, INSIDE)
         farthest = self._on_series(shard.features.farthest, INSIDE)
         scored = spec, names, self.errors, first * self.per_hour
-        self.scores = entity_scores(*scored, has_moved, farthest)
+        self.scores = entity_scores(*scored, has_moved, farthest, self.channel_errors)
         self.flags = self.scores.flags & np.repeat(self.targets, self.per_hour, axis=1)
 
     def _on_series(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
@@ -124,7 +124,7 @@ class JobRows:
 
     def score_rows(self, layout: Layout) -> ScoreRows:
         """Targets with scores, and other computed hours as memos of errors."""
-        entity, hour = np.nonzero(self.shard.wanted)
+        entity, hour = np.nonzero(self.shard.kept)
         n_hours = self.job.targets.shape[1]
         digests = np.zeros(self.targets.shape, np.int64)
         latest = self.memo.score_digests[:, -n_hours:]

@@ -47,7 +47,7 @@ MAX_SEEN_HOURS = 24 * 14
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What scoring wrote; `n_failed` models could not be used."""
+    """What scoring wrote; `n_failed` models could not be used, `n_current` hours stood."""
 
     n_hours: int = 0
     n_written: int = 0
@@ -56,6 +56,12 @@ class ScoreSummary:
     n_flags: int = 0
     n_anomalies: int = 0
     n_failed: int = 0
+    n_current: int = 0
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there was something to score, and no model that could be used."""
+        return bool(self.n_failed) and not self.n_hours and not self.n_current
 
     def __add__(self, other: ScoreSummary) -> ScoreSummary:
         return ScoreSummary(
@@ -96,9 +102,10 @@ def score_interval(
         As `score_shard`.
     """
     dataset, span = select_dataset(store, config.dataset), Interval(start_at, end_at)
-    shards, _, n_failed = planned_shards(store, config, dataset, span, lineage, entity_names)
+    shards, plans, n_failed = planned_shards(store, config, dataset, span, lineage, entity_names)
     scored = _score_all(store, config, ((shard, None) for shard in shards), n_attempts)
-    return scored + ScoreSummary(n_failed=n_failed)
+    n_current = sum(plan.n_current for plan in plans)
+    return scored + ScoreSummary(n_failed=n_failed, n_current=n_current)
 
 
 def _score_all(

@@ -81,6 +81,8 @@ class FeatureShard:
     wanted : bool (n_entities, n_hours from errors_at), hours whose errors must be computed.
     digests : int64 (n_entities, n_hours from errors_at), of what the wanted errors are made from.
     folds : where the folds of a folding model start.
+    looked_back : bool as `wanted`, hours whose errors are stored, and computed once more since
+        their channels are looked back at; None: there is none.
     growth : float32 (n_entities, n_steps, n_channels), by how much errors grow since steps have
         fewer readings than were learned from; None: not at all.
     """
@@ -94,6 +96,12 @@ class FeatureShard:
     features: InputSet
     folds: FoldStarts | None = None
     growth: NDArray[np.float32] | None = None
+    looked_back: NDArray[np.bool_] | None = None
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """bool as `wanted`, hours whose errors are to be stored."""
+        return self.wanted if self.looked_back is None else self.wanted & ~self.looked_back
 
     _ARRAYS: ClassVar[tuple[str, ...]] = (
         "inputs",
@@ -112,6 +120,7 @@ class FeatureShard:
         arrays |= {name: getattr(self.features, name) for name in self._ARRAYS}
         arrays |= self.folds.to_arrays() if self.folds else {}
         arrays |= {} if self.growth is None else {"growth": self.growth}
+        arrays |= {} if self.looked_back is None else {"looked_back": self.looked_back}
         of_job = {name: getattr(self.job, name) for name in _OF_JOB}
         facts = ShardFacts(self.values_at, self.errors_at, **of_job)
         write_arrays(path, arrays, json_value(facts))
@@ -125,7 +134,7 @@ class FeatureShard:
         features = InputSet(*(arrays[name] for name in cls._ARRAYS))
         made: dict[str, Any] = {name: arrays[name] for name in ("values", "wanted", "digests")}
         made |= {"features": features, "folds": FoldStarts.from_arrays(arrays)}
-        made["growth"] = arrays.get("growth")
+        made |= {name: arrays.get(name) for name in ("growth", "looked_back")}
         return cls(job, facts.values_at, facts.errors_at, **made)
 
 

@@ -159,14 +159,19 @@ def _explained(where: str, error: Exception) -> AccessDenied | Unavailable | Bad
     return Unavailable(f"Expected a Postgres server at {where}. Received: {said}")
 
 
-def database_error(error: Exception) -> TsadError:
-    """What a database said to a statement, as one of our errors; SQLAlchemy's hold psycopg2's."""
+def database_error(error: Exception, *, role: str = "writer") -> TsadError:
+    """What a database said to a statement, as one of our errors; SQLAlchemy's hold psycopg2's.
+
+    Parameters
+    ----------
+    role : what a login needs that may not do what was asked.
+    """
     cause = getattr(error, "orig", error)
     said = (masked(str(cause)).splitlines() or [type(cause).__name__])[0]
     if isinstance(cause, psycopg2.errors.InsufficientPrivilege):
         return BadInput(
             f"Expected a login that may use the warehouse. Received: {said}. "
-            "The warehouse's owner lets one in with: tsad migrate --writer <login>"
+            f"The warehouse's owner lets one in with: tsad migrate --{role} <login>"
         )
     if isinstance(cause, (psycopg2.errors.DiskFull, psycopg2.errors.OutOfMemory)):
         return _no_space(cause, "that was asked")

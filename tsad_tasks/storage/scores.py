@@ -132,6 +132,7 @@ INSERT_ANOMALIES = Statement("storage/insert_anomalies")
 DELETE_ATTRIBUTIONS = Statement("storage/delete_attributions")
 INSERT_ATTRIBUTIONS = Statement("storage/insert_attributions")
 SUPERSEDE_UNSCORED_HOURS = Statement("storage/supersede_unscored_hours")
+SUPERSEDE_OTHER_MARKS = Statement("storage/supersede_other_marks")
 INSERT_UNSCORED_HOURS = Statement("storage/insert_unscored_hours")
 # The server's clock, for revisions that are decided under the hours' locks.
 

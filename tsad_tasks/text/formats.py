@@ -7,6 +7,7 @@ data", never 0. Numbers need only the standard library.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -419,6 +420,16 @@ def joined(words: list[str]) -> str:
     'CPU, memory and disk'
     """
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
+
+
+def named(names: Sequence[str], n: int) -> str:
+    """The first of `n` names as one would say them.
+
+    >>> named(["a", "b"], 2), named([*"abcdefgh"], 20)
+    ('a and b', 'a, b, c, d, e and 15 more')
+    """
+    few = list(names[:5])
+    return joined(few) if n <= len(few) else f"{', '.join(few)} and {n - len(few)} more"
 
 
 def _exponent(value: float) -> int:

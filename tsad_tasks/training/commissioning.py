@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.enums import Verdict
+from tsad_tasks.base.enums import Signal, Verdict
+from tsad_tasks.base.errors import BundleError
 from tsad_tasks.base.interval import from_unix_s, unix_s
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.detectors.bundle import read_bundle
 from tsad_tasks.ingest.signals import circle_of
 from tsad_tasks.model.circle import Circle, signed_turn
 from tsad_tasks.model.features import fit_scaler
+from tsad_tasks.model.spec import FeatureSpec, ModelSpec
+from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import SELECT_CHANNELS, select_dataset
 from tsad_tasks.storage.store import Query, Statement, Store
 from tsad_tasks.training.exclusions import StandingVerdict, standing_verdicts
 from tsad_tasks.training.reader import Scope, TrainingReader
 
-_COLUMNS = ("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id")
+_COLUMNS = (
+    *("entity_id", "channel_id", "median", "spread", "from_at", "to_at", "verdict_id"),
+    "meaning",
+)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Median and spread of a channel of an entity in [from_at, to_at), in the sensor's unit."""
+    """Median and spread of a channel of an entity in [from_at, to_at), in the sensor's unit.
+
+    `meaning` is what the values were (see `meaning_of`), None: not known; `model_id` the model that
+    was trained then, 0 while there is none.
+    """
 
     entity_id: int
     channel_id: int
@@ -33,8 +46,31 @@ class Reference:
     spread: float
     from_at: datetime
     to_at: datetime
+    meaning: str | None = None
+    model_id: int = 0
 
 
+class _BundleName(NamedTuple):
+    """Where the bundle of a model is."""
+
+    model_id: int
+    artifact_uri: str
+    sha256: str
+
+
+def meaning_of(spec: FeatureSpec, channel: str) -> str | None:
+    """What values of a channel are to a model: the signal with what it leaves open; None: a model
+    of before that was kept does not say.
+
+    >>> spec = FeatureSpec(("a",), (0,), 60, "UTC", 1, 0.5, None, 0, (), (), (), ())
+    >>> meaning_of(spec, "a")
+    'gauge'
+    """
+    signal = spec.signal_of[channel]
+    return spec.unit_of.get(channel) or (signal if spec.units or signal == Signal.GAUGE else None)
+
+
+SELECT_REFERENCE_BUNDLES = Query("training/select_reference_bundles", _BundleName)
 SELECT_REFERENCES = Query("training/select_references", Reference)
 CLOSE_REFERENCES = Statement("training/close_references")
 INSERT_REFERENCES = Statement("training/insert_references")
@@ -50,6 +86,7 @@ class Level:
     now : of the range, from the reference's own beginning on.
     reference : None: it has none yet.
     verdict_id : of a verdict new_normal later than the reference; `now` takes its place.
+    is_other : there is one of values that mean something else by now; `now` takes its place.
     """
 
     entity: str
@@ -57,6 +94,7 @@ class Level:
     now: Reference
     reference: Reference | None
     verdict_id: int | None
+    is_other: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -101,6 +139,8 @@ class Commissioning:
         channels = store.rows(SELECT_CHANNELS, dataset_id=dataset_id)
         ids = [key for _, key in scope.entities]
         references = store.rows(SELECT_REFERENCES, lineage=lineage, entity_ids=ids)
+        names = {channel.channel_id: channel.name for channel in channels}
+        references = _with_meaning(store, references, names)
         verdicts = standing_verdicts(store, dataset_id, lineage)
         return cls(
             {channel.name: channel.channel_id for channel in channels},
@@ -124,6 +164,10 @@ class Commissioning:
                 continue
             channel_id = self.channel_ids[channel]
             reference = self.references.get((key, channel_id))
+            meaning, is_other = meaning_of(reader.spec, channel), False
+            if reference is not None and None not in (reference.meaning, meaning):
+                is_other = reference.meaning != meaning
+            reference = None if is_other else reference
             verdict, since_at = None, reader.span.start_at
             if reference is not None:
                 verdict = _rebaselining(self.new_normals, reference)
@@ -137,8 +181,31 @@ class Commissioning:
                 now = replace(now, median=reference.median + turn)
             if now is not None:
                 verdict_id = verdict.verdict_id if verdict else None
-                found.append(Level(name, channel, now, reference, verdict_id))
+                now = replace(now, meaning=meaning)
+                found.append(Level(name, channel, now, reference, verdict_id, is_other))
         return found
+
+
+def _with_meaning(
+    store: Store, references: Sequence[Reference], names: Mapping[int, str]
+) -> list[Reference]:
+    """The references, those of before it was kept with what their models' bundles say of them."""
+    unknown = {one.model_id for one in references if one.meaning is None}
+    if not unknown:
+        return list(references)
+    specs = dict[int, FeatureSpec]()
+    for name in store.rows(SELECT_REFERENCE_BUNDLES, model_ids=sorted(unknown)):
+        with suppress(BundleError):
+            bundle = read_bundle(artifact_path(name.artifact_uri), expected_sha256=name.sha256)
+            specs[name.model_id] = ModelSpec.from_json(bundle.spec).features
+
+    def known(one: Reference) -> Reference:
+        spec, channel = specs.get(one.model_id), names[one.channel_id]
+        if one.meaning is not None or spec is None or channel not in spec.channels:
+            return one
+        return replace(one, meaning=meaning_of(spec, channel))
+
+    return [known(one) for one in references]
 
 
 def _rebaselining(said: Sequence[StandingVerdict], reference: Reference) -> StandingVerdict | None:
@@ -181,5 +248,7 @@ def freeze_references(store: Store, lineage: str, model_id: int, levels: Sequenc
     if not new:
         return 0
     columns = {name: [row[name] for row in new] for name in _COLUMNS}
-    store.execute(CLOSE_REFERENCES, lineage=lineage, **columns)
+    closed = {name: columns[name] for name in ("entity_id", "channel_id", "verdict_id", "meaning")}
+    is_other = [one.is_other for one in levels if one.is_new]
+    store.execute(CLOSE_REFERENCES, lineage=lineage, **closed, is_other=is_other)
     return store.execute(INSERT_REFERENCES, lineage=lineage, model_id=model_id, **columns)

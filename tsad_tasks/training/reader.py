@@ -19,6 +19,7 @@ from tsad_tasks.model.features import SUNDAY, Scaler, held, rest_days, running_s
 from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
 from tsad_tasks.model.windows import batches
+from tsad_tasks.scoring.partial import without_partial
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -155,17 +156,23 @@ def evenly(ends: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def stored_readings(
     store: Store, config: DatasetConfig, channels: Sequence[str] | None = None
 ) -> Read:
-    """What was ingested; of the dataset's channels, unless others are named."""
-    dataset = select_dataset(store, config.dataset)
+    """What was ingested, but steps of counters that are partial; of the dataset's channels, unless
+    others are named.
+    """
+    dataset, names = select_dataset(store, config.dataset), channels or config.model_names
     layout = select_layouts(store, dataset.dataset_id)[0]
-    columns = [layout.channel_names.index(name) for name in channels or config.model_names]
+    columns = [layout.channel_names.index(name) for name in names]
 
     def read(
         entity_ids: Sequence[int], start_at: datetime, end_at: datetime
     ) -> NDArray[np.float64]:
         values = read_blocks(store, layout, entity_ids, start_at, end_at).values
         is_whole = columns == list(range(values.shape[2]))
-        return values if is_whole else np.ascontiguousarray(values[:, :, columns])
+        chosen = values if is_whole else np.ascontiguousarray(values[:, :, columns])
+        # No model judges them, and none is to learn that so little is consumed.
+        of_step = names, config.step_s, entity_ids
+        has_partial = any(one.is_counter for one in config.channels.values())
+        return without_partial(store, *of_step, chosen, start_at) if has_partial else chosen
 
     return read
 

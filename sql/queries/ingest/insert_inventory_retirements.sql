@@ -9,4 +9,4 @@ FROM (SELECT entity, max(valid_to) AS ended_at FROM tsad.series WHERE dataset_id
       GROUP BY entity HAVING bool_and(coalesce(valid_to < clock_timestamp(), false))) s
 JOIN tsad.entity e ON e.dataset_id = %(dataset_id)s AND e.name = s.entity
 ORDER BY 1, 2
-ON CONFLICT (entity_id, origin, from_at) DO NOTHING
+ON CONFLICT (entity_id, from_at) WHERE origin = 'inventory' DO NOTHING

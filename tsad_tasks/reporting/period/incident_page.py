@@ -12,6 +12,7 @@ from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.series import ChannelSeries
 from tsad_tasks.reporting.drawing.sheet import Sheet
+from tsad_tasks.reporting.period.channel_figures import channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import n_carrying, shares_sentence
@@ -205,7 +206,9 @@ class _Drawing:
     def draw_label(self, channel: ChannelSeries, y: float) -> None:
         """What is to be known of a channel, left of its plot."""
         sheet = self.sheet
-        name, share, value, wanted, difference, moment = self.cells(channel)
+        name, share, value, wanted, difference, moment = channel_figures(
+            channel, self.incident.started_at, self.zone
+        )
         sheet.cut(sheet.left, y + 7, name, theme.STRONG, _LABEL_ROOM)
         width = sheet.cut(sheet.left, y + 20, value, _WORST_STYLE, _LABEL_ROOM)
         if difference != formats.NO_DATA:
@@ -241,7 +244,10 @@ class _Drawing:
     def draw_table(self, y: float, layout: PageLayout) -> None:
         """Draws the figures of the first channels, and what the others carry."""
         sheet, n_rows = self.sheet, layout.n_table_rows
-        rows = [self.cells(channel) for channel in self.channels[:n_rows]]
+        rows = [
+            channel_figures(channel, self.incident.started_at, self.zone)
+            for channel in self.channels[:n_rows]
+        ]
         y = draw_blocks(sheet, table_blocks(_COLUMNS, rows, sheet.inner_width), y)
         rest = [channel.error_share for channel in self.channels[n_rows:]]
         if rest:
@@ -253,30 +259,3 @@ class _Drawing:
             if 0 < layout.n_heat_rows < len(self.channels):
                 text += f" The heat map shows the first {layout.n_heat_rows}."
             sheet.text(sheet.left, y + 10, text, theme.TINY)
-
-    def difference(self, channel: ChannelSeries, spread: float | None) -> str:
-        """How far the worst reading is from what was expected; an angle the shorter way."""
-        if (turned := channel.worst_difference) is None:
-            return formats.difference_text(channel.worst_value, channel.worst_expected, spread)
-        return formats.signed_text(turned, formats.n_decimals_for(spread, turned))
-
-    def cells(self, channel: ChannelSeries) -> list[str]:
-        """The figures of a channel, in the order of the table's columns."""
-        spread = formats.half_width(channel.worst_lower, channel.worst_upper)
-        moment = formats.NO_DATA
-        if channel.worst_at is not None:
-            # With the day where it is not that of the incident's beginning.
-            at, began = (
-                formats.local_time(t, self.zone)
-                for t in (channel.worst_at, self.incident.started_at)
-            )
-            text = formats.clock_text if at.date() == began.date() else formats.time_text
-            moment = text(channel.worst_at, self.zone)
-        return [
-            channel.name,
-            formats.share_text(channel.error_share),
-            formats.value_text(channel.worst_value, channel.unit, spread),
-            formats.expected_text(channel.worst_expected, channel.worst_lower, channel.worst_upper),
-            self.difference(channel, spread),
-            moment,
-        ]

@@ -62,6 +62,7 @@ SELECT CASE WHEN pg_is_in_recovery() AND NOT coalesce(
 _DENIED = re.compile(
     r"authenti|password|pg_hba|role .* does not exist|permission denied", re.IGNORECASE
 )
+_DENIED_OF = re.compile(r"permission denied for (schema|table|view|materialized view) (\S+)")
 
 
 def connect_source(uri: str, *, read_only: bool) -> extensions.connection:
@@ -210,6 +211,16 @@ def first_line(error: psycopg2.Error) -> str:
     return masked(str(error).strip().split("\n", 1)[0])[:_MOST_SAID]
 
 
+def _grant(connection: extensions.connection, said: str) -> str:
+    """What the owner of the tables has to run, of what Postgres says."""
+    found = _DENIED_OF.search(said)
+    kind, name = found.groups() if found else ("table", "<table>")
+    schema, login = name if kind == "schema" else "<its schema>", connection.info.user
+    statements = f"GRANT USAGE ON SCHEMA {schema} TO {login}; "
+    statements += f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login};"
+    return f"As the owner of {kind} {name} run: {statements}"
+
+
 @contextmanager
 def explained_errors(connection: extensions.connection) -> Iterator[None]:
     """What Postgres says, as the error family that decides between failing and trying again."""
@@ -223,7 +234,8 @@ def explained_errors(connection: extensions.connection) -> Iterator[None]:
             raise Interrupted(_IN_THE_WAY, by_chance=True) from error
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
             wanted = "a login that may read the source tables"
-            raise AccessDenied(f"Expected {wanted}. Received: {said}") from error
+            grant = _grant(connection, said)
+            raise AccessDenied(f"Expected {wanted}. Received: {said}. {grant}") from error
         if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
             # A standby closes the session of who is in its way and asks nothing at that moment.
             text = f"Expected the source to answer. Received: {said}"

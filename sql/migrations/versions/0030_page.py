@@ -1,4 +1,4 @@
-"""Models that wait for a person."""
+"""Triage of incidents, and what an operator reads to draw one."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ down_revision = "0029"
 
 
 def upgrade() -> None:
-    statements = Path(__file__).parents[1].joinpath("0030_untested.sql").read_text(encoding="utf-8")
+    statements = Path(__file__).parents[1].joinpath("0030_page.sql").read_text(encoding="utf-8")
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(statements)

@@ -10,4 +10,4 @@ ALTER TABLE tsad.news ADD CONSTRAINT news_event_check CHECK (event IN
 ALTER TABLE tsad.notification DROP CONSTRAINT notification_event_check;
 ALTER TABLE tsad.notification ADD CONSTRAINT notification_event_check CHECK (event IN
   ('opened', 'escalated', 'closed', 'withdrawn', 'digest', 'gate_failed', 'waits_for_person', 'shadow_failed', 'training_stopped', 'promoted',
-   'rolled_back', 'silent', 'back'));
+   'rolled_back', 'silent', 'back', 'outside_experience'));

@@ -1,0 +1,198 @@
+"""The page in Airflow's frame: from the login to an incident and its verdict; who may not look."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg2
+import pytest
+from playwright.sync_api import Frame, Page, Route, expect
+
+from devstack import postgres, stack
+from devstack.environment import ADMIN, Places
+from tests.e2e.small_room import CONNECTION, DATASET, HOUR, TRAINED_AT, write_dataset
+from tests.e2e.test_backfill_in_browser import Ui, log_in, page, train_champion
+from tsad_tasks.base.places import project_folder
+from tsad_tasks.config import load_config
+from tsad_tasks.ingest.ingest import ingest_interval
+from tsad_tasks.scoring.incidents import build_incidents
+from tsad_tasks.scoring.score import score_interval
+from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.store import Store
+
+__all__ = ["page"]
+
+N_HOURS = 6
+# The CPU of one host is far too high for a quarter of an hour.
+FAULT = """
+    UPDATE server_metrics SET cpu = cpu + 60
+    WHERE at >= %s AND at < %s AND host = (SELECT min(host) FROM server_metrics)"""
+COUNT_VIOLATIONS = """
+    window.violations = 0;
+    document.addEventListener("securitypolicyviolation", () => { window.violations += 1; });"""
+PAINTED = "performance.getEntriesByName('tsad-painted').length > 0"
+ELSEWHERE = "http://elsewhere.example/"
+FORM = """
+    <form method="post" enctype="text/plain" action="{}"><input name='{{"verdict":"confirmed"}}'>
+    </form><script>document.forms[0].submit()</script>"""
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    folder = tmp_path_factory.mktemp("page")
+    places = Places.of(project_folder(), folder / "home")
+    write_dataset(folder / "datasets")
+    cluster = postgres.ensure_running(places.home / "postgres", durable=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TSAD_DATASETS", str(folder / "datasets"))
+        patch.setenv("TSAD_HOME", str(places.home))
+        patch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", cluster.create_database("plant"))
+        try:
+            train_champion(cluster, folder)
+            score_fault(cluster, folder)
+            running = stack.up(places, port=postgres.free_port())
+            assert running.new_admin_password
+            yield Ui(running.url, running.new_admin_password, cluster, folder)
+        finally:
+            stack.down(places.home)
+            postgres.remove(places.home / "postgres")
+
+
+def score_fault(cluster: postgres.Cluster, folder: Path) -> None:
+    """Some hours after the training, with a fault that nobody can miss."""
+    began = TRAINED_AT + 4 * HOUR
+    run(cluster.uri("plant"), FAULT, began, began + timedelta(minutes=15))
+    logins = {"writer": postgres.PIPELINE, "reader": postgres.BROWSER}
+    migrate(cluster.uri(), operator=postgres.ON_CALL, **logins)
+    config = load_config(folder / "datasets" / f"{DATASET}.yaml")
+    span = {"start_at": TRAINED_AT, "end_at": TRAINED_AT + N_HOURS * HOUR}
+    with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:
+        ingest_interval(store, config, cluster.uri("plant"), **span)
+        score_interval(store, config, **span)
+        build_incidents(store, config, **span)
+
+
+def run(uri: str, statement: str, *params: object) -> list[tuple[object, ...]]:
+    with (
+        closing(psycopg2.connect(uri)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement, params)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def ask(ui: Ui, statement: str) -> list[tuple[object, ...]]:
+    return run(ui.cluster.uri(role=postgres.BROWSER), statement)
+
+
+def worst(ui: Ui) -> tuple[str, str]:
+    ((key, sentence),) = ask(
+        ui, "SELECT incident_id, sentence FROM tsad.v_incident ORDER BY peak_score DESC LIMIT 1"
+    )
+    return str(key), str(sentence)
+
+
+def framed(page: Page) -> Frame:
+    """The page inside of Airflow's frame."""
+    handle = page.wait_for_selector("iframe[title=Anomalies]")
+    assert handle
+    frame = handle.content_frame()
+    assert frame
+    return frame
+
+
+def test_from_the_login_to_an_incident_and_its_verdict(ui: Ui, page: Page) -> None:
+    page.add_init_script(COUNT_VIOLATIONS)
+    log_in(page, ui)
+    key, sentence = worst(ui)
+    page.get_by_role("link", name="Anomalies").click()
+    frame = framed(page)
+    frame.get_by_role("link", name=DATASET, exact=True).first.click()
+    page.screenshot(path=ui.pictures / "first_screen.png")
+    frame.locator("ol.incidents a.sentence", has_text=sentence).first.click()
+    expect(frame.locator("h1")).to_have_text(sentence)
+    frame.wait_for_function(PAINTED)
+    expect(page).to_have_url(f"{ui.url}/plugin/anomalies/tsad/incidents/{key}")
+    frame.locator("#charts .plot").first.hover()
+    expect(frame.locator("#cursor")).to_contain_text("error")
+    frame.get_by_role("button", name="Week before").click()
+    frame.get_by_label("Note on the verdict").fill("<img src=x onerror=alert(1)>")
+    frame.get_by_role("button", name="Real fault").click()
+    expect(frame.locator("#standing")).to_contain_text("Real fault, said by admin")
+    frame.wait_for_function(PAINTED)
+    page.screenshot(path=ui.pictures / "incident.png")
+    assert ask(ui, "SELECT incident_id, verdict, said_by, note, login FROM tsad.v_verdict") == [
+        (key, "confirmed", ADMIN, "<img src=x onerror=alert(1)>", postgres.ON_CALL)
+    ]
+    assert frame.evaluate("window.violations") == 0
+    assert frame.locator("img").count() == 0
+
+
+def test_a_link_in_a_message_opens_the_incident_after_the_login(ui: Ui, page: Page) -> None:
+    key, sentence = worst(ui)
+    page.goto(f"{ui.url}/plugin/anomalies/tsad/incidents/{key}")
+    page.get_by_label("Username").fill(ADMIN)
+    page.get_by_label("Password").fill(ui.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(framed(page).locator("h1")).to_have_text(sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "theme", "width"), [("dark", "dark", 1280), ("tablet", "light", 820)]
+)
+def test_it_stands_alone_in_each_theme_and_width_without_a_violation(
+    ui: Ui, page: Page, name: str, theme: str, width: int
+) -> None:
+    page.add_init_script(COUNT_VIOLATIONS)
+    log_in(page, ui)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(f"localStorage.setItem('theme', '{theme}')")
+    for path in (f"incidents/{worst(ui)[0]}", f"?dataset={DATASET}", f"models/{DATASET}",
+                 f"data/{DATASET}", f"reports/{DATASET}"):  # fmt: skip
+        page.goto(f"{ui.url}/tsad/{path}")
+        assert page.evaluate("document.documentElement.classList.contains('dark')") is (
+            theme == "dark"
+        )
+        if path.startswith("incidents"):
+            page.wait_for_function(PAINTED)
+            page.screenshot(path=ui.pictures / f"incident_{name}.png", full_page=True)
+        assert page.evaluate("window.violations") == 0
+        # Nothing is wider than the screen.
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_dag_of_the_dataset_has_a_tab_with_its_incidents(ui: Ui, page: Page) -> None:
+    log_in(page, ui)
+    page.goto(f"{ui.url}/dags/{DATASET}.score/plugin/anomalies_of_dag")
+    expect(framed(page).locator(".crumbs")).to_contain_text(DATASET)
+
+
+def test_nobody_sees_anything_without_a_login(ui: Ui) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    key = worst(ui)[0]
+    for path in ("", f"incidents/{key}", f"incidents/{key}/first.json", "static/page.js",
+                 f"models/{DATASET}", f"reports/{DATASET}/x.pdf", "nowhere"):  # fmt: skip
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(f"{ui.url}/tsad/{path}", timeout=30)
+        assert refused.value.code == 401
+
+
+def test_a_form_of_another_site_is_refused_and_leaves_no_row(ui: Ui, page: Page) -> None:
+    log_in(page, ui)
+    before = ask(ui, "SELECT count(*) FROM tsad.v_verdict")
+    target = f"{ui.url}/tsad/incidents/{worst(ui)[0]}/verdict"
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=FORM.format(target), content_type="text/html")
+
+    page.route(f"{ELSEWHERE}*", answer)
+    with page.expect_response(target) as sent:
+        page.goto(ELSEWHERE)
+    assert sent.value.status == 403
+    assert ask(ui, "SELECT count(*) FROM tsad.v_verdict") == before

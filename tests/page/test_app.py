@@ -1,0 +1,287 @@
+"""The page over a real warehouse: what it shows, what it refuses, what it writes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from devstack.postgres import BROWSER, Cluster
+from tests.page.room import OWN, PageRoom, scored_room
+from tests.plants.trained import END_AT, SPLIT_AT, config
+from tsad_tasks.page.guard import POLICY
+from tsad_tasks.page.render import assets
+from tsad_tasks.reporting.period.report import render_period
+from tsad_tasks.storage.store import Store
+
+
+@pytest.fixture(scope="module")
+def room(cluster: Cluster, trained_template: str) -> Iterator[PageRoom]:
+    with scored_room(cluster, trained_template) as made:
+        yield made
+
+
+def test_the_first_screen_says_until_when_it_is_scored_and_names_the_incident(
+    room: PageRoom,
+) -> None:
+    text = html.unescape(room.client().get("/").text)
+    incident_id, sentence = room.incidents[0]
+    assert "Is the watching working?" in text
+    assert "This part could not be read" not in text
+    assert sentence in text
+    assert f"incidents/{incident_id}" in text
+
+
+def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
+    for incident_id, sentence in room.incidents:
+        answer = room.client().get(f"/incidents/{incident_id}")
+        assert answer.status_code == 200
+        assert f"<h1>{html.escape(sentence)}</h1>" in answer.text
+
+
+def test_the_plots_hold_what_was_read_scored_and_expected(room: PageRoom) -> None:
+    incident_id = room.incidents[0][0]
+    drawn = room.client().get(f"/incidents/{incident_id}/first.json").json()
+    (n_flags, entity) = room.execute(
+        "SELECT n_flags, entity FROM tsad.v_incident WHERE incident_id = %s", incident_id
+    )[0]
+    began, ended = drawn["incident"]
+    inside = [i for i in drawn["flags"] if began <= drawn["times"][i] < ended]
+    assert len(inside) == n_flags
+    assert {len(one["values"]) for one in drawn["channels"]} == {len(drawn["times"])}
+    channel = drawn["channels"][0]
+    read = room.execute(
+        "SELECT extract(epoch FROM at)::int, value "
+        "FROM tsad.readings('room', %s, to_timestamp(%s), to_timestamp(%s)) WHERE channel = %s",
+        *(entity, began, ended, channel["name"]),
+    )
+    at = drawn["times"].index(read[0][0])
+    assert channel["values"][at] == pytest.approx(read[0][1], abs=10 ** -channel["decimals"])
+    assert channel["half"] > 0
+    assert len(drawn["heat"]["rows"]) == len(drawn["channels"])
+
+
+@pytest.mark.parametrize(
+    "path", ["models/room", "data/room", "reports/room", "?severity=HIGH&days=30"]
+)
+def test_every_other_page_is_whole(room: PageRoom, path: str) -> None:
+    answer = room.client().get(f"/{path}")
+    assert answer.status_code == 200
+    assert "could not be read" not in answer.text
+
+
+@pytest.fixture
+def report(room: PageRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of the PDF of the plant's faults, where the page looks for reports."""
+    monkeypatch.setenv("TSAD_ARTIFACTS", str(tmp_path))
+    with Store.connect(room.uri) as store:
+        summary = render_period(store, config(), start_at=SPLIT_AT, end_at=END_AT)
+    return Path(summary.path).name
+
+
+@pytest.mark.parametrize("path", ["/?days=30", "/incidents/{}", "/models/room", "/reports/room"])
+@pytest.mark.usefixtures("report")
+def test_every_address_of_a_page_is_relative_and_answers(room: PageRoom, path: str) -> None:
+    client = room.client()
+    page = path.format(room.incidents[0][0])
+    text = client.get(page).text
+    found = set(re.findall(r'(?:href|src|data-source|data-rest)="([^"#]*)', text))
+    assert len(found) > 5
+    for address in found:
+        assert not address.startswith(("/", "http"))
+        answer = client.get(urljoin(f"http://testserver{page}", html.unescape(address)))
+        assert answer.status_code == 200, address
+
+
+def test_a_report_is_a_download_with_a_picture_of_its_first_page(
+    room: PageRoom, report: str
+) -> None:
+    client = room.client()
+    pdf = client.get(f"/reports/room/{report}")
+    assert pdf.content.startswith(b"%PDF")
+    assert pdf.headers["content-disposition"] == f'attachment; filename="{report}"'
+    picture = client.get(f"/reports/room/{report}.png")
+    assert (picture.headers["content-type"], picture.content[1:4]) == ("image/png", b"PNG")
+    for other in ("..%2f..%2fsecret.pdf", "room.pdf", f"other_{report}"):
+        assert client.get(f"/reports/room/{other}").status_code == 404
+
+
+def test_no_inline_script_or_style_and_a_strict_policy_everywhere(room: PageRoom) -> None:
+    client = room.client()
+    assert "unsafe" not in POLICY
+    for path in ("/", f"/incidents/{room.incidents[0][0]}", "/static/page.js", "/nowhere"):
+        answer = client.get(path)
+        assert answer.headers["content-security-policy"] == POLICY
+        if "html" in answer.headers["content-type"]:
+            assert not re.search(r"<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|<style", answer.text)
+
+
+def test_who_may_not_read_a_dataset_sees_nothing_of_it(room: PageRoom) -> None:
+    client, incident_id = room.client(reads=()), room.incidents[0][0]
+    own = f"incidents/{incident_id}"
+    for path in (own, f"{own}/first.json", "models/room", "data/room", "reports/room"):
+        assert client.get(f"/{path}").status_code == 404
+    text = client.get("/").text
+    assert "No dataset to show" in text
+    assert "room" not in text
+
+
+def n_rows(room: PageRoom) -> list[tuple[object, ...]]:
+    return room.execute(
+        "SELECT (SELECT count(*) FROM tsad.verdict), (SELECT count(*) FROM tsad.triage), "
+        "(SELECT count(*) FROM tsad.label_record), (SELECT count(*) FROM tsad.maintenance_window)"
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x-tsad": "1"},
+        {"sec-fetch-site": "same-origin"},
+        OWN | {"sec-fetch-site": "cross-site"},
+        OWN | {"sec-fetch-site": "same-site"},
+        OWN | {"content-type": "text/plain"},
+        OWN | {"content-type": "application/x-www-form-urlencoded"},
+        {"x-tsad": "1", "origin": "http://evil.example"},
+    ],
+)
+def test_a_write_from_elsewhere_is_refused_and_leaves_no_row(
+    room: PageRoom, headers: dict[str, str]
+) -> None:
+    client, before = room.client(edits=("room",)), n_rows(room)
+    path = f"/incidents/{room.incidents[0][0]}/verdict"
+    body = json.dumps({"verdict": "confirmed"})
+    answer = client.post(path, content=body, headers={"content-type": "application/json"} | headers)
+    assert answer.status_code == 403
+    assert n_rows(room) == before
+
+
+def test_a_write_without_edit_rights_is_refused_and_leaves_no_row(room: PageRoom) -> None:
+    before = n_rows(room)
+    path = f"/incidents/{room.incidents[0][0]}/verdict"
+    answer = room.client().post(path, json={"verdict": "confirmed"}, headers=OWN)
+    assert answer.status_code == 403
+    assert n_rows(room) == before
+
+
+def test_reading_every_page_writes_nothing(room: PageRoom) -> None:
+    before, client = n_rows(room), room.client(edits=("room",))
+    incident_id = room.incidents[0][0]
+    for path in (
+        "",
+        f"incidents/{incident_id}",
+        f"incidents/{incident_id}/first.json",
+        "models/room",
+    ):
+        assert client.get(f"/{path}").status_code == 200
+    assert client.get(f"/incidents/{incident_id}/verdict?verdict=confirmed").status_code == 404
+    assert n_rows(room) == before
+
+
+def test_a_verdict_carries_the_visitor_and_the_operators_login_and_can_be_taken_back(
+    room: PageRoom,
+) -> None:
+    client, incident_id = room.client(edits=("room",)), room.incidents[0][0]
+    said = {"verdict": "confirmed", "note": "<b>bearing</b>"}
+    assert client.post(f"/incidents/{incident_id}/verdict", json=said, headers=OWN).json()["number"]
+    newest = (
+        "SELECT verdict, said_by, note, login FROM tsad.v_verdict ORDER BY verdict_id DESC LIMIT 1"
+    )
+    assert room.execute(newest) == [("confirmed", "ada", "<b>bearing</b>", "tsad_on_call")]
+    text = client.get(f"/incidents/{incident_id}").text
+    assert "&lt;b&gt;bearing&lt;/b&gt;" in text
+    assert "<b>bearing</b>" not in text
+    taken_back = {"verdict": None}
+    path = f"/incidents/{incident_id}/verdict"
+    assert client.post(path, json=taken_back, headers=OWN).status_code == 200
+    standing = "SELECT verdict FROM tsad.v_incident WHERE incident_id = %s"
+    assert room.execute(standing, incident_id) == [(None,)]
+
+
+def test_who_snoozes_has_it_in_hand_and_it_no_longer_needs_anybody(room: PageRoom) -> None:
+    client, (incident_id, _) = room.client(edits=("room",)), room.incidents[1]
+    needs = re.compile(r'<ol class="incidents">.*?</ol>', re.S)
+    found = needs.search(client.get("/").text)
+    assert found
+    assert incident_id in found[0]
+    path = f"/incidents/{incident_id}/triage"
+    said = {"taken": True, "snooze_h": 4}
+    assert client.post(path, json=said, headers=OWN).status_code == 200
+    latest = (
+        "SELECT taken_by, snoozed_until > now() + interval '3 hours 50 minutes', said_by, login "
+        "FROM tsad.v_triage ORDER BY triage_id DESC LIMIT 1"
+    )
+    assert room.execute(latest) == [("ada", True, "ada", "tsad_on_call")]
+    found = needs.search(client.get("/").text)
+    assert found is None or incident_id not in found[0]
+    assert client.post(path, json={"taken": False}, headers=OWN).status_code == 200
+    assert room.execute(latest) == [(None, None, "ada", "tsad_on_call")]
+
+
+def test_a_label_and_a_maintenance_window_are_on_the_clock_of_the_site(room: PageRoom) -> None:
+    client, incident_id = room.client(edits=("room",)), room.incidents[0][0]
+    span = {"start": "2026-03-08T01:00", "end": "2026-03-08T02:30"}
+    label = span | {"kind": "leak", "note": "seen"}
+    path = f"/incidents/{incident_id}"
+    assert client.post(f"{path}/label", json=label, headers=OWN).status_code == 200
+    upkeep = span | {"title": "filters"}
+    assert client.post(f"{path}/maintenance", json=upkeep, headers=OWN).status_code == 200
+    assert room.execute(
+        "SELECT to_char(start_at, 'HH24:MI'), kind, note FROM tsad.v_label "
+        "ORDER BY label_id DESC LIMIT 1"
+    ) == [("01:00", "leak", "seen (ada)")]
+    assert room.execute(
+        "SELECT to_char(end_at, 'HH24:MI'), title, created_by FROM tsad.v_maintenance "
+        "ORDER BY window_id DESC LIMIT 1"
+    ) == [("02:30", "filters", "ada")]
+    wrong = {"start": "2026-03-08T02:00", "end": "2026-03-08T01:00"}
+    answer = client.post(f"{path}/label", json=label | wrong, headers=OWN)
+    assert answer.status_code == 400
+    assert "starts before its end" in answer.json()["error"]
+
+
+def test_the_list_goes_on_where_it_stopped(room: PageRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tsad_tasks.page.overview.N_LISTED", 1)
+    client, seen, address = room.client(), [], "/?days=30"
+    rows = re.compile(r"<tbody>.*?</tbody>", re.S)
+    while address:
+        text = client.get(address).text
+        found = rows.search(text)
+        assert found
+        seen += re.findall(r'incidents/([^"]+)"', found[0])
+        older = re.search(r'href="([^"]+)#list">Older', text)
+        address = "/" + html.unescape(older[1]) if older else ""
+    order = "SELECT incident_id FROM tsad.v_incident ORDER BY started_at DESC, incident_id DESC"
+    newest_first = [one for (one,) in room.execute(order)]
+    assert seen == newest_first
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("asked", ["severity=BAD", "days=x", "before=x", "dataset=other"])
+def test_what_cannot_be_asked_is_said_and_not_a_fault_of_ours(room: PageRoom, asked: str) -> None:
+    answer = room.client().get(f"/?{asked}")
+    assert "Expected" in answer.text
+    assert answer.status_code in (200, 400)
+
+
+def test_files_are_kept_by_their_content_and_no_other_file_is_given(room: PageRoom) -> None:
+    client = room.client()
+    for name, (content, _) in assets().items():
+        assert client.get(f"/static/{name}").content == content
+    for name in ("..%2fapp.py", "app.py", "%2e%2e/guard.py"):
+        assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_a_login_that_may_not_read_is_told_which_role_it_needs(
+    room: PageRoom, cluster: Cluster
+) -> None:
+    name = room.uri.rpartition("/")[2]
+    answer = PageRoom(room.uri, cluster.uri(name, BROWSER)).client().get("/")
+    assert answer.status_code == 503
+    assert "tsad migrate --operator" in answer.text

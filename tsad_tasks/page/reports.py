@@ -1,0 +1,80 @@
+"""The report page: which PDFs there are, a picture of their first page, and the files."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from threading import Lock
+
+from tsad_tasks.base.places import Folder
+from tsad_tasks.storage.artifacts import artifacts_root
+
+N_SHOWN = 30
+PREVIEW_WIDTH = 900
+_NAME = re.compile(r"(?P<dataset>.+)_(?P<start>\d{8}T\d{4})_(?P<end>\d{8}T\d{4})\.pdf")
+# PDFium is not made for several threads.
+_DRAWING = Lock()
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    """A report of a period, by its file's name."""
+
+    name: str
+    start_at: datetime
+    end_at: datetime
+    n_bytes: int
+
+
+def report_files(dataset: str) -> list[ReportFile]:
+    """The reports of a dataset, the newest period first."""
+    folder = _folder(dataset)
+    if not folder.exists():
+        return []
+    found = []
+    for path in folder.iterdir():
+        match = _NAME.fullmatch(path.name)
+        if match and match["dataset"] == dataset:
+            span = (_moment(match["start"]), _moment(match["end"]))
+            found.append(ReportFile(path.name, *span, path.stat().st_size))
+    return sorted(found, key=lambda one: (one.end_at, one.start_at), reverse=True)[:N_SHOWN]
+
+
+def report_answer(dataset: str, name: str) -> tuple[bytes, str] | None:
+    """A report's PDF, or its first page as a picture, and the media type; None: no such file."""
+    pdf = name.removesuffix(".png")
+    # Of the names that there are: no path is made of what was asked.
+    if pdf not in {one.name for one in report_files(dataset)}:
+        return None
+    content = _folder(dataset).joinpath(pdf).read_bytes()
+    if name == pdf:
+        return content, "application/pdf"
+    return first_page(content), "image/png"
+
+
+@lru_cache(maxsize=8)
+def first_page(pdf: bytes) -> bytes:
+    """The first page of a PDF as PNG."""
+    import pypdfium2
+
+    with _DRAWING:
+        document = pypdfium2.PdfDocument(pdf)
+        try:
+            page = document[0]
+            picture = page.render(scale=PREVIEW_WIDTH / page.get_width()).to_pil()
+        finally:
+            document.close()
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _folder(dataset: str) -> Folder:
+    return artifacts_root() / "reports" / dataset
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%dT%H%M").replace(tzinfo=UTC)

@@ -1,0 +1,57 @@
+"""Words of the page, each in one place; what they mean is in the glossary."""
+
+from __future__ import annotations
+
+from tsad_tasks.base.enums import HourStatus, Verdict
+
+# In the order of the buttons, whose keys are 1 to 5.
+VERDICT_TITLES = {
+    Verdict.CONFIRMED: "Real fault",
+    Verdict.EXPECTED: "Expected",
+    Verdict.FALSE_ALARM: "False alarm",
+    Verdict.SENSOR_FAULT: "Sensor fault",
+    Verdict.NEW_NORMAL: "New normal",
+}
+VERDICT_HINTS = {
+    Verdict.CONFIRMED: "It was a fault. Trainings leave it out.",
+    Verdict.EXPECTED: "Known, yet not how the machine runs. Trainings leave it out.",
+    Verdict.FALSE_ALARM: "Nothing was wrong. Trainings learn it.",
+    Verdict.SENSOR_FAULT: "The sensor, not the machine. Trainings leave it out.",
+    Verdict.NEW_NORMAL: "It runs like this from now on. Trainings learn it.",
+}
+WATCHING_TITLES = {
+    "ok": "in time",
+    "late": "late",
+    "degraded": "degraded",
+    "not_scoring": "not scoring",
+}
+STATUS_TITLES = {
+    HourStatus.INSUFFICIENT_HISTORY: "too little history yet",
+    HourStatus.GAP: "a gap in its readings",
+    HourStatus.STALE: "readings do not change",
+    HourStatus.OFF: "off",
+    HourStatus.UNKNOWN_ENTITY_SCALE: "scored by the pooled scale, provisional",
+    HourStatus.INPUTS_RETIRED: "its readings are no longer kept",
+    HourStatus.NO_CHAMPION: "no model",
+    HourStatus.FAILED: "scoring failed",
+    HourStatus.WAITING: "its rows have not settled",
+    HourStatus.NOT_RUN: "no run has come to it",
+}
+
+
+def status_title(status: str) -> str:
+    """Why an hour has no score.
+
+    >>> status_title("gap"), status_title("scored")
+    ('a gap in its readings', 'scored')
+    """
+    return STATUS_TITLES.get(HourStatus(status), status)
+
+
+def verdict_title(verdict: str | None) -> str:
+    """A verdict as buttons and lists say it.
+
+    >>> verdict_title("confirmed"), verdict_title(None)
+    ('Real fault', 'no verdict')
+    """
+    return VERDICT_TITLES[Verdict(verdict)] if verdict else "no verdict"
