@@ -503,7 +503,9 @@ def main() -> int:
     name = asked_for.detector or ("dense_autoencoder" if asked_for.small else None)
     days = 10 if asked_for.small else 30
     # What the gate says of this detector is wanted, and what it finds: nobody stands in for it.
-    fit = {"training": {"range": f"{days}d", "fallback": []}} | ({"detector": {"name": name}} if name else {})
+    fit = {"training": {"range": f"{days}d", "fallback": []}} | (
+        {"detector": {"name": name}} if name else {}
+    )
     n_wrong = 0
     with tempfile.TemporaryDirectory(prefix="tsad-signals-") as place:
         root = Path(place)
