@@ -15,7 +15,6 @@ from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
     n_readings,
-    usual_readings,
     usual_times,
     validated,
     wrong,
@@ -203,9 +202,11 @@ class DatasetConfig(FileSection):
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
         params = _counted(self.detector.params, counts, step_s, "detector", "params")
-        for name, seconds in usual_times(model).items():
+        for name, usual in usual_times(model).items():
             # What is the default anyway is not said, so that the model stays the same one.
-            if (n := usual_readings(seconds, step_s)) != model.model_fields[name].default:
+            n = usual.readings(step_s)
+            n = min(n, params.get(usual.within, n))
+            if n != model.model_fields[name].default:
                 params.setdefault(name, n)
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
@@ -455,12 +456,8 @@ class DatasetConfig(FileSection):
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-    usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
     counted: dict[str, Any] = {
-        name: max(round(seconds / step_s), 1)
-        if name == "memory"
-        else usual_readings(seconds, step_s)
-        for name, seconds in usual.items()
+        name: usual.readings(step_s) for name, usual in USUAL_IN_RULES.items() if name in known
     }
     counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))

@@ -12,7 +12,15 @@ from pydantic import ConfigDict, Field, model_validator
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent, Role, Signal
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
+from tsad_tasks.base.settings import (
+    DurationS,
+    LastingS,
+    Section,
+    UsualTime,
+    renamed,
+    validated,
+    wrong,
+)
 from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -844,9 +852,14 @@ FOLDING_THRESHOLDS = {
 }
 # Of these the ones that count readings: a duration will do, too.
 COUNTED_IN_RULES = ("event_gap", "memory", "longest", "recent", "fresh")
-# What these are where a rule says nothing, in seconds, as in the detector's own settings; an event
+# What these are where a rule says nothing, as in the detector's own settings; an event
 # of months ago is no reason to keep quiet.
-USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800, "memory": 90 * 86_400}
+USUAL_IN_RULES = {
+    "longest": UsualTime(36_000, least=200),
+    "recent": UsualTime(5400, least=10),
+    "fresh": UsualTime(1800, least=10),
+    "memory": UsualTime(90 * 86_400, most=10**9),
+}
 
 
 class ThresholdSection(FileSection):
