@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import (
@@ -234,6 +233,8 @@ def _problem(found: dict[str, Any], section: type[Section]) -> Problem:
     if found["type"] == "extra_forbidden":
         if (name := former_names(section_at(section, field[:-1])).get(str(field[-1]))) is not None:
             return Problem(field, f"{name} alone, which is its new name", "both")
+        from difflib import get_close_matches
+
         known = known_fields(section, field[:-1])
         similar = get_close_matches(str(field[-1]), known, 1)
         hint = f" (did you mean {similar[0]}?)" if similar else ""

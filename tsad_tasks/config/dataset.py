@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tsad_tasks.base.enums import Role, Signal, Stage
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
@@ -194,10 +193,9 @@ class DatasetConfig(FileSection):
             _check_expression(self.running_when, self.channel_names)
         for stage in Stage:
             given: dict[str, float] = getattr(self, stage).limits
-            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
-            for name in given.keys() - set(known):
-                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
-                raise wrong(expected, name, str(stage), "limits", name)
+            # All files of rules are imported to know their names.
+            if given:
+                _check_limits(stage, given)
         # Durations become numbers of readings, so that 6h and 360 of a minute are the same model.
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
@@ -486,6 +484,16 @@ def _counted(
     durations = {name for name in names if isinstance(params.get(name), str)}
     counts = {name: n_readings(params[name], step_s, *field, name) for name in durations}
     return {name: counts.get(name, value) for name, value in params.items()}
+
+
+def _check_limits(stage: Stage, given: Iterable[str]) -> None:
+    from tsad_tasks.base.rule import rules_of
+
+    known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+    for name in given:
+        if name not in known:
+            expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+            raise wrong(expected, name, str(stage), "limits", name)
 
 
 def _check_expression(text: str, channel_names: Sequence[str]) -> None:
