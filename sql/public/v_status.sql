@@ -29,7 +29,8 @@ CREATE OR REPLACE VIEW tsad.v_status AS
   LEFT JOIN tsad.model k ON k.model_id = b.model_id AND k.is_young
   WHERE b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
   UNION ALL
-  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0, 0, 0, false, NULL, u.revision, u.detail, u.decided_at, NULL, NULL
+  -- 0::real: only where types agree in all parts does PostgreSQL leave out columns, and what they look up, that nobody asks for.
+  SELECT d.name, e.name, u.hour_at, u.lineage, u.status, 0::real, 0, 0, false, NULL, u.revision, u.detail, u.decided_at, NULL, NULL
   FROM tsad.unscored_hour u
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -41,7 +42,7 @@ CREATE OR REPLACE VIEW tsad.v_status AS
       WHERE b.entity_id = u.entity_id AND b.hour_at = u.hour_at AND b.superseded_at = 'infinity' AND b.thresholds IS NOT NULL
       OFFSET 0)
   UNION ALL
-  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0, 0, 0, false, NULL, NULL, n.detail, NULL, NULL, NULL
+  SELECT d.name, e.name, n.hour_at, 'live', n.status, 0::real, 0, 0, false, NULL, NULL, n.detail, NULL, NULL, NULL
   FROM tsad.hour_not_run n
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d ON d.dataset_id = n.dataset_id;

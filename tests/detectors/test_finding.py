@@ -41,6 +41,29 @@ def test_finding_all_loads_nothing_heavy_and_takes_a_fifth_of_a_second_at_most()
     assert cpu_s <= 0.2
 
 
+FIND_ONE = """
+import sys
+from tsad_tasks.detectors.registry import DETECTORS
+found = {name: DETECTORS[name] for name in sys.argv[1:]}
+print(*(name for name in sys.modules if name.startswith("tsad_tasks.detectors.")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_all"), [("state_head", False), ("lstm_vae", False), ("three_sigma", True)]
+)
+def test_a_name_imports_the_file_of_that_name_alone_where_there_is_one(
+    asked: str, is_all: bool
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FIND_ONE, asked], capture_output=True, text=True, check=True
+    )
+    loaded = set(run.stdout.split())
+    assert DETECTORS[asked].__module__ in loaded
+    others = {DETECTORS[name].__module__ for name in ("event_head", "isolation_forest")}
+    assert others & loaded == (others if is_all else set())
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_variant_imports_only_what_is_light(name: str) -> None:
     module = import_module(DETECTORS[name].__module__)

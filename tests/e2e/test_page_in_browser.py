@@ -35,7 +35,7 @@ FAULT = """
 COUNT_VIOLATIONS = """
     window.violations = 0;
     document.addEventListener("securitypolicyviolation", () => { window.violations += 1; });"""
-PAINTED = "performance.getEntriesByName('tsad-painted').length > 0"
+PAINTED = "#charts[data-painted]"
 ELSEWHERE = "http://elsewhere.example/"
 FORM = """
     <form method="post" enctype="text/plain" action="{}"><input name='{{"verdict":"confirmed"}}'>
@@ -117,7 +117,7 @@ def test_from_the_login_to_an_incident_and_its_verdict(ui: Ui, page: Page) -> No
     page.screenshot(path=ui.pictures / "first_screen.png")
     frame.locator("ol.incidents a.sentence", has_text=sentence).first.click()
     expect(frame.locator("h1")).to_have_text(sentence)
-    frame.wait_for_function(PAINTED)
+    frame.wait_for_selector(PAINTED)
     expect(page).to_have_url(f"{ui.url}/plugin/anomalies/tsad/incidents/{key}")
     frame.locator("#charts .plot").first.hover()
     expect(frame.locator("#cursor")).to_contain_text("error")
@@ -125,7 +125,7 @@ def test_from_the_login_to_an_incident_and_its_verdict(ui: Ui, page: Page) -> No
     frame.get_by_label("Note on the verdict").fill("<img src=x onerror=alert(1)>")
     frame.get_by_role("button", name="Real fault").click()
     expect(frame.locator("#standing")).to_contain_text("Real fault, said by admin")
-    frame.wait_for_function(PAINTED)
+    frame.wait_for_selector(PAINTED)
     page.screenshot(path=ui.pictures / "incident.png")
     assert ask(ui, "SELECT incident_id, verdict, said_by, note, login FROM tsad.v_verdict") == [
         (key, "confirmed", ADMIN, "<img src=x onerror=alert(1)>", postgres.ON_CALL)
@@ -160,7 +160,7 @@ def test_it_stands_alone_in_each_theme_and_width_without_a_violation(
             theme == "dark"
         )
         if path.startswith("incidents"):
-            page.wait_for_function(PAINTED)
+            page.wait_for_selector(PAINTED)
             page.screenshot(path=ui.pictures / f"incident_{name}.png", full_page=True)
         assert page.evaluate("window.violations") == 0
         # Nothing is wider than the screen.

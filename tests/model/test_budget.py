@@ -113,6 +113,55 @@ def test_huge_errors_of_one_machine_do_not_blind_the_others() -> None:
     assert dirty < 1.3 * clean
 
 
+def with_faults(
+    errors: dict[str, NDArray[np.float32]], share: float, seed: int
+) -> dict[str, NDArray[np.float32]]:
+    """Faults of one to six hours that nobody marked, in so large a share of the steps."""
+    rng, spoilt = np.random.default_rng(seed), {name: row.copy() for name, row in errors.items()}
+    n = 0
+    while n < share * sum(row.size for row in errors.values()):
+        row, length = spoilt[f"m{rng.integers(len(errors))}"], int(rng.integers(12, 72))
+        first = int(rng.integers(0, row.size - length))
+        row[first : first + length] += np.float32(rng.uniform(2, 8))
+        n += length
+    return spoilt
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1])
+@pytest.mark.parametrize("n_machines", [5, 100])
+def test_unmarked_faults_among_held_out_readings_hardly_move_the_limit(
+    n_machines: int, share: float
+) -> None:
+    errors = fleet(1, n_machines, 7)
+    budget = AlarmBudget(5.0, 1.0, n_machines, RULE, 300)
+    clean = limits_of(errors, budget, EVT)
+    dirty = limits_of(with_faults(errors, share, 3), budget, EVT)
+    assert dirty.pooled.limit < 1.15 * clean.pooled.limit
+    assert dirty.pooled.collective_limit < 1.15 * clean.pooled.collective_limit
+    later = fleet(2, n_machines, 14)
+    n = sum(incidents(row, dirty.pooled, EVT, RULE) for row in later.values())
+    assert n / 14 <= 5.0
+    assert "look like faults, and set no limit" in dirty.notes[0]
+    assert clean.notes == ()
+
+
+def test_a_heavy_tail_of_a_whole_fleet_is_no_fault() -> None:
+    errors = {name: row**2 for name, row in fleet(1, 50, 7).items()}
+    budget = AlarmBudget(5.0, 1.0, 50, RULE, 300)
+    limits = limits_of(errors, budget, EVT)
+    assert limits.notes == ()
+    later = {name: row**2 for name, row in fleet(2, 50, 14).items()}
+    assert sum(incidents(row, limits.pooled, EVT, RULE) for row in later.values()) / 14 <= 5.0
+
+
+def test_the_limit_of_a_bad_machine_rises_to_twice_that_of_the_fleet_and_that_is_said() -> None:
+    errors = fleet(1, 50, 3)
+    errors["m7"] = errors["m7"] * np.float32(3)
+    limits = limits_of(errors, AlarmBudget(5.0, 1.0, 50, RULE, 300), POINTS_ONLY)
+    assert limits.own["m7"].limit == pytest.approx(2 * limits.pooled.limit)
+    assert limits.notes[-1].startswith("Limits of m7 are 2 times the fleet's and not higher")
+
+
 def test_no_more_than_a_hundredth_of_the_steps_lies_above_the_limit_however_large_the_budget() -> (
     None
 ):

@@ -22,6 +22,7 @@ from tsad_tasks.model.thresholds import anomaly_scores, flag
 
 ONE = np.array([0])
 SHORT = RankRule(event_gap=4)
+FORGETS = RankRule(event_gap=4, memory=9)
 QUICK = HysteresisRule(longest=12, recent=6, fresh=3)
 NATS = arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 16, width=32))
 
@@ -51,12 +52,27 @@ def test_more_errors_than_are_kept_leave_the_tail_as_it_is() -> None:
     assert found[-1] == pytest.approx(12.0, rel=0.15)
 
 
+@pytest.mark.parametrize("rule", [SHORT, FORGETS], ids=["for good", "forgets"])
+@settings(deadline=None)
 @given(NATS)
-def test_ranked_thresholds_are_those_of_the_slow_twin(errors: np.ndarray) -> None:
-    found = ranked_thresholds(no_events(1), errors[None], SHORT)[1][0]
-    np.testing.assert_allclose(found, slow_ranked_thresholds(errors.tolist(), SHORT), rtol=1e-6)
+def test_ranked_thresholds_are_those_of_the_slow_twin(rule: RankRule, errors: np.ndarray) -> None:
+    found = ranked_thresholds(no_events(1, rule), errors[None], rule)[1][0]
+    np.testing.assert_allclose(found, slow_ranked_thresholds(errors.tolist(), rule), rtol=1e-6)
 
 
+def test_more_events_than_are_remembered_are_forgotten_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tsad_tasks.model.event_rule.N_PEAKS", 3)
+    errors = np.tile(np.array([9, 0, 0, 0, 0], np.float32), 8)
+    errors = np.concatenate([errors, np.zeros(20, np.float32), [8]]).astype(np.float32)
+    rule = RankRule(limit=3.0, penalty=1.0, event_gap=4, memory=14)
+    thresholds = ranked_thresholds(no_events(1, rule), errors[None], rule)[1][0]
+    assert thresholds[35] == pytest.approx(3 + np.log(4))
+    assert thresholds[-1] == pytest.approx(3.0)
+
+
+@settings(deadline=None)
 @given(NATS)
 def test_hysteresis_flags_are_those_of_the_slow_twin(errors: np.ndarray) -> None:
     thresholds = hysteresis_thresholds(no_alarm(1, QUICK), errors[None], QUICK)[1][0]
@@ -71,6 +87,7 @@ def test_hysteresis_flags_are_those_of_the_slow_twin(errors: np.ndarray) -> None
 def test_thresholds_do_not_depend_on_where_errors_are_cut(errors: np.ndarray, at: int) -> None:
     for state, fold, rule in (
         (no_events(1), ranked_thresholds, SHORT),
+        (no_events(1, FORGETS), ranked_thresholds, FORGETS),
         (no_alarm(1, QUICK), hysteresis_thresholds, QUICK),
     ):
         after, first = fold(state, errors[None, :at], rule)

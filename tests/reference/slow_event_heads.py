@@ -46,8 +46,11 @@ def slow_ranked_thresholds(errors: Sequence[float], rule: RankRule) -> list[floa
                 events[-1].append(i)
             else:
                 events.append([i])
+        over_for = [n - event[-1] - rule.event_gap for event in events]
         peaks = [
-            max(errors[i] for i in event) for event in events if n - event[-1] >= rule.event_gap
+            max(errors[i] for i in event)
+            for event, since in zip(events, over_for, strict=True)
+            if since >= 0 and (not rule.memory or since <= rule.memory)
         ]
         n_higher = sum(peak >= error for peak in peaks)
         known = math.isfinite(error)

@@ -133,6 +133,8 @@ def _tables(nodes: list[dict[str, Any]]) -> set[str]:
         ("severity, count(*) FROM tsad.v_anomaly GROUP BY 1", {"attribution", "channel"}),
         ("incident_id, sentence FROM tsad.v_incident", {"score_block", "channel", "verdict"}),
         ("count(*) FROM tsad.v_incident WHERE severity = 'HIGH'", {"score_block", "verdict"}),
+        ("count(*) FROM tsad.v_status", {"channel", "channel_epoch", "entity_scale", "model"}),
+        ("hour_at, entity, status FROM tsad.v_status", {"channel", "channel_epoch", "model"}),
     ],
 )
 def test_what_nobody_asks_for_is_not_looked_up(
@@ -140,7 +142,30 @@ def test_what_nobody_asks_for_is_not_looked_up(
 ) -> None:
     tables = {table.split("_2")[0] for table in _tables(_nodes(fleet, f"SELECT {asked}"))}
     assert tables & needless == set()
-    assert tables & {"anomaly", "incident"}
+    assert tables & {"anomaly", "incident", "score_block"}
+
+
+def test_hours_are_counted_without_reading_their_scores(fleet: Connection) -> None:
+    with fleet, fleet.cursor() as cursor:
+        # A few small blocks are as quickly read as an index; a year of them is not.
+        cursor.execute("SET enable_seqscan = off")
+    try:
+        nodes = _nodes(fleet, "SELECT count(*) FROM tsad.v_status WHERE coverage >= 0")
+        by_value = [n for n in nodes if n.get("Alias", "").startswith("b_") and "Index Name" in n]
+        nodes = _nodes(fleet, "SELECT count(*) FROM tsad.v_status")
+    finally:
+        with fleet, fleet.cursor() as cursor:
+            cursor.execute("RESET enable_seqscan")
+    assert {node["Node Type"] for node in by_value} != {"Index Only Scan"}
+    scans = [n for n in nodes if "score_block" in n.get("Relation Name", "") and n["Actual Loops"]]
+    assert {node["Node Type"] for node in scans} == {"Index Only Scan"}
+    with fleet, fleet.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tsad.v_status")
+        counted = cursor.fetchall()
+        cursor.execute("SELECT count(*) FROM tsad.score_block")
+        # A machine has no scores of one hour a day or so; all others are current.
+        assert counted == cursor.fetchall()
+    assert (N_MACHINES - 1) * N_DAYS * 24 < counted[0][0] < N_MACHINES * N_DAYS * 24
 
 
 def test_all_channels_at_a_peak_are_looked_up_by_the_key(fleet: Connection) -> None:

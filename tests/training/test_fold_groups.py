@@ -18,15 +18,17 @@ from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_from_files
+from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.scoring.series import series_errors
+from tsad_tasks.scoring.fold import Copy, entity_reconstruction, reconstructions
+from tsad_tasks.scoring.series import series_errors, series_windows
 from tsad_tasks.storage.json_files import from_json_value, json_value
 from tsad_tasks.training.fit import fit_folding, move_to_anchor
 from tsad_tasks.training.fold_groups import MIN_CHOSEN, fold_groups, fold_start
 from tsad_tasks.training.gate import run_gate
 from tsad_tasks.training.held_out import HeldOut, held_out_errors
-from tsad_tasks.training.injected import JudgedSeries
+from tsad_tasks.training.injected import JudgedSeries, judge, series_folds
 from tsad_tasks.training.judge import calibrate_model, held_out_readings
 from tsad_tasks.training.queries import Exclusion
 from tsad_tasks.training.reader import (
@@ -242,6 +244,57 @@ def test_going_on_from_the_gate_gives_to_the_bit_the_scores_of_going_through_eve
         == entity_scores(spec, [part.entity], errors[None]).scores[0].tobytes()
     )
     assert found.raised[at : at + 3].all()
+
+
+@pytest.fixture(scope="module", params=["three_sigma", "event_head"])
+def several(request: pytest.FixtureRequest) -> Trained:
+    return Trained.of(Fleet(config(1_000_000, request.param), 4))
+
+
+def test_copies_give_together_to_the_bit_what_a_fold_of_each_from_its_anchor_gives(
+    several: Trained,
+) -> None:
+    spec, detector = several.spec.features, several.at_split
+    folds = series_folds(several.spec, detector, several.held_out)
+    copies, expected = [], []
+    # The last one is as usual; of the others one differs before the step that the folds stand at.
+    for part, after in zip(several.held_out, (5, -5, 40, None), strict=True):
+        values, scaler = part.values.copy(), several.spec.scaler(part.entity)
+        if after is not None:
+            at = int(np.argmax(part.gated)) + after
+            values[at : at + 3, 1] += 30
+        features, index = series_windows(spec, scaler, values, part.start_s)
+        copies.append(Copy(folds[part.entity], features, index.ends))
+        alone = entity_reconstruction(
+            spec, detector, part.entity, features, part.start_s, index.ends
+        )
+        expected.append(alone)
+    for found, alone in zip(reconstructions(copies), expected, strict=True):
+        assert found.channel_errors.tobytes() == alone.channel_errors.tobytes()
+        assert found.expected.tobytes() == alone.expected.tobytes()
+        assert np.isfinite(found.channel_errors).any()
+
+
+def test_entities_judged_together_have_what_each_has_alone(
+    several: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged() -> dict[str, Any]:
+        result = judge(
+            several.spec,
+            several.at_split,
+            several.held_out,
+            n_injected=24,
+            seed=7,
+            reference=several.spec,
+            rule=IncidentRule(7200, 604800),
+        )
+        return vars(result) | {"scores": result.scores.tobytes()}
+
+    together = judged()
+    monkeypatch.setattr("tsad_tasks.training.injected.ENTITIES_TOGETHER", 1)
+    assert judged() == together
+    assert sum(len(found) for found in together["delays"].values()) >= 24
+    assert any(delay is not None for delay in together["delays"]["point"])
 
 
 def test_what_is_learned_alone_has_its_whole_range_part_by_part(

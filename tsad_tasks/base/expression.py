@@ -12,7 +12,6 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +53,8 @@ def compile_expression(text: str, channel_names: Sequence[str]) -> Expression:
     tree = _parse(text)
     for name in _names(tree, text):
         if name not in channel_names:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, channel_names, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise _wrong(f"one of the channels {', '.join(channel_names)}", f"{name}{hint}")

@@ -16,7 +16,8 @@ class Registry(Generic[Variant]):
     """Detectors, sources, channels or rules by name.
 
     Each file of `packages` registers its own when it is imported, which happens at the first look
-    for a name. So such a file imports at its top nothing that is slow to load.
+    for a name: the file of that name alone where it registers it, else all of them. So such a file
+    imports at its top nothing that is slow to load.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ class Registry(Generic[Variant]):
         self._what = what
         self._packages = list(packages)
         self._variants: dict[str, Variant] = {}
+        self._asked: set[object] = set()
 
     def register(self, name: str) -> Callable[[Variant], Variant]:
         """A decorator, or plain call, that gives a variant its name; a known one is `BadInput`."""
@@ -50,15 +52,24 @@ class Registry(Generic[Variant]):
         return named
 
     def __getitem__(self, name: str) -> Variant:
-        if name not in self._found():
+        if name not in self:
             raise BadInput(f"Expected a {self._what}: {', '.join(self)}. Received: {name}.")
         return self._variants[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._found()
+        if name not in self._asked:
+            self._asked.add(name)
+            self._import_named(name)
+        return name in self._variants or name in self._found()
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._found()))
+
+    def _import_named(self, name: object) -> None:
+        for package in map(import_module, self._packages):
+            for module in pkgutil.iter_modules(package.__path__):
+                if module.name == name and not module.ispkg:
+                    import_module(f"{package.__name__}.{module.name}")
 
     def _found(self) -> dict[str, Variant]:
         while self._packages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,12 +10,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tsad_tasks.base.enums import Role, Signal, Stage
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.rule import rules_of
 from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
     n_readings,
-    usual_readings,
     usual_times,
     validated,
     wrong,
@@ -195,17 +193,18 @@ class DatasetConfig(FileSection):
             _check_expression(self.running_when, self.channel_names)
         for stage in Stage:
             given: dict[str, float] = getattr(self, stage).limits
-            known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
-            for name in given.keys() - set(known):
-                expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
-                raise wrong(expected, name, str(stage), "limits", name)
+            # All files of rules are imported to know their names.
+            if given:
+                _check_limits(stage, given)
         # Durations become numbers of readings, so that 6h and 360 of a minute are the same model.
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
         params = _counted(self.detector.params, counts, step_s, "detector", "params")
-        for name, seconds in usual_times(model).items():
+        for name, usual in usual_times(model).items():
             # What is the default anyway is not said, so that the model stays the same one.
-            if (n := usual_readings(seconds, step_s)) != model.model_fields[name].default:
+            n = usual.readings(step_s)
+            n = min(n, params.get(usual.within, n))
+            if n != model.model_fields[name].default:
                 params.setdefault(name, n)
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
@@ -455,8 +454,9 @@ class DatasetConfig(FileSection):
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-    usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
-    counted = {name: usual_readings(seconds, step_s) for name, seconds in usual.items()}
+    counted: dict[str, Any] = {
+        name: usual.readings(step_s) for name, usual in USUAL_IN_RULES.items() if name in known
+    }
     counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))
     if threshold.is_rolling and threshold.min_count > look_back:
@@ -484,6 +484,16 @@ def _counted(
     durations = {name for name in names if isinstance(params.get(name), str)}
     counts = {name: n_readings(params[name], step_s, *field, name) for name in durations}
     return {name: counts.get(name, value) for name, value in params.items()}
+
+
+def _check_limits(stage: Stage, given: Iterable[str]) -> None:
+    from tsad_tasks.base.rule import rules_of
+
+    known = [rule.name for rule in rules_of(stage) if isinstance(rule.limit, float)]
+    for name in given:
+        if name not in known:
+            expected = f"a rule with a limit of its own: {', '.join(known) or 'none'}"
+            raise wrong(expected, name, str(stage), "limits", name)
 
 
 def _check_expression(text: str, channel_names: Sequence[str]) -> None:

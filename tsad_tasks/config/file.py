@@ -6,19 +6,24 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.files import is_endless
+from tsad_tasks.base.lazy import LazyModule
 from tsad_tasks.base.settings import Problem, former_names, problems
 from tsad_tasks.base.shown import on_one_line
-from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
 from tsad_tasks.config.dataset import DatasetConfig
 from tsad_tasks.config.sections import FORMER_ENDS, SourceSection
 from tsad_tasks.config.several import in_list
+
+# A process that is given its dataset, and reads no file, has no need of it.
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = LazyModule("yaml")
 
 _MAX_PROBLEMS = 20
 _HOLD = (
@@ -117,6 +122,8 @@ def source_text(path: Path, position: int) -> str:
 
 def _read(path: Path) -> tuple[yaml.Node | None, Any]:
     """Root and value of the file's document."""
+    from tsad_tasks.config.bounded_yaml import MAX_BYTES, MisreadError, read_yaml
+
     unread = "a file that can be read"
     try:
         if is_endless(path):

@@ -12,7 +12,15 @@ from pydantic import ConfigDict, Field, model_validator
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent, Role, Signal
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
+from tsad_tasks.base.settings import (
+    DurationS,
+    LastingS,
+    Section,
+    UsualTime,
+    renamed,
+    validated,
+    wrong,
+)
 from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -839,13 +847,19 @@ class DetectorSection(FileSection):
 
 # Thresholds that carry a state, as the detectors that they belong to do.
 FOLDING_THRESHOLDS = {
-    "ranked": ("limit", "penalty", "event_error", "event_gap"),
+    "ranked": ("limit", "penalty", "event_error", "event_gap", "memory"),
     "hysteresis": ("limit", "leave", "leave_share", "longest", "recent", "fresh"),
 }
 # Of these the ones that count readings: a duration will do, too.
-COUNTED_IN_RULES = ("event_gap", "longest", "recent", "fresh")
-# What these are where a rule says nothing, in seconds, as in the detector's own settings.
-USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800}
+COUNTED_IN_RULES = ("event_gap", "memory", "longest", "recent", "fresh")
+# What these are where a rule says nothing, as in the detector's own settings; an event
+# of months ago is no reason to keep quiet.
+USUAL_IN_RULES = {
+    "longest": UsualTime(36_000, least=200),
+    "recent": UsualTime(5400, least=10),
+    "fresh": UsualTime(1800, least=10),
+    "memory": UsualTime(90 * 86_400, most=10**9),
+}
 
 
 class ThresholdSection(FileSection):
@@ -911,9 +925,9 @@ class ThresholdSection(FileSection):
     collective_k: float = Field(6.0, gt=0, le=50)
     """The threshold of the moving average lies so many standard deviations above its mean."""
     rule: dict[str, float | str] = Field(default_factory=dict)
-    """These are settings of ranked (limit, penalty, event_error, event_gap) and of hysteresis
-    (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or durations such as
-    6h."""
+    """These are settings of ranked (limit, penalty, event_error, event_gap, memory) and of
+    hysteresis (limit, leave, leave_share, longest, recent, fresh). Counts are readings, or
+    durations such as 6h."""
 
     @property
     def combination(self) -> Literal["top_k", "mean", "max"]:

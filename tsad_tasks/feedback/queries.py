@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from tsad_tasks.storage.store import Query, Statement
 
@@ -21,8 +21,7 @@ SELECT_CHANNEL_EPOCH_DATASET = Query("feedback/select_channel_epoch_dataset", st
 WITHDRAW_CHANNEL_EPOCH = Statement("feedback/withdraw_channel_epoch")
 
 
-@dataclass(frozen=True)
-class MaintenanceWindow:
+class MaintenanceWindow(NamedTuple):
     """A maintenance window that holds: when it is first, and how it recurs."""
 
     window_id: int

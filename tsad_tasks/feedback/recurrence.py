@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
-
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import Span
 
@@ -42,6 +40,8 @@ def occurrences(span: Span, rule: str | None, zone: ZoneInfo, within: Span) -> l
     """
     found = [span]
     if rule is not None:
+        from dateutil.rrule import rrulestr
+
         first, end = (at.astimezone(zone).replace(tzinfo=None) for at in span)
         # Wider than `within`, since the wall clock of a zone is less than a day from UTC.
         from_at = (within[0] - (span[1] - span[0]) - _DAY).astimezone(UTC).replace(tzinfo=None)

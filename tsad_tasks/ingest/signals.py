@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.sections import ChannelSection
-from tsad_tasks.ingest.grid import How, States
 from tsad_tasks.model.circle import Circle
+
+if TYPE_CHECKING:
+    from tsad_tasks.ingest.grid import How
 
 
 def circle_of(channel: ChannelSection | None) -> Circle | None:
@@ -29,6 +32,8 @@ def channel_circles(config: DatasetConfig, names: Sequence[str]) -> tuple[Circle
 
 def how_of(channel: ChannelSection) -> How:
     """How readings of the channel that share a step become one."""
+    from tsad_tasks.ingest.grid import States
+
     if channel.state_codes:
         return States(tuple(channel.state_codes.values()))
     if channel.counts_events:

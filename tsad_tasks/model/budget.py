@@ -7,7 +7,7 @@ few are left at a higher one. Incidents are counted, not flags: neighbours belon
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +33,21 @@ MORE_PEAKS, MIN_PEAKS = 4.0, 50
 LOWEST_QUANTILE = 0.99
 _START_QUANTILES = (0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8)
 # An entity with so many peaks that chance does not explain them gets a limit of its own.
-UNLIKELY, MIN_OWN_PEAKS = 4.0, 20
+UNLIKELY = 4.0
+# Its own tail weighs as much as the fleet's where it has so many peaks, and its limit rises to so
+# many times the fleet's at most: a machine may be faulty itself.
+SHRINK_PEAKS, MOST_RISE = 20.0, 2.0
 _DAY_S = 86400
+# Episodes above this quantile are compared by how high and long they are together; one is taken for
+# a fault that is so many times as large as the sixth part that is largest, or further away than
+# that is from the usual one. So many steps may be faults, of all and of one machine; where more
+# were, it is how they are.
+EPISODE_QUANTILE, LARGE_QUANTILE, FAR_FACTOR, FAR_SPREADS = 0.8, 0.84, 12.0, 1.25
+MOST_FAULTY, MOST_OF_ONE = 0.15, 0.4
+_MIN_EPISODES, _N_PASSES = 30, 3
+# What is strange just before and after an episode belongs to it, as a share of its length.
+_MARGIN = 0.25
+_N_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -78,11 +91,13 @@ class BudgetLimits:
     pooled : for every entity, but for those in `own`.
     own : by name, of entities that raise more than the others.
     incidents_per_day : of all entities together, as expected while nothing is wrong.
+    notes : sentences on what set no limit, and whose limit would be higher.
     """
 
     pooled: Calibration
     own: Mapping[str, Calibration]
     incidents_per_day: float
+    notes: tuple[str, ...] = ()
 
 
 def budget_limits(
@@ -91,9 +106,10 @@ def budget_limits(
     settings: ThresholdSettings,
     budget: AlarmBudget,
 ) -> BudgetLimits:
-    """Limits by which held-out readings would have raised half as many incidents as allowed.
+    """Limits by which held-out readings raise half as many incidents as allowed, while healthy.
 
-    Single errors and moving averages get half of it each, where there are moving averages.
+    What looks like a fault there sets none (`without_faults`). Single errors and moving averages
+    get half of it each, where there are moving averages.
 
     Errors (n_steps,) are held-out ones on the grid, by entity name, NaN where unknown;
     `judged_steps` how many steps they stand for, those included in which the machine was off.
@@ -112,12 +128,15 @@ def budget_limits(
     >>> 4.6 < limits.pooled.limit < 5.0, limits.incidents_per_day
     (True, 12.0)
     """
+    healthy = without_faults(errors)
+    faulty = {name: _n_known(part) - _n_known(healthy[name]) for name, part in errors.items()}
+    errors, notes = healthy, _faulty_notes(faulty, budget)
     days = {name: n * budget.step_s / _DAY_S for name, n in judged_steps.items()}
     pooled = calibrate(np.concatenate(list(errors.values())), settings=settings)
     n_kinds = 2 if settings.collective_width else 1
     point = _limits_of(errors, days, budget, budget.aim / n_kinds)
     if n_kinds == 1:
-        return _joined(pooled, point, None, budget)
+        return _joined(pooled, point, None, budget, notes)
     lasting = {}
     for name, part in errors.items():
         capped_at = Calibration(0.0, 0.0, point.limit(name), 0.0, 0.0, point.limit(name), 0)
@@ -127,7 +146,71 @@ def budget_limits(
     capped = COLLECTIVE_CAP * point.pooled - pooled.mean
     lowest = min(pooled.mean + capped / settings.collective_width, point.pooled)
     raised = replace(collective, pooled=max(collective.pooled, lowest))
-    return _joined(pooled, point, raised, budget)
+    return _joined(pooled, point, raised, budget, notes)
+
+
+def without_faults(errors: Mapping[str, Floats32]) -> dict[str, Floats32]:
+    """Held-out errors (n_steps,) by name, NaN in episodes that look like faults of these machines.
+
+    A budget is for a healthy fleet: an unmarked fault in the week that sets the limit would hide
+    later ones. An episode is a run of errors above the 80 % quantile, its size how far they are
+    above it all together. Nothing is left out where that were more than a seventh of the steps, nor
+    of a machine that would be faulty for two fifths of its time.
+
+    >>> quiet = np.tile(np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3], np.float32), 200)
+    >>> spoilt = quiet.copy()
+    >>> spoilt[500:560] = 9
+    >>> kept = without_faults({"a": quiet, "b": spoilt})
+    >>> bool(np.isnan(kept["b"][500:560]).all()), bool(np.isnan(kept["a"]).any())
+    (True, False)
+    """
+    n_most = MOST_FAULTY * sum(int(np.isfinite(part).sum()) for part in errors.values())
+    kept, n_faulty = dict(errors), 0
+    # What was hidden by larger faults is seen without them.
+    for _ in range(_N_PASSES):
+        faults = _faults(kept)
+        n_faulty += sum(end - first for _, first, end in faults)
+        if n_faulty > n_most:
+            return dict(errors)
+        for name, first, end in faults:
+            margin = math.ceil(_MARGIN * (end - first))
+            part = kept[name].copy()
+            part[max(first - margin, 0) : end + margin] = np.nan
+            kept[name] = part
+    return kept
+
+
+def _faults(errors: Mapping[str, Floats32]) -> list[tuple[str, int, int]]:
+    """Name, first step and end of episodes that are far larger than others are."""
+    known = np.concatenate([part[np.isfinite(part)] for part in errors.values()])
+    if not known.size:
+        return []
+    level = float(np.quantile(known, EPISODE_QUANTILE))
+    episodes = [(name, *one) for name, part in errors.items() for one in _episodes(part, level)]
+    if len(episodes) < _MIN_EPISODES:
+        return []
+    sizes = np.log([size for *_, size in episodes])
+    usual, large = np.quantile(sizes, (0.5, LARGE_QUANTILE)).tolist()
+    limit = large + max(FAR_SPREADS * (large - usual), math.log(FAR_FACTOR))
+    found: dict[str, list[tuple[int, int]]] = {}
+    for (name, first, end, _), size in zip(episodes, sizes.tolist(), strict=True):
+        if size > limit:
+            found.setdefault(name, []).append((first, end))
+    return [
+        (name, first, end)
+        for name, spans in found.items()
+        if sum(end - first for first, end in spans) <= MOST_OF_ONE * _n_known(errors[name])
+        for first, end in spans
+    ]
+
+
+def _episodes(errors: Floats32, level: float) -> list[tuple[int, int, float]]:
+    """First step, end and size of each run of errors (n_steps,) above a level."""
+    over = np.where(errors > level, errors.astype(np.float64) - level, 0.0)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], over > 0, [0]]).astype(np.int8)))
+    sums = np.concatenate([[0.0], np.cumsum(over)])
+    pairs = edges.reshape(-1, 2).tolist()
+    return [(first, end, float(sums[end] - sums[first])) for first, end in pairs]
 
 
 @dataclass(frozen=True)
@@ -137,13 +220,18 @@ class _Limits:
     pooled: float
     own: Mapping[str, float]
     rate: float
+    capped: tuple[str, ...] = ()
 
     def limit(self, name: str) -> float:
         return stored_limit(max(self.pooled, self.own.get(name, 0.0)))
 
 
 def _joined(
-    pooled: Calibration, point: _Limits, collective: _Limits | None, budget: AlarmBudget
+    pooled: Calibration,
+    point: _Limits,
+    collective: _Limits | None,
+    budget: AlarmBudget,
+    notes: tuple[str, ...],
 ) -> BudgetLimits:
     lasting = point if collective is None else collective
     own = {
@@ -152,7 +240,31 @@ def _joined(
     }
     rate = point.rate + (0.0 if collective is None else collective.rate)
     common = replace(pooled, limit=point.limit(""), collective_limit=lasting.limit(""))
-    return BudgetLimits(common, own, float(f"{rate * budget.n_entities:.6g}"))
+    if capped := sorted({*point.capped, *lasting.capped}):
+        said = f"{MOST_RISE:g} times the fleet's and not higher, whatever was held out"
+        notes += (f"Limits of {_named(capped)} are {said}: they may raise more than their share.",)
+    return BudgetLimits(common, own, float(f"{rate * budget.n_entities:.6g}"), notes)
+
+
+def _n_known(errors: Floats32) -> int:
+    return int(np.count_nonzero(np.isfinite(errors)))
+
+
+def _faulty_notes(n_faulty: Mapping[str, int], budget: AlarmBudget) -> tuple[str, ...]:
+    """What was taken for faults among held-out readings."""
+    names = sorted(name for name, n in n_faulty.items() if n)
+    if not names:
+        return ()
+    hours = sum(n_faulty.values()) * budget.step_s / 3600
+    return (
+        f"{hours:.1f} hours of held-out readings of {_named(names)} look like faults, and set no "
+        "limit: look at them, and label them if they are.",
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _N_NAMED:,} more" if len(names) > _N_NAMED else ""
+    return ", ".join(names[:_N_NAMED]) + more
 
 
 def _limits_of(
@@ -180,11 +292,17 @@ def _limits_of(
         share = days[name] / n_days
         usual = tail.n * share
         if excesses.size > usual + UNLIKELY * math.sqrt(usual) + UNLIKELY:
-            few = excesses.size < MIN_OWN_PEAKS
-            its = tail if few else _PeakTail.of(excesses, tail.start)
-            own[name] = its.limit(wanted * share, excesses.size)
+            few, many = (
+                one.limit(wanted * share, excesses.size)
+                for one in (tail, _PeakTail.of(excesses, tail.start))
+            )
+            weight = excesses.size / (excesses.size + SHRINK_PEAKS)
+            own[name] = weight * many + (1 - weight) * few
     own = {name: limit for name, limit in own.items() if limit > pooled}
-    return _Limits(pooled, own, tail.n_above(pooled) / n_days)
+    highest = MOST_RISE * pooled
+    capped = tuple(sorted(name for name, limit in own.items() if limit > highest))
+    own = {name: min(limit, highest) for name, limit in own.items()}
+    return _Limits(pooled, own, tail.n_above(pooled) / n_days, capped)
 
 
 @dataclass(frozen=True)

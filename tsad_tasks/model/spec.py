@@ -206,6 +206,7 @@ class ModelSpec:
     top_k : how many of the highest, for top_k.
     expected_incidents_per_day : of all entities while nothing is wrong; None where the threshold
         has no budget.
+    limit_notes : sentences on how the limits came about, for the card of the model; not stored.
     noise : by entity name, from how many readings each channel's steps were made, and what noise
         makes of its errors; without entities it makes no difference how many there are.
     noise_power : errors grow with this power of the noise of readings, 1 or 2.
@@ -224,6 +225,7 @@ class ModelSpec:
     expected_incidents_per_day: float | None = None
     noise: Mapping[str, ChannelNoise] = field(default_factory=dict)
     noise_power: int = 2
+    limit_notes: tuple[str, ...] = ()
 
     @property
     def score_reach_hours(self) -> int:

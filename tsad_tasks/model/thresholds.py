@@ -388,7 +388,7 @@ def _folded(
     rule, rows = settings.folding_rule, errors.reshape(-1, errors.shape[-1])
     each = starts if len(starts) == len(rows) else [starts[0]] * len(rows)
     if isinstance(rule, RankRule):
-        after, found = ranked_thresholds(_begun(no_events(len(rows)), each), rows, rule)
+        after, found = ranked_thresholds(_begun(no_events(len(rows), rule), each), rows, rule)
     else:
         after, found = hysteresis_thresholds(_begun(no_alarm(len(rows), rule), each), rows, rule)
     return after, found.reshape(errors.shape)

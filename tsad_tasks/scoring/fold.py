@@ -127,25 +127,63 @@ class EntityFold:
         state: State,
         found: Reconstruction,
     ) -> None:
-        self._spec, self._detector, self._start_s, self._at = spec, detector, start_s, at
-        self._entity, self._usual, self._state, self._found = entity, usual, state, found
+        self.spec, self.detector, self.entity, self.start_s = spec, detector, entity, start_s
+        self.at, self.state, self.found, self._usual = at, state, found, usual
 
     def reconstruction(self, features: InputSet, ends: NDArray[np.int64]) -> Reconstruction:
         """Errors and expected values of a copy at `ends`."""
-        found = at_ends(self._folded(series_of(self._spec, features, self._start_s)), ends)
-        return of_windows(self._spec, self._detector, found, features, ends)
+        return reconstructions([Copy(self, features, ends)])[0]
 
-    def _folded(self, series: Series) -> Reconstruction:
-        """What is found of a copy, on all its steps."""
+    def first_new(self, series: Series) -> int | None:
+        """The step from which a copy has to be gone through; None: it is as usual."""
         ours, usual = series.values, self._usual.values
         is_usual = (ours == usual) | (np.isnan(ours) & np.isnan(usual))
         if is_usual.all():
-            return self._found
-        if not is_usual[:, : self._at].all():
-            return self._detector.advance(self._detector.start([self._entity]), series)[1]
-        later = part_of(series, slice(None), slice(self._at, None))
-        _, after = self._detector.advance(self._state, later)
-        return one_after_the_other(steps_of(self._found, slice(self._at)), after)
+            return None
+        return self.at if is_usual[:, : self.at].all() else 0
+
+
+class Copy(NamedTuple):
+    """Readings that differ from those of a fold, and the steps at which errors are wanted."""
+
+    fold: EntityFold
+    features: InputSet
+    ends: NDArray[np.int64]
+
+
+def reconstructions(copies: Sequence[Copy]) -> list[Reconstruction]:
+    """Errors and expected values of copies, each at its `ends`.
+
+    Those that go on from the same step go through the fold together, whosever they are: a step of
+    many costs little more than one of one, and what each comes to is the same to the bit.
+    """
+    each = [series_of(fold.spec, features, fold.start_s) for fold, features, _ in copies]
+    found = [fold.found for fold, _, _ in copies]
+    together: dict[tuple[int, int, int], list[int]] = {}
+    for number, ((fold, _, _), series) in enumerate(zip(copies, each, strict=True)):
+        if (first := fold.first_new(series)) is not None:
+            on_steps = fold.start_s, len(series.local_s), first
+            together.setdefault(on_steps, []).append(number)
+    for (*_, first), numbers in together.items():
+        folds = [copies[number].fold for number in numbers]
+        detector = folds[0].detector
+        later = side_by_side(
+            [part_of(each[number], slice(None), slice(first, None)) for number in numbers]
+        )
+        state = (
+            {name: np.concatenate([one.state[name] for one in folds]) for name in folds[0].state}
+            if first
+            else detector.start([fold.entity for fold in folds])
+        )
+        _, after = detector.advance(state, later)
+        for place, (number, fold) in enumerate(zip(numbers, folds, strict=True)):
+            own = entities_of(after, slice(place, place + 1))
+            before = steps_of(fold.found, slice(first))
+            found[number] = one_after_the_other(before, own)
+    return [
+        of_windows(fold.spec, fold.detector, at_ends(made, ends), features, ends)
+        for (fold, features, ends), made in zip(copies, found, strict=True)
+    ]
 
 
 def entity_folds(
@@ -165,10 +203,15 @@ def entity_folds(
     folds = []
     for number, (entity, usual) in enumerate(zip(entities, each, strict=True)):
         own = slice(number, number + 1)
-        of_it = type(found)(**{name: part[own] for name, part in vars(found).items()})
+        of_it = entities_of(found, own)
         its_state = {name: array[own] for name, array in state.items()}
         folds.append(EntityFold(spec, detector, entity, start_s, usual, at, its_state, of_it))
     return folds
+
+
+def entities_of(found: Reconstruction, entities: slice) -> Reconstruction:
+    """What was found of some of the entities."""
+    return type(found)(**{name: part[entities] for name, part in vars(found).items()})
 
 
 def steps_of(found: Reconstruction, steps: slice) -> Reconstruction:

@@ -430,7 +430,7 @@ class _Merge:
         for (part, flags), (i, usual), names in zip(drafts, chosen, outside, strict=True):
             top = tops.get((part.entity_id, int(flags.at_s[i or 0])))
             if top is not None and usual is not None:
-                top = replace(top, expected=usual.expected, spread=usual.spread)
+                top = top._replace(expected=usual.expected, spread=usual.spread)
             elif top is not None and self._says_nothing(top):
                 top = self._state_that_differs(part, top)
             rows.append(self._row(part, flags, top, names))
@@ -471,10 +471,9 @@ class _Merge:
         values = read_raw_blocks(self._store, layout, [part.entity_id], *span).values[0]
         seen = np.nan_to_num(values[(unix_s(top.at) - hour_s) // layout.step_s, columns_of])
         if not seen.any():
-            return replace(top, actual=None)
+            return top._replace(actual=None)
         longest = int(np.argmax(seen))
-        return replace(
-            top,
+        return top._replace(
             channel_id=layout.channel_ids[columns_of[longest]],
             name=shares[longest].name,
             actual=float(seen[longest]),

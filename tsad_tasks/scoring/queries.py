@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,8 +9,7 @@ from tsad_tasks.base.interval import Interval
 from tsad_tasks.storage.store import Query, Statement, Store
 
 
-@dataclass(frozen=True)
-class Champion:
+class Champion(NamedTuple):
     """A champion's period, with what scoring needs to know of the model."""
 
     scope_entity_id: int
@@ -27,8 +25,7 @@ class Champion:
     folds: bool
 
 
-@dataclass(frozen=True)
-class FittedRow:
+class FittedRow(NamedTuple):
     """Since which hour an entity has a channel; None: it has not."""
 
     entity_id: int
@@ -36,8 +33,7 @@ class FittedRow:
     first_hour_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """A flagged reading."""
 
     entity_id: int
@@ -50,8 +46,7 @@ class Flag:
     provisional: bool
 
 
-@dataclass(frozen=True)
-class PartialHour:
+class PartialHour(NamedTuple):
     """An hour in which so many steps of a counter have less than was consumed."""
 
     entity_id: int
@@ -60,8 +55,7 @@ class PartialHour:
     n_steps: int
 
 
-@dataclass(frozen=True)
-class TopAttribution:
+class TopAttribution(NamedTuple):
     """The leading channel of a flagged reading, with what was read and what was expected."""
 
     entity_id: int
@@ -82,8 +76,7 @@ class OutsideConditions(NamedTuple):
     channels: str
 
 
-@dataclass(frozen=True)
-class IncidentRow:
+class IncidentRow(NamedTuple):
     """An incident to be written."""
 
     incident_id: str
@@ -104,8 +97,7 @@ class IncidentRow:
     held: bool = False
 
 
-@dataclass(frozen=True)
-class YoungModel:
+class YoungModel(NamedTuple):
     """How often a young model has seen the weekdays, and on which nobody is told; 0 is Monday."""
 
     model_id: int
@@ -120,8 +112,7 @@ class ModelDetector(NamedTuple):
     detector: str
 
 
-@dataclass(frozen=True)
-class StandingPart:
+class StandingPart(NamedTuple):
     """An incident that stands, as far as a rebuilding cares."""
 
     incident_id: str
@@ -133,8 +124,7 @@ class StandingPart:
     continues: str | None = None
 
 
-@dataclass(frozen=True)
-class LaterScale:
+class LaterScale(NamedTuple):
     """Centre and scale of an entity's channel, which may be used from a moment on."""
 
     entity_id: int

@@ -39,6 +39,10 @@ _DENIED = re.compile(
     r"password authentication failed|no password supplied|role .* does not exist|not permitted",
     re.I,
 )
+_LETS_IN = {
+    "writer": "tsad migrate --writer <login>",
+    "operator": "tsad migrate --operator <login>",
+}
 _HOST = re.compile(r"[^@?#\s]*")
 _NOT_SHOWN = "something else (not shown, it may hold a password)"
 
@@ -171,7 +175,7 @@ def database_error(error: Exception, *, role: str = "writer") -> TsadError:
     if isinstance(cause, psycopg2.errors.InsufficientPrivilege):
         return BadInput(
             f"Expected a login that may use the warehouse. Received: {said}. "
-            f"The warehouse's owner lets one in with: tsad migrate --{role} <login>"
+            f"The warehouse's owner lets one in with: {_LETS_IN[role]}"
         )
     if isinstance(cause, (psycopg2.errors.DiskFull, psycopg2.errors.OutOfMemory)):
         return _no_space(cause, "that was asked")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,15 @@ from tsad_tasks.model.injection_site import Site
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.columns import channel_values, of_windows, state_columns
-from tsad_tasks.scoring.fold import EntityFold, entity_folds
+from tsad_tasks.scoring.fold import Copy, EntityFold, entity_folds, reconstructions
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut, on_same_steps
 
 # Rounds of injections, and how many of them in a row may come to nothing.
 MAX_ROUNDS, MAX_EMPTY, WEEK_S = 60, 8, 604800
 FAR = 10.0
+# Entities whose copies go through a fold together; all that is known of them is in memory at once.
+ENTITIES_TOGETHER = 32
 
 Delays = tuple[int | None, ...]
 # Lowest and highest values that channels can have, (n_channels,) each, infinite where nobody said.
@@ -113,14 +115,25 @@ def judge(
     hits: dict[str, list[Hit]] = {kind: [] for kind in KINDS}
     quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
     folds = series_folds(spec, cast(FoldDetector, detector), held_out) if detector.folds else {}
-    for number, part in enumerate(held_out):
-        of_it = (known or {}).get(part.entity), folds.get(part.entity)
-        judged = JudgedSeries(spec, detector, part, *of_it)
-        cleans.append(judged.clean(rule))
-        site = site_of(reference, part, ends)
-        rng = np.random.default_rng([seed, number])
-        # Each entity goes on with the kinds where the one before it stopped.
-        _add_hits(hits, judged, site, (quota, number * quota), rng, reference)
+    n_together = ENTITIES_TOGETHER if detector.folds else 1
+    for first in range(0, len(held_out), n_together):
+        searches = list[tuple[JudgedSeries, Search]]()
+        own_hits = list[dict[str, list[Hit]]]()
+        for number, part in enumerate(held_out[first : first + n_together], first):
+            of_it = (known or {}).get(part.entity), folds.get(part.entity)
+            judged = JudgedSeries(spec, detector, part, *of_it)
+            cleans.append(judged.clean(rule))
+            own_hits.append({kind: [] for kind in KINDS})
+            rng = np.random.default_rng([seed, number])
+            site = site_of(reference, part, ends)
+            # Each entity goes on with the kinds where the one before it stopped.
+            turns = quota, number * quota
+            search = _add_hits(own_hits[-1], judged, site, turns, rng, reference)
+            searches.append((judged, search))
+        search_together(searches)
+        for found in own_hits:
+            for kind, its_hits in found.items():
+                hits[kind] += its_hits
     nothing = np.zeros(0, np.float32)
     scores = np.concatenate([nothing, *(one.scores for one in cleans)])
     errors = np.concatenate([nothing, *(one.errors for one in cleans)])
@@ -346,30 +359,48 @@ class JudgedSeries:
         errors[row, channel] = np.inf
         return {self.place(one): n for one, n in Counter(errors.argmax(axis=1).tolist()).items()}
 
-    def flags(self, features: InputSet, index: Windows) -> SeriesFlags:
-        """Flags of what is seen of readings that are the held-out ones but for a few."""
-        errors = self._errors_of(features, index)
+    def copy(self, features: InputSet, index: Windows) -> Copy | None:
+        """What the detector's fold has to go through for `flags`; None: nothing."""
+        is_new = self._is_new(features, index)
+        if self._fold is None or not is_new.any():
+            return None
+        return Copy(self._fold, features, index.ends[is_new])
+
+    def flags(
+        self, features: InputSet, index: Windows, made: Reconstruction | None = None
+    ) -> SeriesFlags:
+        """Flags of what is seen of readings that are the held-out ones but for a few.
+
+        Parameters
+        ----------
+        made : what `reconstructions` made of their `copy`; None: it is made.
+        """
+        errors = self._errors_of(features, index, made)
         marks = features.has_moved, features.farthest
         scores = entity_scores(self.spec, [self.part.entity], errors[None], 0, *marks)
         return SeriesFlags(scores.flags[0], np.isfinite(scores.scores[0]), scores.scores[0])
 
-    def _errors_of(self, features: InputSet, index: Windows) -> NDArray[np.float32]:
-        """Only windows with something new in them go through the detector: others are known."""
+    def _is_new(self, features: InputSet, index: Windows) -> NDArray[np.bool_]:
+        """Windows with something new in them; errors of others are known."""
         changed = (features.inputs != self._features.inputs)[0].any(axis=1)
         n_before = np.concatenate(([0], np.cumsum(changed)))
         first = np.maximum(index.ends + 1 - self.spec.features.width, 0)
         # What a folding detector has seen stays with it.
         first = np.zeros_like(first) if self._detector.folds else first
-        is_new = n_before[index.ends + 1] > n_before[first]
+        return n_before[index.ends + 1] > n_before[first]
+
+    def _errors_of(
+        self, features: InputSet, index: Windows, made: Reconstruction | None = None
+    ) -> NDArray[np.float32]:
+        is_new = self._is_new(features, index)
         errors = np.full(len(self.part.values), np.nan, np.float32)
         errors[index.ends] = self._errors[index.ends]
         if not is_new.any():
             return errors
-        found = self._reconstructed(features, index.ends[is_new])
+        found = self._reconstructed(features, index.ends[is_new]) if made is None else made
         of_it = np.zeros(int(is_new.sum()), np.int64)
         seen = found.channel_errors, index.live[is_new], index.fitted[is_new]
-        made, _ = combined_errors(self.spec, [self.part.entity], of_it, *seen)
-        errors[index.ends[is_new]] = made
+        errors[index.ends[is_new]], _ = combined_errors(self.spec, [self.part.entity], of_it, *seen)
         return errors
 
 
@@ -389,6 +420,25 @@ class Hit:
     chance: float
 
 
+# It is sent the flags of each copy that it yields.
+Search: TypeAlias = Generator[tuple[InputSet, Windows], SeriesFlags, None]
+
+
+def search_together(searches: Sequence[tuple[JudgedSeries, Search]]) -> None:
+    """Goes on with all searches at once: their copies go through the fold side by side."""
+    asked = [(judged, search, next(search, None)) for judged, search in searches]
+    while going := [(judged, search, seen) for judged, search, seen in asked if seen is not None]:
+        copies = [judged.copy(*seen) for judged, _, seen in going]
+        made = iter(reconstructions([copy for copy in copies if copy is not None]))
+        asked = []
+        for (judged, search, seen), copy in zip(going, copies, strict=True):
+            flags = judged.flags(*seen, None if copy is None else next(made))
+            try:
+                asked.append((judged, search, search.send(flags)))
+            except StopIteration:
+                continue
+
+
 def _add_hits(
     hits: dict[str, list[Hit]],
     judged: JudgedSeries,
@@ -396,7 +446,7 @@ def _add_hits(
     turns: tuple[int, int],
     rng: np.random.Generator,
     reference: ModelSpec,
-) -> None:
+) -> Search:
     """Injects in rounds, as many anomalies as fit at once, until there are enough.
 
     Parameters
@@ -427,7 +477,8 @@ def _add_hits(
         still = scored & scored_steps(values, index)
         counted = [one for one in plan if still[one.steps].any()]
         if counted:
-            raised = judged.flags(features, index).raised & ~judged.usual.raised
+            flags = yield features, index
+            raised = flags.raised & ~judged.usual.raised
             for one in counted:
                 seen = one.length + width - 1
                 delay = _first_flag(raised[one.at : one.at + seen])

@@ -96,6 +96,7 @@ def calibrated_spec(
         calibrations=limits.own,
         pooled_calibration=limits.pooled,
         expected_incidents_per_day=limits.incidents_per_day,
+        limit_notes=limits.notes,
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tsad_tasks.model.conditional import Pace
 
 _PARTS = ("model", "profile", "averages")
-# Units learn together as far as they have so many readings, of which each takes some 150 bytes.
+# Units learn together as far as they have so many readings, each of 240 bytes: half a GB.
 VALUES_TOGETHER = 1 << 21
 
 

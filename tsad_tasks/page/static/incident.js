@@ -146,6 +146,7 @@
       shown.first = await read(panel.dataset.source);
       drawAll();
       performance.mark("tsad-painted");
+      panel.dataset.painted = "";
     } catch (error) {
       document.getElementById("cursor").textContent = `The charts could not be read (${error.message}); the table below has the figures.`;
     }

@@ -1,4 +1,4 @@
-"""Models that wait for a person."""
+"""Hours that have a score are counted by an index."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ down_revision = "0032"
 
 
 def upgrade() -> None:
-    statements = Path(__file__).parents[1].joinpath("0033_untested.sql").read_text(encoding="utf-8")
+    path = Path(__file__).parents[1].joinpath("0033_count_hours.sql")
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(statements)
+        cursor.execute(path.read_text(encoding="utf-8"))
