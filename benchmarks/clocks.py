@@ -93,7 +93,7 @@ class Room:
         with Store.connect(self.uri) as store:
             ingest_interval(store, self.config, self.source_uri, **span)
             run = Retraining(store, self.config, self.at, self.folder / "run", self.folder)
-            (made,) = retrain(run)
+            made, *_ = retrain(run)
         assert made.valid_from == self.at, made
 
     def score(self, n_hours: int) -> None:

@@ -256,6 +256,7 @@ def of_rooms(lived: Lived) -> Iterator[Said]:
     found = lived.between("south", 1, 8, 21)
     yield Said("the open window is an incident", bool(found), _told(found), is_kept=False)
     yield _quiet(lived, found)._replace(is_kept=False)
+    yield Said("the gate lets it pass", not lived.refused, ", ".join(lived.refused), is_kept=False)
     n_dead = lived.quality("dead")
     yield Said("nothing is dead", not n_dead, f"{n_dead} sensor-hours")
 
@@ -501,7 +502,10 @@ def main() -> int:
         sys.exit(f"Expected cases: {', '.join(CASES)}. Received: {', '.join(unknown)}.")
     name = asked_for.detector or ("dense_autoencoder" if asked_for.small else None)
     days = 10 if asked_for.small else 30
-    fit = {"training": {"range": f"{days}d"}} | ({"detector": {"name": name}} if name else {})
+    # What the gate says of this detector is wanted, and what it finds: nobody stands in for it.
+    fit = {"training": {"range": f"{days}d", "fallback": []}} | (
+        {"detector": {"name": name}} if name else {}
+    )
     n_wrong = 0
     with tempfile.TemporaryDirectory(prefix="tsad-signals-") as place:
         root = Path(place)

@@ -245,7 +245,7 @@ def _retrain(plant: Plant, store: Store, at: datetime) -> None:
             _scrambled(plant, store, span) if is_bad else nullcontext()
         )
         with archive:
-            (summary,) = retrain(Retraining(store, plant.config, at, folder, UPath(plant.folder)))
+            summary, *_ = retrain(Retraining(store, plant.config, at, folder, UPath(plant.folder)))
         plant.tell(at, ("from a scrambled archive, " if is_bad else "") + _said(summary))
     except BadInput as error:
         store.rollback()

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.settings import usual_readings, usual_times
+from tsad_tasks.base.settings import usual_times
 from tsad_tasks.detectors.base import Budget, TrainingSet
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import build_detector, detector_class
@@ -77,7 +77,7 @@ def asset_errors(channel_errors: Errors) -> Errors:
 def fitted(name: str, normal: Values, params: Mapping[str, Any]) -> Any:
     """A detector that has learned from the normal run, its times counted on this step."""
     usual = usual_times(detector_class(name).settings_model)
-    counted = {key: usual_readings(seconds, STEP_S) for key, seconds in usual.items()}
+    counted = {key: one.readings(STEP_S) for key, one in usual.items()}
     n_channels = normal.shape[1]
     sizes = {"width": 1, "n_channels": n_channels, "n_inputs": n_channels}
     if not detector_class(name).folds:

@@ -9,7 +9,6 @@ from simulators.simulate_documents import NoisySine, noisy_sine
 
 from document_figures.figures import Say, Sizes
 from document_figures.fitting import Errors, Fitted, budget_of, fit_clean, preset, settings
-from tsad_tasks.model.injection import Injection, inject_all
 from tsad_tasks.model.thresholds import calibrate, flag
 
 PRESET = preset("document_b")
@@ -108,8 +107,8 @@ def _spiked(series: NoisySine, start: int, size: float) -> tuple[np.ndarray, lis
     """The last part with spikes of about a size, and where they are."""
     values = series.values[start:, None]
     at = list(range(2 * WIDTH, len(values) - WIDTH, SPACING))
-    plan = [Injection("point", step, 1, 0) for step in at]
-    # A planned spike is 4 to 10 spreads high: 7 on average.
-    return inject_all(
-        values, plan, spread=[size / 7], rng=np.random.default_rng([len(values), start])
-    ), at
+    spiked, rng = values.copy(), np.random.default_rng([len(values), start])
+    for step in at:
+        # A spike is 4 to 10 spreads high: 7 on average (document D).
+        spiked[step] += float(rng.choice((-1.0, 1.0))) * rng.uniform(4.0, 10.0) * size / 7
+    return spiked, at

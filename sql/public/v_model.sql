@@ -36,7 +36,7 @@ COMMENT ON COLUMN tsad.v_model.sha256 IS 'Hash of the bundle''s manifest, checke
 COMMENT ON COLUMN tsad.v_model.artifact_uri IS 'Where the bundle is.';
 COMMENT ON COLUMN tsad.v_model.card IS 'The model card: data, training, calibration.';
 COMMENT ON COLUMN tsad.v_model.created_at IS 'When it was registered.';
-COMMENT ON COLUMN tsad.v_model.state IS 'champion, shadow, former champion, gate failed, or what was last decided on it.';
+COMMENT ON COLUMN tsad.v_model.state IS 'champion, shadow, former champion, gate failed, waits for person (no injected anomaly could be tested: a person promotes it), or what was last decided on it.';
 COMMENT ON COLUMN tsad.v_model.shadow_from IS 'From which hour on it was scored beside the champion.';
 COMMENT ON COLUMN tsad.v_model.shadow_to IS 'Up to which hour; NULL: it still is, or never was: see state.';
 COMMENT ON COLUMN tsad.v_model.pruned_at IS 'When its bundle was removed, after which it cannot score any more; NULL: the bundle is kept.';

@@ -13,7 +13,7 @@ COMMENT ON COLUMN tsad.v_model_history.entity IS 'The entity that the model belo
 COMMENT ON COLUMN tsad.v_model_history.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
 COMMENT ON COLUMN tsad.v_model_history.version IS 'Number of the model within its dataset.';
 COMMENT ON COLUMN tsad.v_model_history.model_id IS 'The model; see v_model.';
-COMMENT ON COLUMN tsad.v_model_history.decision IS 'gate_failed, waiting (another challenger is in the shadow), shadow_started, asked (a form waits for a person), shadow_failed, superseded, declined, promoted or rolled_back (it is champion again).';
+COMMENT ON COLUMN tsad.v_model_history.decision IS 'gate_failed, waits_for_person (no injected anomaly could be tested), waiting (another challenger is in the shadow), shadow_started, asked (a form waits for a person), shadow_failed, superseded, declined, promoted or rolled_back (it is champion again).';
 COMMENT ON COLUMN tsad.v_model_history.former_version IS 'Whose place it took; of one that waits: who is in the shadow; of one that was superseded: who came.';
 COMMENT ON COLUMN tsad.v_model_history.valid_from IS 'From which hour on.';
 COMMENT ON COLUMN tsad.v_model_history.decided_by IS 'gate, shadow, the run that asked, or who said so.';

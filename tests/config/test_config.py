@@ -352,8 +352,8 @@ CASES = [
         "news that there are none of",
         None,
         "notifications: {targets: [{webhook: chat, news: [all]}]}",
-        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'shadow_failed', "
-        "'training_stopped', 'promoted' "
+        ":11: notifications.targets.0.news.0: Expected 'gate_failed', 'waits_for_person', "
+        "'shadow_failed', 'training_stopped', 'promoted' "
         "or 'rolled_back'. Received: 'all'.",
     ),
     (
@@ -840,6 +840,25 @@ def test_times_of_heads_are_numbers_of_readings_and_the_same_model() -> None:
     assert times.detector.params == {"memory": 150, "longest": 600, "limit": 5}
     assert times == counts
     assert times.model_hash == counts.model_hash
+
+
+@pytest.mark.parametrize(
+    ("step", "given", "counts"),
+    [
+        ("1min", {}, {}),
+        ("1h", {}, {"smooth": 3, "memory": 50, "longest": 200, "recent": 10, "fresh": 10}),
+        ("1s", {"longest": 600}, {"smooth": 600, "memory": 3600, "longest": 600, "recent": 600}),
+        ("10min", {"memory": "2d"}, {"smooth": 3, "memory": 288, "longest": 200, "recent": 10}),
+    ],
+)
+def test_what_is_a_time_by_default_becomes_readings_of_the_step(
+    step: str, given: dict[str, object], counts: dict[str, int]
+) -> None:
+    source = yaml.safe_load(GOOD)["source"] | {"step": step}
+    made = _changed(source=source, detector={"name": "state_head", "params": given})
+    assert counts.items() <= made.detector.params.items()
+    if not counts:
+        assert made.detector.params == {}
 
 
 @pytest.mark.parametrize("name", [name for name in DETECTORS if DETECTORS[name].folds])

@@ -181,13 +181,13 @@ def test_its_limit_may_be_another_one_for_a_dataset(lightness: GateRule) -> None
     assert lightness.limit_in(config_of()) == 10.0
     heavy = config_of(gate=CONFIG["gate"] | {"limits": {"lightness": 1e6}})
     assert lightness.limit_in(heavy) == 1e6
-    with pytest.raises(ValueError, match=r"a rule with a limit of its own: lightness"):
+    with pytest.raises(ValueError, match=r"a rule with a limit of its own: .*lightness"):
         config_of(gate={"limits": {"heaviness": 1.0}})
 
 
 def test_its_doubt_goes_the_way_that_it_declares(lightness: GateRule) -> None:
     met = RuleResult("lightness", Outcome.MET, 12.0, 10.0, low=9.0, high=14.0)
-    assert doubt(met) == "not clearly above 10.0"
+    assert doubt(met) == "chance may explain what is above 10.0"
 
 
 def test_a_name_is_given_once(lightness: GateRule) -> None:

@@ -50,7 +50,13 @@ CONFIG: dict[str, Any] = {
         "min_count": 30,
         "collective_width": 4,
     },
-    "training": {"range": "5d", "max_windows": 2500, "epochs": 25, "min_hours": 10},
+    "training": {
+        "range": "5d",
+        "max_windows": 2500,
+        "epochs": 25,
+        "min_hours": 10,
+        "fallback": [],
+    },
     "features": {"min_own_scale": "1d", "cyclic": []},
     "gate": {
         "min_point_share": 0,

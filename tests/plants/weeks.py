@@ -47,7 +47,7 @@ CONFIG: dict[str, Any] = {
     },
     "detector": {"name": "three_sigma"},
     "threshold": {"kind": "percentile", "percentile": 99.9, "combine": "max"},
-    "training": {"range": "7d", "min_hours": 10},
+    "training": {"range": "7d", "min_hours": 10, "fallback": []},
     "features": {"min_own_scale": "1d"},
     "gate": {
         "min_point_share": 0,

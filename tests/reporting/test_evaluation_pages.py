@@ -64,6 +64,17 @@ def test_the_headline_is_that_of_the_latest_part_with_events() -> None:
     assert headline_text(none).startswith("No labelled anomaly could be judged; no false alarm in ")
 
 
+def test_no_false_alarm_is_not_said_beside_many_flagged_steps() -> None:
+    quiet = part("test")
+    steps = replace(quiet.figures.steps, false_positive=21, true_negative=79)
+    events = replace(quiet.figures.events, n_false=0)
+    noisy = replace(quiet, figures=replace(quiet.figures, steps=steps, events=events))
+    text = headline_text(evaluation(parts=(noisy,), max_flagged_share=0.01))
+    assert "no false alarm" not in text
+    assert "21.0 % of the normal steps flagged (gate: 1.0 % at most)" in text
+    assert "no false alarm in" in headline_text(evaluation(parts=(noisy,), max_flagged_share=0.3))
+
+
 def test_what_cannot_be_judged_is_drawn_without_a_figure() -> None:
     content = evaluation(
         parts=(part("test", n_events=0),),

@@ -70,7 +70,7 @@ def judged(
 def test_a_share_fails_when_its_limit_is_above_the_interval_or_the_margin_is_used_up(
     n_found: int, n: int, passes: bool
 ) -> None:
-    row = judged("point_share", verdicts(n_found, n))
+    row = judged("point_share", verdicts(n_found, n), min_point_share=0.9)
     assert row.passed is passes
     assert (row.low or 0) < (row.value or 0) < (row.high or 0)
 
@@ -227,7 +227,7 @@ def test_a_rule_that_fails_names_machine_and_channel_with_numbers() -> None:
         known=delays(2, 20),
     )  # fmt: skip
     notes = {
-        rule: judged(rule, found, max_incidents_per_entity_week=1.0).note
+        rule: judged(rule, found, max_incidents_per_entity_week=1.0, min_point_share=0.9).note
         for rule in ("point_share", "known_share", "false_alarm_share", "incidents_per_entity_week")
     }
     assert [notes[rule].rpartition(". ")[2] for rule in notes] == [

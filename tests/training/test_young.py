@@ -27,7 +27,7 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining
 
 DAY = timedelta(days=1)
-TRAINING = {"range": "30d", "min_hours": 10, "young_detector": "level"}
+TRAINING = {"range": "30d", "min_hours": 10, "young_detector": "level", "fallback": []}
 SHADOW = {"hours": 24}
 PERIODS = """
   SELECT m.train_end_at, p.valid_from, nullif(p.valid_to, 'infinity'), m.detector, m.is_young

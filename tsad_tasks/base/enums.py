@@ -142,6 +142,8 @@ class Decision(StrEnum):
     """What became of a model, in the order in which it may happen."""
 
     GATE_FAILED = "gate_failed"
+    # Nothing could be tested of it: a person promotes it, or nobody.
+    WAITS_FOR_PERSON = "waits_for_person"
     WAITING = "waiting"
     SHADOW_STARTED = "shadow_started"
     ASKED = "asked"
@@ -165,6 +167,7 @@ class NewsEvent(StrEnum):
     """What is told of models."""
 
     GATE_FAILED = Decision.GATE_FAILED.value
+    WAITS_FOR_PERSON = Decision.WAITS_FOR_PERSON.value
     SHADOW_FAILED = Decision.SHADOW_FAILED.value
     TRAINING_STOPPED = "training_stopped"
     PROMOTED = Decision.PROMOTED.value

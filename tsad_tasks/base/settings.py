@@ -77,43 +77,47 @@ _COUNTS_READINGS = "counts readings"
 Readings = Annotated[int, Field(ge=1), WithJsonSchema(DURATION_JSON), _COUNTS_READINGS]
 
 
-# A time by default is never more readings than this, lest a state be long to keep and go through.
-_MOST_USUAL = 3600
-
-
 @dataclass(frozen=True)
 class UsualTime:
     """Beside `Readings`: what counts where a dataset file says nothing is a time, not a number.
 
     The field's own default is that time in readings of a minute.
+
+    Attributes
+    ----------
+    least, most : readings, however long or short a step is: fewer say nothing, and more would make
+        a state long to keep and to go through.
+    within : a setting that this one is no longer than.
     """
 
     seconds: int
+    least: int = 1
+    most: int = 3600
+    within: str = ""
+
+    def readings(self, step_s: int) -> int:
+        """Readings in the time.
+
+        >>> [UsualTime(9000, 50).readings(step_s) for step_s in (1, 60, 3600)]
+        [3600, 150, 50]
+        """
+        return min(max(round(self.seconds / step_s), self.least), self.most)
 
 
-def usual_times(section: type[Section]) -> dict[str, int]:
-    """Seconds of those settings whose default is a time.
+def usual_times(section: type[Section]) -> dict[str, UsualTime]:
+    """Those settings whose default is a time.
 
     >>> class Smoothing(Section):
     ...     memory: Annotated[Readings, UsualTime(9000)] = 150
-    >>> usual_times(Smoothing)
-    {'memory': 9000}
+    >>> usual_times(Smoothing)["memory"].seconds
+    9000
     """
     return {
-        name: one.seconds
+        name: one
         for name, field in section.model_fields.items()
         for one in field.metadata
         if isinstance(one, UsualTime)
     }
-
-
-def usual_readings(seconds: int, step_s: int) -> int:
-    """Readings in a time that a default names: at least one, at most 3,600.
-
-    >>> usual_readings(9000, 60), usual_readings(600, 3600), usual_readings(36000, 1)
-    (150, 1, 3600)
-    """
-    return min(max(round(seconds / step_s), 1), _MOST_USUAL)
 
 
 def counts_of_readings(section: type[Section]) -> tuple[str, ...]:

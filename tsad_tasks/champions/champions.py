@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tsad_tasks.base.enums import Decision, Lineage, Stage
+from tsad_tasks.base.enums import Decision, Lineage, Outcome, Stage
 from tsad_tasks.base.errors import BadInput, BundleError, NothingToDo
 from tsad_tasks.base.interval import hours_later
 from tsad_tasks.base.rule import RuleResult
@@ -28,6 +28,7 @@ from tsad_tasks.training.queries import ChampionScope, Exclusion, NewModel, Trai
 # waits.
 LONGEST_SHADOW = timedelta(weeks=4)
 OTHER_SIGNALS = "the champion is of other signals"
+UNTESTED = "no injected anomaly could be tested"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class RegisterSummary:
     Attributes
     ----------
     waits_for : version of the challenger whose place in the shadow it waits for.
+    waits_for_person : nothing could be tested of it, so that only a person promotes it.
     """
 
     model_id: int
@@ -158,6 +160,7 @@ class RegisterSummary:
     shadow_from: datetime | None
     failed_rules: list[str]
     waits_for: int | None = None
+    waits_for_person: bool = False
 
 
 def register_model(
@@ -172,7 +175,8 @@ def register_model(
 ) -> RegisterSummary:
     """Registers a model with its gate and exclusions; what passed goes into the champion's shadow.
 
-    The first model of a scope has nobody to be compared with: it is champion at once. A model that
+    The first model of a scope has nobody to be compared with: it is champion at once. One of which
+    no injected anomaly could be tested waits for a person, whoever is champion. A model that
     the gate refused before is judged anew when the same bundle comes again: the gate, its readings
     and its champion may be others now.
 
@@ -197,9 +201,14 @@ def register_model(
         store.execute(queries.INSERT_EXCLUSIONS, model_id=model_id, **of_model)
         failed = _failed_rules(store, model_id)
         valid_from = shadow_from = None
+        is_untested = not failed and _is_untested(queries.rule_results(store, model_id))
         if failed:
             if failed != refused:
                 places.decide(model_id, Decision.GATE_FAILED, ", ".join(failed))
+        elif is_untested:
+            if is_new:
+                places.decide(model_id, Decision.WAITS_FOR_PERSON, UNTESTED)
+            valid_from = places.first_hour(model_id)
         elif config is not None and places.is_of_other_signals(model, model_id, config):
             valid_from = _promote_at_once(places, model, model_id, of_other_signals=True)
             if valid_from is not None:
@@ -211,7 +220,14 @@ def register_model(
             valid_from = _promote_at_once(places, model, model_id)
         waits_for = store.first(queries.SELECT_WAITED_FOR, model_id=model_id)
     became = (valid_from is not None, valid_from, shadow_from)
-    return RegisterSummary(model_id, registered.version, not failed, *became, failed, waits_for)
+    waits = waits_for, is_untested and valid_from is None
+    return RegisterSummary(model_id, registered.version, not failed, *became, failed, *waits)
+
+
+def _is_untested(results: Sequence[RuleResult]) -> bool:
+    """Whether rules say that a model finds something, and none of them could be tested."""
+    tests = [one for one in results if getattr(one.declaration, "is_test", False)]
+    return bool(tests) and all(one.outcome is Outcome.NOT_TESTED for one in tests)
 
 
 def _failed_rules(store: Store, model_id: int) -> list[str]:

@@ -51,7 +51,7 @@ def no_champion(
     for row in rows:
         failed, limits = text.failed_texts(rule_results(store, row.model_id))
         of_model = row.version, row.entity, row.train_end_at, row.folds
-        later = row.champion_from, row.is_young
+        later = row.champion_from, row.is_young, row.waits_for_person
         found.append(text.Unchampioned(*of_model, failed, limits, *later))
     ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset_id, before_at="infinity")
     sentence = text.no_champion_sentence(name, found, is_whole=not has_champion)

@@ -51,6 +51,7 @@ class NewestModel(NamedTuple):
     folds: bool
     is_young: bool
     champion_from: datetime | None
+    waits_for_person: bool
 
 
 class OpenForm(NamedTuple):

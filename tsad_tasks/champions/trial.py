@@ -28,7 +28,7 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.training.exclusions import exclusions_of
 from tsad_tasks.training.gate import MAX_GATE_ENTITIES, comparable_model, window_milliseconds
 from tsad_tasks.training.held_out import HeldOut
-from tsad_tasks.training.injected import judge
+from tsad_tasks.training.injected import judge, value_ends
 from tsad_tasks.training.queries import SELECT_CHAMPION_AT, ChampionScope
 from tsad_tasks.training.reader import Scope, TrainingRange, TrainingReader, evenly
 
@@ -64,6 +64,7 @@ def shadow_trial(
         return None
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": model["seed"]}
     settings |= {"reference": (old or new)[0], "rule": incident_rule(config.alarm_policy)}
+    settings |= {"ends": value_ends(config, spec.features.channels)}
     challenger = judge(*new, parts, **settings)
     beside = judge(*old, parts, **settings) if old else None
     of_new = window_milliseconds(*new, parts[0])

@@ -125,6 +125,8 @@ def _outcome_text(summary: RegisterSummary, stays: str) -> str:
     """What became of a model that was registered."""
     if not summary.gate_passed:
         return f"did not pass ({', '.join(summary.failed_rules)}){stays}"
+    if summary.waits_for_person:
+        return "waits for you: no injected anomaly could be tested (tsad promote makes it champion)"
     if summary.waits_for is not None:
         return f"passed: it waits, version {summary.waits_for} is in the shadow"
     if summary.valid_from is not None:

@@ -14,7 +14,6 @@ from tsad_tasks.base.settings import (
     DurationS,
     counts_of_readings,
     n_readings,
-    usual_readings,
     usual_times,
     validated,
     wrong,
@@ -49,7 +48,7 @@ _LEAST_SILENCE_S = 3 * 3600
 _NOT_OF_MODELS = {"max_excluded_share", "timeout_s", "max_minutes", "preview", "answer_within_s"}
 _NOT_OF_MODELS |= {"unanswered"}
 # What is young has a detector and a range of its own by then.
-_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector"}
+_NOT_OF_MODELS |= {"young_from_s", "young_until_s", "young_detector", "fallback"}
 
 
 # Beside the states of a discrete channel: all others.
@@ -201,9 +200,11 @@ class DatasetConfig(FileSection):
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)
         params = _counted(self.detector.params, counts, step_s, "detector", "params")
-        for name, seconds in usual_times(model).items():
+        for name, usual in usual_times(model).items():
             # What is the default anyway is not said, so that the model stays the same one.
-            if (n := usual_readings(seconds, step_s)) != model.model_fields[name].default:
+            n = usual.readings(step_s)
+            n = min(n, params.get(usual.within, n))
+            if n != model.model_fields[name].default:
                 params.setdefault(name, n)
         validated(model, params, "detector", "params")
         # Flags of neighbouring steps belong together, however coarse the grid.
@@ -453,12 +454,8 @@ class DatasetConfig(FileSection):
 def _with_numbers(threshold: ThresholdSection, detector: str, step_s: int) -> ThresholdSection:
     """Durations in the rule become numbers of readings; kind and rule must fit the detector."""
     known = FOLDING_THRESHOLDS.get(threshold.kind, ())
-    usual = {name: seconds for name, seconds in USUAL_IN_RULES.items() if name in known}
     counted: dict[str, Any] = {
-        name: max(round(seconds / step_s), 1)
-        if name == "memory"
-        else usual_readings(seconds, step_s)
-        for name, seconds in usual.items()
+        name: usual.readings(step_s) for name, usual in USUAL_IN_RULES.items() if name in known
     }
     counted |= _counted(threshold.rule, COUNTED_IN_RULES, step_s, "threshold", "rule")
     look_back = max(threshold.look_back, -(-threshold.min_span_s // step_s))

@@ -112,7 +112,7 @@ def _table(block: Block) -> list[str]:
         meaning, by_default = _BY_DEFAULT.sub("", told[key]), _BY_DEFAULT.search(told[key])
         default = by_default[1] if by_default else _default(name, field)
         if name in usual:
-            default = f"`{written_duration(usual[name])}`"
+            default = f"`{written_duration(usual[name].seconds)}`"
         value = _value(schema["properties"][key], schema.get("$defs", {}))
         if issubclass(section, FileSection) and any(_sections_in(field.annotation)):
             value = f"[{value}](#{_anchor(_place_below(section, block.place, name))})"

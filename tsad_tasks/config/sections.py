@@ -12,7 +12,15 @@ from pydantic import ConfigDict, Field, model_validator
 from tsad_tasks.base.cpu_limit import cpu_limit
 from tsad_tasks.base.enums import NewsEvent, Role, Signal
 from tsad_tasks.base.errors import ConfigError
-from tsad_tasks.base.settings import DurationS, LastingS, Section, renamed, validated, wrong
+from tsad_tasks.base.settings import (
+    DurationS,
+    LastingS,
+    Section,
+    UsualTime,
+    renamed,
+    validated,
+    wrong,
+)
 from tsad_tasks.base.shown import shown
 from tsad_tasks.base.variants import CHANNELS, SOURCES
 from tsad_tasks.config.checks import (
@@ -844,9 +852,14 @@ FOLDING_THRESHOLDS = {
 }
 # Of these the ones that count readings: a duration will do, too.
 COUNTED_IN_RULES = ("event_gap", "memory", "longest", "recent", "fresh")
-# What these are where a rule says nothing, in seconds, as in the detector's own settings; an event
+# What these are where a rule says nothing, as in the detector's own settings; an event
 # of months ago is no reason to keep quiet.
-USUAL_IN_RULES = {"longest": 36_000, "recent": 5400, "fresh": 1800, "memory": 90 * 86_400}
+USUAL_IN_RULES = {
+    "longest": UsualTime(36_000, least=200),
+    "recent": UsualTime(5400, least=10),
+    "fresh": UsualTime(1800, least=10),
+    "memory": UsualTime(90 * 86_400, most=10**9),
+}
 
 
 class ThresholdSection(FileSection):
@@ -1007,6 +1020,7 @@ class TrainingSection(FileSection):
       young_from: 7d
       young_until: 5w
       young_detector: isolation_forest
+      fallback: [seasonal_profile, level]
       warm_start_from: champion
       preview: manual
       answer_within: 1d
@@ -1065,6 +1079,10 @@ class TrainingSection(FileSection):
     is it once its readings fill range."""
     young_detector: DetectorName = "dense_autoencoder"
     """This is the detector of young models, with its own defaults; the dataset's follows."""
+    fallback: list[DetectorName] = Field(["seasonal_profile", "level"])
+    """Where there is no champion and the gate refuses the challenger, these detectors are trained
+    one after the other, with their own defaults, until one passes; the simplest comes last. With
+    [] nothing is scored then."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
     own. By default it begins anew."""
@@ -1082,7 +1100,7 @@ class GateSection(FileSection):
     Examples
     --------
     gate:
-      min_point_share: 0.9
+      min_point_share: 0.6
       min_contextual_share: 0.5
       min_collective_share: 0.7
       max_false_alarm_share: 0.01
@@ -1101,8 +1119,9 @@ class GateSection(FileSection):
       limits: {}
     """
 
-    min_point_share: Share = 0.9
-    """At least this share of injected outliers of one reading is found."""
+    min_point_share: Share = 0.6
+    """At least this share of injected outliers of one reading is found. Detectors that look at
+    windows or means find what lasts, and few of these."""
     min_contextual_share: Share = 0.5
     """At least this share of injected readings at the wrong time is found."""
     min_collective_share: Share = 0.7
@@ -1127,7 +1146,8 @@ class GateSection(FileSection):
     min_pairs: int = Field(200, ge=1)
     """With fewer injected anomalies than this, only what chance does not explain fails."""
     n_injected: int = Field(60, ge=10, le=1000)
-    """So many anomalies of each kind are injected."""
+    """So many anomalies are injected: a quarter of each of point, contextual and collective, and
+    the rest slow ramps, decoupled channels and other weekdays' values."""
     max_score_drift: float = Field(0.25, gt=0)
     """When the PSI of scores against the champion's is above this, the report says so; it decides
     nothing."""

@@ -17,6 +17,7 @@ from tsad_tasks.text.rules import failure
 Payload = dict[str, Any]
 _SUBJECTS: dict[str, str] = {
     NewsEvent.GATE_FAILED: "version {version} failed the gate",
+    NewsEvent.WAITS_FOR_PERSON: "version {version} waits for a person: nothing could be tested",
     NewsEvent.SHADOW_FAILED: "version {version} failed in the shadow",
     NewsEvent.TRAINING_STOPPED: "a training was stopped",
     NewsEvent.PROMOTED: "version {version} is champion",
@@ -26,6 +27,7 @@ NEWS = frozenset(_SUBJECTS)
 # What people may look at next.
 _SHOWN: dict[str, str] = {
     NewsEvent.GATE_FAILED: "model_rules",
+    NewsEvent.WAITS_FOR_PERSON: "model_rules",
     NewsEvent.SHADOW_FAILED: "model_rules",
     NewsEvent.TRAINING_STOPPED: "trainings",
 }
@@ -44,7 +46,7 @@ class News:
 
     news_id: int
     thread: str  # random name, of which keys of messages are hashes
-    event: str  # gate_failed, shadow_failed, training_stopped, promoted or rolled_back
+    event: str  # one of `NewsEvent`
     decided_at: datetime
     decided_by: str
     reason: str
@@ -101,6 +103,9 @@ def news_payload(
     payload["commands"] = [
         command.replace("$dataset", dataset).replace("$end", end) for command in commands
     ]
+    if news.event == NewsEvent.WAITS_FOR_PERSON and news.version:
+        untested = Unchampioned(news.version, news.entity, news.end_at, news.folds, waits=True)
+        payload["commands"] = ways_on(dataset, untested)
     if news.event == NewsEvent.GATE_FAILED and not news.n_champions and news.version:
         first = Unchampioned(
             news.version, news.entity, news.end_at, news.folds, limits=_limits(news)

@@ -181,6 +181,8 @@ class Replay:
 def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
         return f"did not pass the gate: {', '.join(summary.failed_rules)}"
+    if summary.waits_for_person:
+        return "waits for a person: no injected anomaly could be tested"
     if summary.promoted:
         return "is champion"
     if summary.waits_for is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.detectors.base import Progress
-from tsad_tasks.pipeline.register import register
+from tsad_tasks.pipeline.register import register, register_fallback
 from tsad_tasks.pipeline.tasks import STEPS
 from tsad_tasks.training.retrain import Count, Retraining
 
@@ -19,7 +19,8 @@ def retrain(
     say: Callable[[str, Count], None] | None = None,
     approve: Callable[[], None] | None = None,
 ) -> list[RegisterSummary]:
-    """The tasks that make a challenger, in a row, and its registration.
+    """The tasks that make a challenger, in a row, and its registration; and others in its place
+    where it was refused and there is no champion.
 
     Parameters
     ----------
@@ -32,4 +33,4 @@ def retrain(
         count = step(run)
         if say is not None:
             say(name, count)
-    return register(run)
+    return register(run) + register_fallback(run, STEPS)

@@ -310,7 +310,17 @@ def register(store: Store, run: TaskRun) -> Any:
     return {"models": [asdict(one) for one in register(retraining(store, run))]}
 
 
-@does(Task("retrain", "evaluate"))
+@does(Task("retrain", "fallback"))
+def fallback(store: Store, run: TaskRun) -> Any:
+    """Without a champion, where the gate refused the challenger: `training.fallback`, one detector
+    after the other until one passes.
+    """
+    from tsad_tasks.pipeline.register import register_fallback
+
+    return {"models": [asdict(one) for one in register_fallback(retraining(store, run), STEPS)]}
+
+
+@does(Task("retrain", "evaluate", after=("register",)))
 def evaluate(store: Store, run: TaskRun) -> Any:
     """A PDF on the challenger: curves, confusion matrices, losses, reconstructions."""
     from tsad_tasks.reporting.evaluation.evaluate import evaluate_run
@@ -319,7 +329,7 @@ def evaluate(store: Store, run: TaskRun) -> Any:
 
 
 # Beside `evaluate`, not after it, lest it hides what failed: a run is as green as its last tasks.
-@does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("register",)))
+@does(Task("retrain", "notify", trigger_rule=ALL_DONE, after=("fallback",)))
 def notify_of_models(store: Store, run: TaskRun) -> Any:
     """Tells the dataset's targets what was decided on models; see v_notification."""
     if run.lineage != Lineage.LIVE or run.is_backfill:
@@ -331,7 +341,7 @@ def notify_of_models(store: Store, run: TaskRun) -> Any:
 
 
 # Red where nothing can be scored, and beside `evaluate`, whose PDF shows why.
-@does(Task("retrain", "champion", after=("register",)))
+@does(Task("retrain", "champion", after=("fallback",)))
 def champion(store: Store, run: TaskRun) -> Any:
     """Fails where there is no champion, so that nothing is scored: which rules were not met, and
     what to do.

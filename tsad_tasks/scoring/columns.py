@@ -126,6 +126,18 @@ def is_share(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([bool(one) and of <= known for one, of in zip(bases, beside, strict=True)])
 
 
+def state_columns(names: Sequence[str]) -> list[tuple[int, ...]]:
+    """Positions of the channels that tell the states of one, by what they are of.
+
+    >>> state_columns(["x=1", "valve=open", "valve=other", "valve changes"])
+    [(1, 2)]
+    """
+    found: dict[str, list[int]] = {}
+    for position in np.flatnonzero(is_share(names)).tolist():
+        found.setdefault(names[position].rpartition("=")[0], []).append(position)
+    return [tuple(positions) for positions in found.values()]
+
+
 def within_shares(expected: Floats64, shares: NDArray[np.bool_]) -> Floats64:
     """What is expected (..., n), where `shares` are from 0 to 1, whatever was computed.
 

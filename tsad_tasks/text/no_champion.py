@@ -26,6 +26,7 @@ class Unchampioned:
     limits : the fields of the dataset file that hold their limits.
     champion_from : from when on the scope has a champion; None: it never had one.
     is_young : it is trained anew every day.
+    waits : for a person, since no injected anomaly could be tested.
     """
 
     version: int
@@ -36,6 +37,7 @@ class Unchampioned:
     limits: tuple[str, ...] = ()
     champion_from: datetime | None = None
     is_young: bool = False
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -67,13 +69,20 @@ def no_champion_sentence(
     'pumps has no champion, so nothing is scored: no model was trained yet.'
     >>> no_champion_sentence("pumps", [Unchampioned(1, None, at)])
     'pumps has no champion, so nothing is scored: version 1 did not pass its gate.'
+    >>> no_champion_sentence("pumps", [Unchampioned(1, None, at, waits=True)]).split(": ")[1]
+    'version 1 waits for a person, since no injected anomaly could be tested.'
     """
     if not found:
         return f"{dataset} has no champion, so nothing is scored: no model was trained yet."
     what = "so nothing is scored" if is_whole else "so some of its entities are not scored"
     later = [one for one in found if one.champion_from is not None]
-    refused = [one for one in found if one.champion_from is None]
+    waiting = [one for one in found if one.champion_from is None and one.waits]
+    refused = [one for one in found if one.champion_from is None and not one.waits]
     said = []
+    if waiting:
+        whose = joined([one.name for one in waiting[:MOST_NAMED]])
+        verb = "waits" if len(waiting) == 1 else "wait"
+        said.append(f"{whose} {verb} for a person, since no injected anomaly could be tested")
     if refused:
         names = [one.name for one in refused[:MOST_NAMED]]
         n_more = len(refused) - len(names)
@@ -99,11 +108,15 @@ def ways_on(dataset: str, one: Unchampioned, lineage: str = Lineage.LIVE) -> lis
     end, limits = f"{one.train_end_at:%Y-%m-%dT%H:%MZ}", joined(list(one.limits))
     changed = f"again, after labels or the file{f' ({limits})' if limits else ''} were changed"
     evaluate = f"tsad evaluate {dataset} --model {one.version}{of}"
+    use = f'tsad promote {dataset} {one.version} --why "…"{of}'
+    if one.waits:
+        shown = [] if one.folds else [f"{evaluate}  # where it flags"]
+        return [*shown, f"{use}  # to use it"]
     return [
         *([] if one.folds else [f"{evaluate}  # what it finds, and where it flags"]),
         f"tsad explore {dataset} --training --to {end}  # what it learned from",
         f"tsad retrain {dataset} --end {end}{of}  # {changed}",
-        f'tsad promote {dataset} {one.version} --why "…"{of}  # to use it all the same',
+        f"{use}  # to use it all the same",
     ]
 
 

@@ -17,18 +17,23 @@ _NOT_TESTED = "not tested: "
 
 
 def outcome_text(result: RuleResult) -> str:
-    """A result in a word or two; what decides nothing is only shown.
+    """A result in a word or three; what decides nothing is only shown. Met in doubt is what lies
+    beyond its limit by no more than chance explains.
 
     >>> [outcome_text(RuleResult("hours", one)) for one in Outcome]
     ['met', 'not met', 'not tested']
     >>> [outcome_text(RuleResult("delay_s", one, decides=False)) for one in Outcome]
     ['shown', 'beyond', 'not tested']
+    >>> outcome_text(RuleResult("flag_share", Outcome.MET, 3.5, 2.0, low=1.9, high=5.9))
+    'met in doubt'
     """
     if result.outcome is Outcome.NOT_TESTED:
         return "not tested"
     if not result.decides:
         return "shown" if result.outcome is Outcome.MET else "beyond"
-    return "met" if result.outcome is Outcome.MET else "not met"
+    if result.outcome is not Outcome.MET:
+        return "not met"
+    return "met in doubt" if doubt(result) else "met"
 
 
 def limit_text(result: RuleResult) -> str:
@@ -46,7 +51,7 @@ def doubt(result: RuleResult) -> str:
     """Why a rule is met whose value is beyond the limit; empty where it is not beyond.
 
     >>> doubt(RuleResult("incidents_per_entity_week", Outcome.MET, 3.5, 2.0, low=1.9, high=5.9))
-    'not clearly above 2.00'
+    'chance may explain what is above 2.00'
     >>> doubt(RuleResult("point_share", Outcome.MET, 0.95, 0.9, low=0.86, high=0.98))
     ''
     """
@@ -57,7 +62,7 @@ def doubt(result: RuleResult) -> str:
         return ""
     is_beyond = value > limit if better is Better.LOWER else value < limit
     side = "above" if better is Better.LOWER else "below"
-    return f"not clearly {side} {figure_text(limit)}" if is_beyond else ""
+    return f"chance may explain what is {side} {figure_text(limit)}" if is_beyond else ""
 
 
 def range_text(result: RuleResult, between: str = "–") -> str:
@@ -72,7 +77,7 @@ def full_note(result: RuleResult) -> str:
 
     >>> met = RuleResult("point_share", Outcome.MET, 0.85, 0.9, note="of 20", low=0.72, high=0.93)
     >>> full_note(met)
-    '0.850 (0.720–0.930): not clearly below 0.900; of 20'
+    'chance may explain what is below 0.900 (likely 0.720 to 0.930); of 20'
     >>> full_note(RuleResult("hours", Outcome.NOT_TESTED, note="not tested: nothing was read"))
     'nothing was read'
     """
@@ -80,7 +85,7 @@ def full_note(result: RuleResult) -> str:
     if result.outcome is Outcome.NOT_TESTED:
         note = note.removeprefix(_NOT_TESTED)
     if said:
-        said = f"{figure_text(result.value)} ({range_text(result)}): {said}"
+        said += f" (likely {range_text(result, ' to ')})"
     return "; ".join(filter(None, (said, note)))
 
 
@@ -90,10 +95,10 @@ def brief_note(result: RuleResult) -> str:
     >>> brief_note(RuleResult("point_share", Outcome.MET, 0.95, 0.9, n=60, note="share found …"))
     'of 60 injected'
     >>> brief_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
-    'not clearly below'
+    'by chance below?'
     """
     if said := doubt(result):
-        return said.rpartition(" ")[0]
+        return f"by chance {said.split()[-2]}?"
     brief = result.declaration.brief
     # Rows of an earlier build have no count.
     is_unknown = brief is not None and "{n" in brief and result.n is None

@@ -19,7 +19,7 @@ from tsad_tasks.scoring.series import SeriesErrors, series_errors
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.training.commissioning import Level
 from tsad_tasks.training.held_out import HeldOut
-from tsad_tasks.training.injected import judge
+from tsad_tasks.training.injected import judge, value_ends
 from tsad_tasks.training.queries import ChampionAt
 from tsad_tasks.training.reader import evenly
 from tsad_tasks.training.rules.base import GateEvidence
@@ -68,6 +68,7 @@ def run_gate(
     """
     settings: dict[str, Any] = {"n_injected": config.gate.n_injected, "seed": seed}
     settings |= {"reference": spec, "rule": incident_rule(config.alarm_policy)}
+    settings |= {"ends": value_ends(config, spec.features.channels)}
     models = [(spec, detector)]
     if champion is not None and (old := comparable_model(champion, spec)) is not None:
         models.append(old)

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsad_tasks.base.errors import BadInput
+from tsad_tasks.base.enums import Signal
+from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector, Reconstruction
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.evaluation import runs
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.injection import KINDS, Injection, inject_all, injection_plan
+from tsad_tasks.model.injection_site import Site
 from tsad_tasks.model.scoring import InputSet, Windows, combined_errors, entity_scores
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.scoring.columns import of_windows
+from tsad_tasks.scoring.columns import channel_values, of_windows, state_columns
 from tsad_tasks.scoring.fold import Copy, EntityFold, entity_folds, reconstructions
 from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 from tsad_tasks.training.held_out import HeldOut, on_same_steps
 
-MAX_ROUNDS, WEEK_S = 60, 604800
-CONTEXT_FACTOR = 3.0
+# Rounds of injections, and how many of them in a row may come to nothing.
+MAX_ROUNDS, MAX_EMPTY, WEEK_S = 60, 8, 604800
+FAR = 10.0
 # Entities whose copies go through a fold together; all that is known of them is in memory at once.
 ENTITIES_TOGETHER = 32
 
 Delays = tuple[int | None, ...]
+# Lowest and highest values that channels can have, (n_channels,) each, infinite where nobody said.
+Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class DetectionResult:
     places : whose each of these anomalies is, by kind (or `known`), in the order of the delays.
     flagged_at : `n_flags` by entity and the channel that leads there.
     incidents_at : `n_incidents` by entity.
+    chance : share of the anomalies that flags like those on clean readings find, by kind.
+    explained : share of how held-out readings vary that is expected, see `explained_share`.
     """
 
     delays: Mapping[str, Delays]
@@ -60,6 +67,8 @@ class DetectionResult:
     places: Mapping[str, Sequence[str]] = field(default_factory=dict)
     flagged_at: Mapping[str, int] = field(default_factory=dict)
     incidents_at: Mapping[str, int] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    explained: float | None = None
 
     @property
     def n_injected(self) -> dict[str, int]:
@@ -92,29 +101,35 @@ def judge(
     reference: ModelSpec,
     rule: IncidentRule,
     known: Mapping[str, SeriesErrors] | None = None,
+    ends: Ends | None = None,
 ) -> DetectionResult:
     """Detection of injected anomalies and false alarms; a seed injects the same for every model.
 
     Parameters
     ----------
-    reference : the spec that says how large an injected anomaly is, and where one can be found.
+    reference : the spec that says what an anomaly is, and where one can be found.
     rule : what makes an incident of flags.
     known : the detector's errors on the readings as they are, as far as they were computed before.
+    ends : what the dataset file says of the channels' values, see `value_ends`.
     """
-    hits: dict[str, list[tuple[int | None, str]]] = {kind: [] for kind in KINDS}
+    hits: dict[str, list[Hit]] = {kind: [] for kind in KINDS}
     quota, cleans = max(1, -(-n_injected // max(1, len(held_out)))), []
     folds = series_folds(spec, cast(FoldDetector, detector), held_out) if detector.folds else {}
     n_together = ENTITIES_TOGETHER if detector.folds else 1
     for first in range(0, len(held_out), n_together):
         searches = list[tuple[JudgedSeries, Search]]()
-        own_hits = list[dict[str, list[tuple[int | None, str]]]]()
+        own_hits = list[dict[str, list[Hit]]]()
         for number, part in enumerate(held_out[first : first + n_together], first):
             of_it = (known or {}).get(part.entity), folds.get(part.entity)
             judged = JudgedSeries(spec, detector, part, *of_it)
             cleans.append(judged.clean(rule))
             own_hits.append({kind: [] for kind in KINDS})
             rng = np.random.default_rng([seed, number])
-            searches.append((judged, _add_hits(own_hits[-1], judged, quota, rng, reference)))
+            site = site_of(reference, part, ends)
+            # Each entity goes on with the kinds where the one before it stopped.
+            turns = quota, number * quota
+            search = _add_hits(own_hits[-1], judged, site, turns, rng, reference)
+            searches.append((judged, search))
         search_together(searches)
         for found in own_hits:
             for kind, its_hits in found.items():
@@ -123,10 +138,10 @@ def judge(
     scores = np.concatenate([nothing, *(one.scores for one in cleans)])
     errors = np.concatenate([nothing, *(one.errors for one in cleans)])
     named = [(part.entity, one) for part, one in zip(held_out, cleans, strict=True)]
-    places = {kind: [place for _, place in found] for kind, found in hits.items()}
+    places = {kind: [hit.place for hit in found] for kind, found in hits.items()}
     places["known"] = [name for name, one in named for _ in one.known]
     return DetectionResult(
-        {kind: tuple(delay for delay, _ in found) for kind, found in hits.items()},
+        {kind: tuple(hit.delay for hit in found) for kind, found in hits.items()},
         n_flags=sum(one.n_flags for one in cleans),
         n_judged=len(scores),
         n_incidents=sum(one.n_incidents for one in cleans),
@@ -137,7 +152,56 @@ def judge(
         places=places,
         flagged_at={place: n for one in cleans for place, n in one.flagged_at.items()},
         incidents_at={name: one.n_incidents for name, one in named},
+        chance={
+            kind: float(np.mean([hit.chance for hit in found]))
+            for kind, found in hits.items()
+            if found
+        },
+        explained=explained_share([one.values for one in cleans], [one.left for one in cleans]),
     )
+
+
+def value_ends(config: DatasetConfig, names: Sequence[str]) -> Ends:
+    """Between which values the dataset file says that channels, by name, can be."""
+    ends = np.full((2, len(names)), np.inf)
+    ends[0] = -np.inf
+    for position, name in enumerate(names):
+        channel = config.channels.get(name)
+        if channel is None or channel.signal != Signal.GAUGE:
+            continue
+        for end, said in zip(ends, channel.sensor_range, strict=True):
+            end[position] = end[position] if said is None else said
+    return ends[0], ends[1]
+
+
+def site_of(model: ModelSpec, part: HeldOut, ends: Ends | None = None) -> Site:
+    """Held-out readings of an entity, as far as they say what an anomaly of it would be."""
+    spec, clean = model.features, part.judged | part.learned
+    of_it = spec, model.scaler(part.entity), part.values, part.start_s, clean
+    return Site(*of_it, ends, state_columns(spec.channels))
+
+
+def explained_share(
+    values: Sequence[NDArray[np.float32]], left: Sequence[NDArray[np.float32]]
+) -> float | None:
+    """Which share of the variance of scaled values is expected: 0 where nothing is, or a constant.
+
+    None where nothing is known, or nothing varies. Values and what is left of them, each
+    (n_steps, n_channels), are of one entity each; what is far off counts as `FAR` scales.
+
+    >>> values = np.array([[1.0], [-1.0], [2.0], [-2.0]], np.float32)
+    >>> explained_share([values], [values]), explained_share([values], [values / 2])
+    (0.0, 0.75)
+    """
+    varies = remains = 0.0
+    for read, off in zip(values, left, strict=True):
+        known = np.isfinite(off) & np.isfinite(read)
+        n_known = np.maximum(known.sum(axis=0), 1)
+        near = np.where(known, np.clip(read, -FAR, FAR), 0.0).astype(np.float64)
+        usual = near.sum(axis=0) / n_known
+        varies += float((np.where(known, near - usual, 0.0) ** 2).sum())
+        remains += float((np.where(known, np.clip(off, -FAR, FAR), 0.0) ** 2).sum())
+    return 1 - remains / varies if varies > 0 else None
 
 
 def series_folds(
@@ -179,7 +243,12 @@ def _first_flag(raised: NDArray[np.bool_]) -> int | None:
 
 @dataclass(frozen=True)
 class CleanResult:
-    """What a model made of one entity's readings as they are: see `DetectionResult`."""
+    """What a model made of one entity's readings as they are: see `DetectionResult`.
+
+    Attributes
+    ----------
+    values, left : scaled, of the scored steps, and what the model leaves of them.
+    """
 
     n_flags: int
     n_incidents: int
@@ -188,6 +257,8 @@ class CleanResult:
     errors: NDArray[np.float32]
     known: Delays
     flagged_at: Mapping[str, int]
+    values: NDArray[np.float32]
+    left: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -234,6 +305,7 @@ class JudgedSeries:
         fitted = spec.scaler(part.entity).fitted
         made = combined_errors(spec, [part.entity], of_it, found.channel_errors, found.live, fitted)
         self._errors, self._by_channel = made
+        self._left = found.residuals
         self._raw = np.where(found.live, found.channel_errors, np.float32(np.nan))
         self.usual = self.flags(self._features, self.index)
 
@@ -265,7 +337,16 @@ class JudgedSeries:
             raw[np.isfinite(raw)],
             first_flags(found.raised, known, self.spec.features.width),
             self._flagged_at(raised),
+            channel_values(self.spec.features, self._features)[0, scored],
+            self._left[scored],
         )
+
+    def chance(self, n_steps: int, scored: NDArray[np.bool_]) -> float:
+        """How often so many clean steps in a row, beginning at a scored one, hold a flag."""
+        n_before = np.concatenate(([0], np.cumsum(self.usual.raised)))
+        starts = np.flatnonzero(scored)
+        ends = np.minimum(starts + n_steps, len(self.usual.raised))
+        return float((n_before[ends] > n_before[starts]).mean()) if starts.size else 0.0
 
     def place(self, channel: int) -> str:
         """The entity and one of its channels."""
@@ -323,6 +404,22 @@ class JudgedSeries:
         return errors
 
 
+@dataclass(frozen=True)
+class Hit:
+    """What became of one injected anomaly.
+
+    Attributes
+    ----------
+    delay : steps to its flag; None: there is none.
+    place : whose it is.
+    chance : how often as many clean steps hold a flag.
+    """
+
+    delay: int | None
+    place: str
+    chance: float
+
+
 # It is sent the flags of each copy that it yields.
 Search: TypeAlias = Generator[tuple[InputSet, Windows], SeriesFlags, None]
 
@@ -343,20 +440,24 @@ def search_together(searches: Sequence[tuple[JudgedSeries, Search]]) -> None:
 
 
 def _add_hits(
-    hits: dict[str, list[tuple[int | None, str]]],
+    hits: dict[str, list[Hit]],
     judged: JudgedSeries,
-    quota: int,
+    site: Site,
+    turns: tuple[int, int],
     rng: np.random.Generator,
     reference: ModelSpec,
 ) -> Search:
-    """Injects in rounds, as many anomalies as fit at once, until the quota is met."""
+    """Injects in rounds, as many anomalies as fit at once, until there are enough.
+
+    Parameters
+    ----------
+    turns : how many are enough, and how many turns the kinds have had before.
+    """
     # Found is what raises a flag that the clean readings do not: a model that flags everything
     # finds nothing. What counts as an injection can be found: while the machine runs and is read,
-    # and goes on running with it. A contextual one only where days are alike: what moves a channel,
-    # most of the time, no further than days differ is none.
-    n_done = n_planned = 0
+    # and goes on running with it.
+    (quota, n_turns), n_done, n_empty = turns, 0, 0
     part, width = judged.part, judged.spec.features.width
-    its, daily = reference.scaler(part.entity), 86400 // reference.features.step_s
 
     def scored_steps(values: NDArray[np.float64], index: Windows) -> NDArray[np.bool_]:
         """Steps that end a complete window of the reference, of which `index` are the model's."""
@@ -366,50 +467,40 @@ def _add_hits(
         return np.isin(np.arange(len(values)), index.ends)
 
     scored = scored_steps(part.values, judged.index) & part.judged
-    # How much a channel usually differs from the day before; 0 where nothing is known of it.
-    daily_moves = its.distances(part.values[daily:], part.values[:-daily])[part.judged[daily:]]
-    known = (column[np.isfinite(column)] for column in daily_moves.T)
-    usual = np.array([np.median(column) if column.size else 0.0 for column in known])
     for _ in range(MAX_ROUNDS):
-        plan = _placed(reference, part, quota - n_done, n_planned, rng)
-        if not plan or n_done >= quota:
+        if n_done >= quota or n_empty >= MAX_EMPTY:
             return
-        values = inject_all(part.values, plan, spread=its.step_of, rng=rng, daily_steps=daily)
+        plan, n_more = _plan(site, part, scored, quota - n_done, n_turns, rng)
+        n_turns += n_more
+        values = inject_all(site, plan)
         features, index = judged.seen(values)
         still = scored & scored_steps(values, index)
-        moved = its.distances(values, part.values) > CONTEXT_FACTOR * usual
-        counted = []
-        for one in plan:
-            steps = slice(one.at, one.at + one.length)
-            n_moved = np.count_nonzero(still[steps] & moved[steps, one.channel])
-            is_far = one.kind != "contextual" or 2 * n_moved >= one.length
-            if is_far and (one.kind == "contextual" or still[steps].any()):
-                counted.append(one)
+        counted = [one for one in plan if still[one.steps].any()]
         if counted:
             flags = yield features, index
             raised = flags.raised & ~judged.usual.raised
             for one in counted:
-                delay = _first_flag(raised[one.at : one.at + one.length + width - 1])
-                hits[one.kind].append((delay, judged.place(one.channel)))
-        n_done, n_planned = n_done + len(counted), n_planned + len(plan)
+                seen = one.length + width - 1
+                delay = _first_flag(raised[one.at : one.at + seen])
+                chance = judged.chance(seen, scored)
+                hits[one.kind].append(Hit(delay, judged.place(one.channel), chance))
+        n_done, n_empty = n_done + len(counted), 0 if counted else n_empty + 1
 
 
-def _placed(
-    model: ModelSpec, part: HeldOut, n: int, n_before: int, rng: np.random.Generator
-) -> list[Injection]:
+def _plan(
+    site: Site,
+    part: HeldOut,
+    scored: NDArray[np.bool_],
+    n: int,
+    n_turns: int,
+    rng: np.random.Generator,
+) -> tuple[list[Injection], int]:
     """A plan inside the gate's part, or inside all of the judged steps where that is too short."""
-    spec, fitted = model.features, model.scaler(part.entity).fitted
-    channels = np.flatnonzero(np.isfinite(part.values).any(axis=0) & fitted).tolist()
-    for steps in (np.flatnonzero(part.gated), np.flatnonzero(part.judged)):
-        if not steps.size:
-            continue
-        first, n_steps = int(steps[0]), int(steps[-1] - steps[0]) + 1
-        try:
-            daily = 86400 // spec.step_s
-            plan = injection_plan(
-                n_steps, channels, n, spec.width, rng=rng, daily_steps=daily, n_before=n_before
+    plan: list[Injection] = []
+    n_more = 0
+    for steps in (scored & part.gated, scored):
+        if not plan:
+            plan, n_more = injection_plan(
+                site, steps, n, site.spec.width, rng=rng, n_before=n_turns
             )
-        except BadInput:
-            continue
-        return [replace(one, at=one.at + first) for one in plan]
-    return []
+    return plan, max(n_more, 1)

@@ -26,7 +26,7 @@ from tsad_tasks.training.kept import Kept, kept_readings
 from tsad_tasks.training.queries import INSERT_TRAINING_DECISION, SELECT_CHAMPION_AT, ChampionAt
 from tsad_tasks.training.reader import Read, Scope, TrainingRange, TrainingReader, training_range
 from tsad_tasks.training.survey import Survey
-from tsad_tasks.training.youth import Share, age_limit_s, config_of_share
+from tsad_tasks.training.youth import Share, age_limit_s, config_of_share, with_detector
 
 Count = dict[str, Any]
 Value = TypeVar("Value")
@@ -134,6 +134,19 @@ class Retraining:
             return False
         champion = self.champion(scope)
         return champion is None or champion.is_young
+
+    def instead(self, scope: Scope, name: str) -> Retraining:
+        """The retraining of one scope with another detector, in a folder of its own; what task
+        `exclusions` found of the scope is the same.
+        """
+        folder = self.folder / f"instead_{name}"
+        made = replace(self, config=with_detector(self.config, name), folder=folder)
+        plan, share = read_json(self.plan_path, TrainingPlan), self.share(scope)
+        own = TrainingPlan(plan.window, [scope], {scope.entity_id: share})
+        write_json(made.plan_path, own)
+        survey = self.folder_of(scope).read("survey", Survey)
+        made.folder_of(scope).write("survey", survey)
+        return made
 
     def with_window(self, window: int) -> Retraining:
         """The retraining with windows of so many steps."""

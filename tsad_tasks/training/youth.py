@@ -42,9 +42,16 @@ def config_of_share(config: DatasetConfig, share: Share) -> DatasetConfig:
     if share == Share(config.training.range_s):
         return config
     training = config.training.model_copy(update={"range_s": share.range_s})
-    update: dict[str, object] = {"training": training}
+    config = config.model_copy(update={"training": training})
     name = training.young_detector
-    if share.is_young and config.detector.name != name:
+    return with_detector(config, name) if share.is_young else config
+
+
+def with_detector(config: DatasetConfig, name: str) -> DatasetConfig:
+    """The dataset with another detector and its defaults, young or not."""
+    training = config.training.model_copy(update={"young_detector": name})
+    update: dict[str, object] = {"training": training}
+    if config.detector.name != name:
         update["detector"] = config.detector.model_copy(update={"name": name, "params": {}})
         if config.threshold.kind not in _OF_ANY_DETECTOR:
             update["threshold"] = ThresholdSection()

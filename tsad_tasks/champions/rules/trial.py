@@ -43,10 +43,14 @@ def injected_found(evidence: ShadowEvidence) -> Measured:
     made = beside_champion(trial.challenger, trial.champion, gate)
     if not made.case:
         return made
-    found, alone = trial.challenger, found_share(trial.challenger.all_delays)
     limits = {"point": gate.min_point_share, "contextual": gate.min_contextual_share}
     limits |= {"collective": gate.min_collective_share}
-    limit = sum(limits[kind] * n for kind, n in found.n_injected.items()) / len(found.all_delays)
+    plain = {kind: trial.challenger.delays.get(kind, ()) for kind in limits}
+    delays = tuple(delay for found in plain.values() for delay in found)
+    if not delays:
+        return Measured(None, case="few")
+    alone = found_share(delays)
+    limit = sum(limits[kind] * len(found) for kind, found in plain.items()) / len(delays)
     return replace(alone, limit=limit, champion=made.champion, case=made.case, facts=made.facts)
 
 

@@ -29,13 +29,13 @@ class StateHeadSettings(FoldSettings):
     n_commission: Readings = Field(
         400, description="Readings that commission an entity that was not trained on."
     )
-    smooth: Annotated[Readings, UsualTime(600)] = Field(
+    smooth: Annotated[Readings, UsualTime(600, least=3)] = Field(
         10, description="Readings that a channel is smoothed over."
     )
-    memory: Annotated[Readings, UsualTime(9000)] = Field(
+    memory: Annotated[Readings, UsualTime(9000, least=50)] = Field(
         150, description="Readings over which the slow average of a channel forgets."
     )
-    delay: Annotated[Readings, UsualTime(1200)] = Field(
+    delay: Annotated[Readings, UsualTime(1200, least=5)] = Field(
         20, description="The baseline is the slow average as it was so many readings before."
     )
     limit: float = Field(
@@ -51,20 +51,20 @@ class StateHeadSettings(FoldSettings):
         description="An alarm ends at this share of its median error, if that is higher than "
         "leave.",
     )
-    longest: Annotated[Readings, UsualTime(36000)] = Field(
+    longest: Annotated[Readings, UsualTime(36000, least=200)] = Field(
         600, description="After so many readings in an alarm the new regime is accepted."
     )
-    recent: Annotated[Readings, UsualTime(5400)] = Field(
+    recent: Annotated[Readings, UsualTime(5400, least=10, within="longest")] = Field(
         90,
         description="An alarm also ends when most of so many last readings were not above the "
         "limit.",
     )
-    relearn: Annotated[Readings, UsualTime(5400)] = Field(
+    relearn: Annotated[Readings, UsualTime(5400, least=10)] = Field(
         90,
         description="Readings after an alarm, in which baselines follow quickly and nothing is "
         "judged.",
     )
-    fresh: Annotated[Readings, UsualTime(1800)] = Field(
+    fresh: Annotated[Readings, UsualTime(1800, least=10, within="longest")] = Field(
         30,
         description="An alarm also ends when none of so many last readings was above the limit.",
     )

@@ -11,7 +11,14 @@ from tsad_tasks.reporting.drawing.document import DatedContent
 from tsad_tasks.reporting.drawing.series import ChannelSeries, ScoreSeries
 from tsad_tasks.reporting.exploration.content import TrainingPreview
 from tsad_tasks.reporting.exploration.statistics import Histogram
-from tsad_tasks.text.formats import count_text, counted, counted_of, figure_text, number_text
+from tsad_tasks.text.formats import (
+    count_text,
+    counted,
+    counted_of,
+    figure_text,
+    number_text,
+    share_text,
+)
 
 Evidence = Literal["labels", "injected"]
 EVIDENCE_WORDS: dict[Evidence, str] = {"labels": "labelled", "injected": "injected"}
@@ -45,6 +52,13 @@ class PartResult:
     # Kind of anomaly, how many were found, how many there are
     by_kind: tuple[tuple[str, int, int], ...] = ()
     others: tuple[OtherThreshold, ...] = ()
+
+    @property
+    def flagged_share(self) -> float:
+        """Share of the normal steps that are flagged; 0 where there are none."""
+        steps = self.figures.steps
+        n_normal = steps.false_positive + steps.true_negative
+        return steps.false_positive / n_normal if n_normal else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +105,8 @@ class EvaluationContent(DatedContent):
     alert_wait: str  # how long after a reading its alert comes at the latest, in words
     parts: tuple[PartResult, ...]
     examples: tuple[Example, ...] = ()
+    # Which share of normal steps the gate lets a model flag
+    max_flagged_share: float = 1.0
     reliability: evaluation.Reliability | None = None
     preview: TrainingPreview | None = None
 
@@ -109,6 +125,11 @@ def headline_text(content: EvaluationContent) -> str:
     false = f"{figure_text(events.false_alarms_per_day)} false alarms per entity and day"
     if not events.n_false:
         false = f"no false alarm in {number_text(events.days, 1)} entity-days"
+    if (flagged := part.flagged_share) > content.max_flagged_share:
+        # Flags around anomalies are one alarm with them: alarms alone would not tell.
+        most, shown = (share_text(one) for one in (content.max_flagged_share, flagged))
+        alarms = f"{false}, and " if events.n_false else ""
+        false = f"{alarms}{shown} of the normal steps flagged (gate: {most} at most)"
     if not events.n_events:
         return f"No {what} anomaly could be judged; {false}."
     of_all = "all" if events.n_found == events.n_events else f"{count_text(events.n_found)} of"
@@ -120,8 +141,9 @@ def evidence_text(content: EvaluationContent) -> str:
     """What the model was judged by, so that nobody takes the one for the other."""
     text = (
         "Judged by injected anomalies, because no reading after the training part is labelled: "
-        "spikes, values of half a day away, and lasting shifts, ramps and freezes put into the "
-        "readings, as the gate does. Real faults may be easier or harder to find; one among these "
+        "spikes, values of half a day away, lasting shifts, ramps, freezes and dips, slow ramps, "
+        "decoupled channels and other weekdays' values, put into the readings as the gate does. "
+        "Real faults may be easier or harder to find; one among these "
         "readings counts as a false alarm."
     )
     if content.evidence == "labels":

@@ -201,6 +201,7 @@ def evaluation_content(
         alert_wait=wait,
         parts=tuple(part_result(config, scored_stretches, part, width) for part in parts),
         examples=tuple(examples(config, subject, scored_stretches, parts)),
+        max_flagged_share=config.gate.max_false_alarm_share,
         reliability=reliability_of(scored_stretches, parts, step_s),
         preview=preview_of(reader, subject.scope, exclusions, hours, (n_used, n_available)),
     )

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from tsad_tasks.base.arrays import Flags, Floats32, Floats64
-from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.ingest.queries import SELECT_LABELS
 from tsad_tasks.model.evaluation import Judged, runs
-from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.incidents import incident_spans
 from tsad_tasks.model.injection import Injection, inject_all, injection_plan
+from tsad_tasks.model.injection_site import Site
 from tsad_tasks.model.scoring import entity_scores
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import flag
@@ -26,16 +25,16 @@ from tsad_tasks.model.windows import window_errors
 from tsad_tasks.reporting.exploration.content import LabelRange
 from tsad_tasks.reporting.exploration.explore import label_marks, label_ranges
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.columns import state_columns
 from tsad_tasks.scoring.series import series_errors
 from tsad_tasks.storage.datasets import select_dataset, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
+from tsad_tasks.training.injected import value_ends
 from tsad_tasks.training.queries import SELECT_BAD_HOURS
 from tsad_tasks.training.reader import Scope, TrainingRange, evenly
 
 MAX_ENTITIES = 24
-CONTEXT_FACTOR = 3.0
-_DAY_S = 86400
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,42 +206,26 @@ def injected(
 ) -> Stretch:
     """The stretch with anomalies in every part, as the gate puts them, but for labels."""
     spec, rng = subject.spec.features, np.random.default_rng(seed)
-    scaler = subject.spec.scaler(stretch.entity)
-    known = np.isfinite(stretch.values).any(axis=0) & scaler.fitted
-    daily = _DAY_S // spec.step_s
+    ignored = stretch.ignored | stretch.labels
+    site = Site(
+        spec,
+        subject.spec.scaler(stretch.entity),
+        stretch.values,
+        stretch.start_s,
+        ~ignored,
+        value_ends(config, spec.channels),
+        state_columns(spec.channels),
+    )
     plan: list[Injection] = []
     for part in parts:
-        steps = part.steps(stretch.start_s, spec.step_s)
-        n_steps, channels = steps.stop - steps.start, np.flatnonzero(known).tolist()
-        try:
-            own = injection_plan(n_steps, channels, n, spec.width, rng=rng, daily_steps=daily)
-        except BadInput:
-            # The part is too short for any.
-            continue
-        plan += [replace(one, at=one.at + steps.start) for one in own]
-    values = inject_all(stretch.values, plan, spread=scaler.step_of, rng=rng, daily_steps=daily)
-    kept = [one for one in plan if _is_anomaly(stretch, scaler, values, one, daily)]
-    for one in set(plan) - set(kept):
-        rows = slice(one.at, one.at + one.length)
-        values[rows, one.channel] = stretch.values[rows, one.channel]
-    events = sorted(((one.kind, one.at, one.at + one.length) for one in kept), key=lambda e: e[1])
-    marks = np.zeros(len(values), bool)
-    for _, first, end in events:
-        marks[first:end] = True
-    ignored = stretch.ignored | stretch.labels
-    return replace(stretch, values=values, labels=marks, ignored=ignored, events=tuple(events))
-
-
-def _is_anomaly(
-    stretch: Stretch, scaler: Scaler, values: Floats64, one: Injection, daily: int
-) -> bool:
-    """Whether anything was read there; and a contextual one moves more than days differ."""
-    rows, clean = slice(one.at, one.at + one.length), stretch.values
-    moved = scaler.distances(values[rows], clean[rows])[:, one.channel]
-    if not np.isfinite(moved).any() or stretch.ignored[rows].all():
-        return False
-    if one.kind != "contextual":
-        return True
-    usual = scaler.distances(clean[daily:], clean[:-daily])[:, one.channel]
-    known = usual[np.isfinite(usual)]
-    return bool(np.nanmedian(moved) > CONTEXT_FACTOR * (np.median(known) if known.size else 0.0))
+        usable = np.zeros(len(ignored), bool)
+        usable[part.steps(stretch.start_s, spec.step_s)] = True
+        usable &= ~ignored & np.isfinite(site.values).any(axis=1)
+        # Kinds take turns: a part after the other, so that a short one has them all in time.
+        own, _ = injection_plan(site, usable, n, spec.width, rng=rng, n_before=len(plan))
+        plan += own
+    values, marks = inject_all(site, plan), np.zeros(len(ignored), bool)
+    events = tuple((one.kind, one.at, one.at + one.length) for one in plan)
+    for one in plan:
+        marks[one.steps] = True
+    return replace(stretch, values=values, labels=marks, ignored=ignored, events=events)

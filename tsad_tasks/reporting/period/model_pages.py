@@ -151,8 +151,10 @@ def _rule_blocks(
 def _outcome_cell(result: RuleResult) -> flow.Cell:
     """What became of a rule: only what was met is green, and only what stops a model is red."""
     text = outcome_text(result)
-    colour = {"met": theme.GOOD, "not met": theme.FLAGGED}.get(text, theme.INK)
-    mark = {"met": "✓ ", "not met": "✗ "}.get(text, "– ")
+    # In doubt it is met all the same.
+    short = text.removesuffix(" in doubt")
+    colour = {"met": theme.GOOD, "not met": theme.FLAGGED}.get(short, theme.INK)
+    mark = {"met": "✓ ", "not met": "✗ "}.get(short, "– ")
     style = theme.TextStyle(theme.CELL.size, bold=text == "not met", colour=colour)
 
     def draw(sheet: Sheet, box: flow.Box) -> None:

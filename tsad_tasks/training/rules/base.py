@@ -56,9 +56,16 @@ class GateEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class GateRule(Rule[GateEvidence]):
-    """A rule of the gate; `by_entity`: it is measured on the entities that were judged."""
+    """A rule of the gate.
+
+    Attributes
+    ----------
+    by_entity : whether it is measured on the entities that were judged.
+    is_test : whether it says that the model finds something: without one of them nothing does.
+    """
 
     by_entity: bool = True
+    is_test: bool = False
 
     def judge(self, evidence: GateEvidence, config: Any) -> RuleResult:
         """The rule's row, which says on how many entities it is where these are not all."""
@@ -134,6 +141,30 @@ def found_share(found: Delays, old: Delays | None = None) -> Measured:
         n_found=n_found,
         facts=facts,
     )
+
+
+# So small a share is not worth a word.
+LEAST_CHANCE = 0.01
+
+
+def beyond_chance(made: Measured, chance: float) -> Measured:
+    """A share of what was found, less what as many flags at random would have found.
+
+    >>> made = beyond_chance(Measured(0.7, 0.6, 0.8, n=20), 0.5)
+    >>> made.case, [round(one or 0, 3) for one in (made.value, made.low, made.high)]
+    ('random', [0.4, 0.2, 0.6])
+    """
+    if chance < LEAST_CHANCE or made.value is None:
+        return made
+    if chance >= 1.0:
+        value, low, high = 0.0, 0.0, 0.0
+    else:
+        value, low, high = (
+            max(((one or 0.0) - chance) / (1 - chance), 0.0)
+            for one in (made.value, made.low, made.high)
+        )
+    facts = {**made.facts, "chance": chance}
+    return replace(made, value=value, low=low, high=high, case="random", facts=facts)
 
 
 def beside_champion(

@@ -27,6 +27,28 @@ def finite_loss(evidence: GateEvidence) -> Measured:
 
 
 @GateRule(
+    title="explained of held-out readings",
+    unit="share",
+    limit=0.02,
+    note="share of how held-out readings vary that the network expects",
+    brief="of their variance",
+    untested={
+        "counts": "this detector counts, and learns no readings",
+        "none": "nothing was judged, or nothing varies",
+    },
+    order=15,
+)
+def explained_share(evidence: GateEvidence) -> Measured:
+    """A network expects more of how held-out readings vary than one of zeros would, which says
+    nothing of them."""
+    if not evidence.history.validation_loss:
+        return Measured(None, case="counts")
+    value, champion = evidence.challenger.explained, evidence.champion
+    old = champion.explained if champion else None
+    return Measured(value, champion=old, case="none" if value is None else "")
+
+
+@GateRule(
     title="error on held-out windows",
     better=Better.LOWER,
     decides=False,
