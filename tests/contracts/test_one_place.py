@@ -25,6 +25,7 @@ WRITERS = {
     "tsad_tasks/cli/datasets.py": "a dataset file for a person, and for the account of Airflow",
     "tsad_tasks/cli/training.py": "a scratch folder that goes with the command",
     "tsad_tasks/detectors/neural/training/weights.py": "into memory",
+    "tsad_tasks/detectors/pca.py": "into memory",
     "tsad_tasks/detectors/bundle.py": "a draft's folder, renamed when it is whole",
 }
 WRITE = {

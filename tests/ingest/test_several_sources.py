@@ -275,6 +275,25 @@ def test_a_column_without_values_says_nothing_against_another_source(two: TwoSou
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("n_machines", [1, 2, 4])
+def test_a_meter_beside_another_source_keeps_its_verdicts(two: TwoSources, n_machines: int) -> None:
+    totals = [10, 13, 16, 1, 4]  # the fourth is that of a counter that began at 0 again
+    machines = [f"m{at}" for at in range(n_machines)]
+    rows = [
+        f"('2024-05-01 10:{10 * step}Z'::timestamptz, '{name}', "
+        f"{totals[step] if name == machines[-1] else 3 * step})"
+        for name in machines
+        for step in range(5)
+    ]
+    two.fill(", ".join(rows).replace("10:0Z", "10:00Z"), f"(7, {T}, 21)")
+    meter = HISTORIAN | {"channels": {"pressure": {"signal": "counter", "per": "step"}}}
+    two.ingest("10:00", "11:00", config_of(meter, STORE))
+    said = two.plant.rows("""
+      SELECT e.name, q.verdict, q.n_steps
+      FROM tsad.quality q JOIN tsad.entity e USING (entity_id) WHERE q.verdict = 'counter_reset'""")
+    assert said == [(machines[-1], "counter_reset", 1)]
+
+
 def test_a_channel_that_two_sources_give_for_one_machine_is_no_value_and_told(
     two: TwoSources,
 ) -> None:

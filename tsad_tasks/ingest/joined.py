@@ -129,9 +129,9 @@ def _add_marks(marks: NDArray[np.int64] | None, one: _Placed, config: DatasetCon
         return
     for name in one.config.channel_names:
         if name not in one.read.apart:
-            marks[:, one.entities, :, config.channel_names.index(name)] += own[
-                ..., one.column(name)
-            ]
+            # In two steps: with the channel's number in one index the entities would come first.
+            of_channel = marks[..., config.channel_names.index(name)]
+            of_channel[:, one.entities] += own[..., one.column(name)]
 
 
 def _put(position: int, name: str, having: Sequence[_Placed], grid: Grid, gridded: Gridded) -> Mask:
