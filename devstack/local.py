@@ -90,10 +90,11 @@ def has_warehouse() -> bool:
 
 def source_uris(config: DatasetConfig) -> tuple[str, ...]:
     """URI of each of the dataset's sources; the demo's own plant needs no configuration."""
-    return tuple(_source_uri(source.connection) for source in config.sources)
+    return tuple(source_uri(source.connection) for source in config.sources)
 
 
-def _source_uri(connection: str) -> str:
+def source_uri(connection: str) -> str:
+    """URI of a connection; of the demo's plant also where nobody named one."""
     if connection == DEMO_CONNECTION and DEMO_VARIABLE not in os.environ:
         return ensure_plant().reader_uri
     return connection_uri(connection)

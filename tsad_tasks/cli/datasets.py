@@ -34,7 +34,6 @@ from tsad_tasks.config import (
     source_text,
 )
 from tsad_tasks.config.checks import A_DATASET_NAME, is_dataset_name
-from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.store import Store
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ def draft(
 
     if out is not None and not is_dataset_name(out):
         raise BadInput(f"--out: Expected {A_DATASET_NAME}. Received: {shown(out)}.")
-    uri, chosen = connection_uri(connection), (group or [], entity or [], channel or [])
+    uri, chosen = local.source_uri(connection), (group or [], entity or [], channel or [])
     if of_table is not None:
         name = out or dataset_name(of_table.rpartition(".")[2])
         files = drafted_table(uri, of_table, connection=connection, name=name)

@@ -140,7 +140,7 @@ def unretire(dataset: Dataset, entity: Entity, why: Why, by: By = None) -> None:
             say(f"{said}: nothing to take back.")
             return
         unretire_entity(store, dataset, entity, why=why, said_by=by or getpass.getuser())
-    say(f"{entity} is not retired.")
+    say(f"{entity} is no longer retired.")
 
 
 def _standing(store: Store, dataset: str, entity: str) -> dict[str, Any] | None:
