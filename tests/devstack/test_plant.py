@@ -27,7 +27,9 @@ def test_what_load_csv_made_is_drafted_in_any_schema(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     path = tmp_path / "log.csv"
-    rows = (f"2026-03-07 {i // 60:02d}:{i % 60:02d},m-{m},{i % 7}" for i in range(600) for m in "12")
+    rows = (
+        f"2026-03-07 {i // 60:02d}:{i % 60:02d},m-{m},{i % 7}" for i in range(600) for m in (1, 2)
+    )
     path.write_text("\n".join(["at,machine,flow", *rows]), encoding="utf-8")
     loaded = tsad("load-csv", str(path), "--table", "works.log", "--time-column", "at")
     assert (loaded.code, loaded.err) == (0, "")
