@@ -71,7 +71,29 @@ def _assigned_statements(tree: ast.Module) -> Iterator[str]:
                 yield target.id
 
 
+def _name(node: ast.AST) -> str | None:
+    """The last part of a name: SELECT_SHADOWS, also of `queries.SELECT_SHADOWS`."""
+    return getattr(node, "id", getattr(node, "attr", None))
+
+
+def _calls() -> dict[str | None, list[ast.Call]]:
+    """Calls of methods by the name of their first argument: a store's, with a statement."""
+    found: dict[str | None, list[ast.Call]] = defaultdict(list)
+    for node in NODES:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            found[_name(node.args[0])].append(node)
+    return found
+
+
 DECLARED = _declared()
+# Walked once: every statement is looked for in all of them.
+NODES = [node for tree in MODULES.values() for node in ast.walk(tree)]
+LOADED = {
+    _name(node)
+    for node in NODES
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)
+}
+CALLS = _calls()
 QUERIES = {name: asked for name, asked in DECLARED.items() if isinstance(asked, Query)}
 
 
@@ -159,33 +181,14 @@ def test_each_is_declared_once_in_its_room_and_none_is_missing() -> None:
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_declared_one_is_asked_with_exactly_its_parameters(name: str) -> None:
     wanted, own_name = _parameters(DECLARED[name].path), name.rsplit(".", 1)[1]
-    assert any(
-        isinstance(node, ast.Name | ast.Attribute)
-        and _name(node) == own_name
-        and isinstance(node.ctx, ast.Load)
-        for tree in MODULES.values()
-        for node in ast.walk(tree)
-    ), "Nobody asks it."
-    for call in (call for tree in MODULES.values() for call in _calls(tree, own_name)):
+    assert own_name in LOADED, "Nobody asks it."
+    for call in CALLS.get(own_name, ()):
         given = {keyword.arg for keyword in call.keywords}
         if None in given:
             # The rest comes from a mapping, which only a run can tell.
             assert given - {None} <= wanted
         else:
             assert given == wanted
-
-
-def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
-    """Calls of a store's methods with a statement of that name."""
-    for node in ast.walk(tree):
-        is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if is_method and node.args and _name(node.args[0]) == name:
-            yield node
-
-
-def _name(node: ast.expr) -> str | None:
-    """The last part of a name: SELECT_SHADOWS, also of `queries.SELECT_SHADOWS`."""
-    return getattr(node, "id", getattr(node, "attr", None))
 
 
 @pytest.mark.parametrize("name", QUERIES)
