@@ -177,7 +177,7 @@ class JobRows:
     ) -> tuple[NDArray[np.str_], Positions, Positions]:
         """Status, steps needed and steps seen of some hours of entities."""
         judged = np.delete(self.shard.values, self.spec.features.conditions, axis=2)
-        read = self._by_hour(np.isfinite(judged).any(axis=2))
+        read = self._by_hour(np.asarray(np.isfinite(judged).any(axis=2)))
         n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
         n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
         reach_hours = max(self.spec.features.reach_hours, 1)
