@@ -147,6 +147,21 @@ def test_a_total_hours_after_a_gap_counts_from_the_one_that_came_late(plant: Pla
     assert live == _backfilled(plant, config)
 
 
+def test_what_held_before_a_long_silence_holds_again_in_a_run_of_its_own(plant: Plant) -> None:
+    _begin(plant)
+    config = _config(plant, {"temp": {"valid_for": "until_changed"}, "load": {}})
+    rows: list[Row] = [(hour(2), "m1", "temp", 7.0)]
+    # Silent from 3 to 20, and one that is never heard of again.
+    rows += [(hour(at), "m1", "load", 1.0) for at in (2.5, 20.5)] + [(hour(1), "m2", "temp", 8.0)]
+    _live(plant, config, rows, [int((at - DAY) / timedelta(hours=1)) for at, *_ in rows])
+    temps = {(machine, time): value for (machine, time, channel), value in plant.readings().items()
+             if channel == "temp"}  # fmt: skip
+    assert ("m1", "20:20") not in temps
+    assert (temps["m1", "20:30"], ("m2", "20:30") in temps) == (7, False)
+    live = _state(plant)
+    assert live == _backfilled(plant, config)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_rows_in_any_order_leave_what_a_backfill_does(plant: Plant, kind: str, seed: int) -> None:

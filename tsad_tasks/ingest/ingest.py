@@ -70,6 +70,7 @@ from tsad_tasks.storage.lives import (
 )
 from tsad_tasks.storage.readings import (
     WrittenBlocks,
+    delete_blocks,
     read_counts,
     read_raw_blocks,
     write_blocks,
@@ -806,7 +807,10 @@ class _Chunk:
         changed |= (blocks.checksums == 0) & present.reshape(by_hour).any(axis=2)
         merged = blocks.values
         merged[:, :, positions], counts[:, :, positions] = after, n_after
-        at_entity, at_hour = np.nonzero(changed)
+        is_empty = (np.isnan(merged) & (counts == 0)).reshape(*by_hour, merged.shape[2])
+        emptied: Mask = changed & is_empty.all(axis=(2, 3)) & ~present.reshape(by_hour).any(axis=2)
+        n_emptied = self._delete(entity_ids, emptied)
+        at_entity, at_hour = np.nonzero(changed & ~emptied)
         shape = (len(entity_ids), n_hours, layout.n_steps, -1)
         whose = [entity_ids[i] for i in at_entity.tolist()]
         hours = [self.hours[i] for i in at_hour.tolist()]
@@ -814,7 +818,16 @@ class _Chunk:
         n_written = counts.reshape(shape)[at_entity, at_hour]
         is_cut = self._is_cut(kept, present)
         of = write_blocks(store, layout, whose, hours, written, n_written)
+        of = of._replace(n_changed=of.n_changed + n_emptied)
         return _Merged(of, changed, of_channels, is_cut)
+
+    def _delete(self, entity_ids: Sequence[int], emptied: Mask) -> int:
+        """Removes blocks (n_entities, n_hours) in which nothing is left, as of zeros of events once
+        the entity was gone by then: whoever reads these hours first makes none either.
+        """
+        entity, hour = (at.tolist() for at in np.nonzero(emptied))
+        whose, hours = [entity_ids[i] for i in entity], [self.hours[k] for k in hour]
+        return delete_blocks(self.ingest.store, whose, hours)
 
     def _is_cut(self, kept: Mask, present: Mask) -> Mask:
         """Hours (n_hours,) of which a source's own retention has left the end, or nothing, of cells

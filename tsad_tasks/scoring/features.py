@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.enums import HourStatus, Lineage, Signal
 from tsad_tasks.base.errors import BundleError
-from tsad_tasks.base.interval import Interval, from_unix_s, hours_later, unix_s
+from tsad_tasks.base.interval import Interval, from_unix_s, hours_between, hours_later, unix_s
 from tsad_tasks.base.places import Folder
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.detectors.bundle import Bundle, read_bundle
@@ -27,6 +27,7 @@ from tsad_tasks.scoring.partial import without_partial
 from tsad_tasks.scoring.plan import (
     Job,
     Plan,
+    ScoredHour,
     entities_with_life,
     plan_interval,
     scored_lineages,
@@ -38,10 +39,11 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.artifacts import artifact_path
 from tsad_tasks.storage.datasets import DatasetRow, lock_champions
 from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
-from tsad_tasks.storage.readings import read_blocks, read_counts
+from tsad_tasks.storage.readings import read_blocks, read_checksums, read_counts
 from tsad_tasks.storage.scores import (
     READ_WINDOW_DIGESTS,
     SUPERSEDE_OTHER_MARKS,
+    SUPERSEDE_SILENT_SCORES,
     read_digests,
     write_unscored_hours,
 )
@@ -136,6 +138,7 @@ def planned_shards(
             close_other_marks(store, dataset.dataset_id, name, plan)
             note_asked(store, plan.asked)
             plans.append(plan)
+        close_emptied(store, dataset.dataset_id, [one for plan in plans for one in plan.emptied])
         for job in (job for plan in plans for job in plan.jobs):
             try:
                 spec, _ = load_model(job.champion)
@@ -173,6 +176,31 @@ def close_other_marks(store: Store, dataset_id: int, lineage: str, plan: Plan) -
         kept = {"entity_id": ids, "hour_at": hours, "others": list(plan.others)}
         of = {"dataset_id": dataset_id, "lineage": lineage, "hours": list(plan.hours)}
         store.execute(SUPERSEDE_OTHER_MARKS, **of, **kept, decided_at=store.now())
+
+
+def close_emptied(store: Store, dataset_id: int, emptied: Sequence[ScoredHour]) -> None:
+    """Takes back scores of hours whose windows see no readings any more: an entity's zeros, say,
+    after it was said that it had been gone by then. There is nothing to say of such an hour.
+    """
+    hours = sorted({one.hour_at for one in emptied})
+    if not hours:
+        return
+    first_at = hours_later(hours[0], -max(one.back_hours for one in emptied))
+    seen = [at for at in hours_between(first_at, hours_later(hours[-1], 1)) if at not in hours]
+    datasets.lock_hours(store, dataset_id, hours, seen=seen)
+    ids = sorted({one.entity_id for one in emptied})
+    checksums = read_checksums(store, ids, first_at, hours_later(hours[-1], 1))
+    # Rows may have come until the locks were there.
+    rows = [
+        (one.model_id, one.entity_id, one.hour_at)
+        for one in emptied
+        for end in [(unix_s(one.hour_at) - unix_s(first_at)) // 3600 + 1]
+        if not checksums[ids.index(one.entity_id), end - 1 - one.back_hours : end].any()
+    ]
+    if rows:
+        models, whose, gone = (list(column) for column in zip(*rows, strict=True))
+        of = {"model_id": models, "entity_id": whose, "hour_at": gone}
+        store.execute(SUPERSEDE_SILENT_SCORES, **of, decided_at=store.now())
 
 
 def note_asked(store: Store, asked: Sequence[tuple[int, datetime]]) -> None:
@@ -253,7 +281,9 @@ def _shard(
     if job.champion.folds:
         folds = fold_starts(store, job, errors_at, wanted, current)
         first_hour = int(folds.hours.min())
-    values_at = hours_later(errors_at, first_hour - spec.features.reach_hours)
+    # Where windows are of one hour, the one before still tells a gap from silence.
+    back_hours = max(spec.features.reach_hours, 1)
+    values_at = hours_later(errors_at, first_hour - back_hours)
     layout = datasets.select_layouts(store, dataset.dataset_id)[0]
     columns = [layout.channel_names.index(name) for name in spec.features.channels]
     blocks = read_blocks(store, layout, job.entity_ids, values_at, job.end_at)
@@ -269,7 +299,7 @@ def _shard(
     if folds is None:
         # Of what was read just now, in case it has changed since.
         checksums = with_fitted(blocks.checksums, job.fitted, unix_s(values_at))
-        found = reach.digests(checksums, values_at)[:, reach.hours :]
+        found = reach.digests(checksums, values_at)[:, back_hours:]
         seen = np.zeros(wanted.shape, np.int64)
         seen[:, wanted.shape[1] - found.shape[1] :] = found
         seen = job.salted(seen, errors_at)

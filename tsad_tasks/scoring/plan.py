@@ -142,6 +142,15 @@ def split_by_scale(job: Job) -> list[Job]:
     return [replace(job, targets=others), with_own] if others.any() else [with_own]
 
 
+class ScoredHour(NamedTuple):
+    """An hour of an entity that a model has scored, and how many before it its windows see."""
+
+    model_id: int
+    entity_id: int
+    hour_at: datetime
+    back_hours: int
+
+
 @dataclass(frozen=True)
 class Plan:
     """Jobs, (entity, hour) pairs of the interval that have no champion, and the hours that each
@@ -151,6 +160,7 @@ class Plan:
     ----------
     hours : hours of the interval that were read.
     others : ids of entities with life that another shard plans for.
+    emptied : scored hours whose windows see no readings any more, since these were taken back.
     """
 
     jobs: tuple[Job, ...]
@@ -160,6 +170,7 @@ class Plan:
     asked: tuple[tuple[int, datetime], ...]
     hours: tuple[datetime, ...]
     others: tuple[int, ...]
+    emptied: tuple[ScoredHour, ...]
 
     @property
     def open_hours(self) -> tuple[list[int], list[datetime]]:
@@ -249,7 +260,7 @@ def plan_interval(
     span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
     read, ids = span.ingested[span.mine], list(entities.values())
     jobs, covered, n_current = [], np.zeros((len(ids), len(read)), bool), 0
-    asked_of = list[tuple[int, datetime]]()
+    asked_of, emptied = list[tuple[int, datetime]](), list[ScoredHour]()
     # A model of the entity's own goes before the dataset's.
     own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
     for champion in champions:
@@ -258,8 +269,10 @@ def plan_interval(
         is_its = np.array([key == scope if scope else key not in own for key in ids], bool)
         if is_its.any():
             pairs = zip(entities.items(), is_its, strict=True)
-            job, n_kept = span.job(champion, tuple(pair for pair, its in pairs if its))
+            chosen = tuple(pair for pair, its in pairs if its)
+            job, n_kept, of_none = span.job(champion, chosen)
             n_current += n_kept
+            emptied += of_none
             covered[is_its] |= _within(span.hours[span.mine], champion)[None, :]
             jobs += split_by_scale(job) if job is not None else []
     # Only of what people see an hour without a champion is worth a word.
@@ -273,9 +286,8 @@ def plan_interval(
     hours = tuple(hours_later(first_at, hour) for hour in np.flatnonzero(read).tolist())
     others = tuple(key for name, key in known.items() if name not in chosen_names)
     n_not_ingested = int((~read).sum())
-    return Plan(
-        tuple(jobs), unchampioned, n_current, n_not_ingested, tuple(asked_of), hours, others
-    )
+    made = tuple(jobs), unchampioned, n_current, n_not_ingested, tuple(asked_of)
+    return Plan(*made, hours, others, tuple(emptied))
 
 
 def scored_lineages(store: Store, dataset_id: int, lineage: str, span: Interval) -> tuple[str, ...]:
@@ -384,8 +396,10 @@ class _Span:
 
     def job(
         self, champion: Champion, entities: tuple[tuple[str, int], ...]
-    ) -> tuple[Job | None, int]:
-        """The hours that a champion must score, and how many of the interval stand as they are."""
+    ) -> tuple[Job | None, int, list[ScoredHour]]:
+        """The hours that a champion must score, how many of the interval stand as they are, and
+        those that it has scored and that have no readings any more.
+        """
         reach = score_reach(champion)
         n_hours = min(self._n_changed + reach.hours, len(self.hours))
         if champion.folds or self._is_learning:
@@ -412,16 +426,21 @@ class _Span:
             alive |= hours - 3600 * back_hours < unix_s(self._dataset.retired_before)
         # Entities that were silent when an hour was scored, and of which rows have come since.
         asked = mine | self._asked_before(champion, n_hours)
-        targets = usable & ((asked[None, :] & ~scored & alive) | changed)
+        targets = usable & alive & ((asked[None, :] & ~scored) | changed)
+        emptied = [
+            ScoredHour(champion.model_id, ids[i], from_unix_s(int(hours[k])), back_hours)
+            for i, k in np.argwhere(usable & scored & ~alive).tolist()
+        ]
         n_current = int((mine[None, :] & scored & ~changed).sum())
         touched = np.flatnonzero(targets.any(axis=0))
         if not touched.size:
-            return None, n_current
+            return None, n_current, emptied
         first, last = int(touched[0]), int(touched[-1]) + 1
         bounds = hours_later(self._from_at, first), hours_later(self._from_at, last)
         of_hours = targets[:, first:last], self._pending[first:last]
         known = scales, fitted
-        return Job(champion, self._lineage, *bounds, entities, *of_hours, *known), n_current
+        job = Job(champion, self._lineage, *bounds, entities, *of_hours, *known)
+        return job, n_current, emptied
 
 
 def with_pending(found: NDArray[np.int64], n_pending: NDArray[np.int64]) -> NDArray[np.int64]:

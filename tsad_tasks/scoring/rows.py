@@ -176,22 +176,24 @@ class JobRows:
         self, entity: Positions, hour: Positions
     ) -> tuple[NDArray[np.str_], Positions, Positions]:
         """Status, steps needed and steps seen of some hours of entities."""
-        judged = np.delete(self.values, self.spec.features.conditions, axis=2)
-        read = self._by_hour(np.isfinite(judged).any(axis=2))
+        judged = np.delete(self.shard.values, self.spec.features.conditions, axis=2)
+        read = self._by_hour(np.asarray(np.isfinite(judged).any(axis=2)))
         n_before = np.cumsum(read.any(axis=2), axis=1, dtype=np.int64)
         n_before = np.concatenate([np.zeros_like(n_before[:, :1]), n_before], axis=1)
         reach_hours = max(self.spec.features.reach_hours, 1)
-        before = n_before[entity, np.maximum(hour - reach_hours, 0)]
-        retired, retired_at = np.zeros(read.shape[1], bool), self.dataset.retired_before
+        # What was read begins before the first of the hours whose errors are computed.
+        at = hour - self.offset // self.per_hour
+        before = n_before[entity, np.maximum(at - reach_hours, 0)]
+        retired, retired_at = np.zeros(self.targets.shape[1], bool), self.dataset.retired_before
         if retired_at is not None:
-            reach, hours = window_reach(self.job.champion, self.spec), range(read.shape[1])
+            reach, hours = window_reach(self.job.champion, self.spec), range(len(retired))
             starts = (reach.first(hours_later(self.shard.errors_at, one)) for one in hours)
             retired[:] = [first_at < retired_at for first_at in starts]
         return hour_status(
             self._by_hour(self.reasons)[entity, hour],
-            read[entity, hour],
+            read[entity, at],
             provisional=self.provisional[entity],
-            silent=n_before[entity, hour + 1] == before,
+            silent=n_before[entity, at + 1] == before,
             retired=retired[hour],
         )
 

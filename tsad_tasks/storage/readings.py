@@ -76,6 +76,7 @@ READ_READING_BLOCKS = Statement("storage/read_reading_blocks")
 READ_READING_CHECKSUMS = Statement("storage/read_reading_checksums")
 INCOMING_READING = Incoming("storage/create_incoming_reading", "incoming_reading")
 UPSERT_READING_BLOCKS = Statement("storage/upsert_reading_blocks")
+DELETE_EMPTY_BLOCKS = Statement("storage/delete_empty_blocks")
 READ_READING_COUNTS = Statement("storage/read_reading_counts")
 READ_SUMMARIES = Statement("storage/read_summaries")
 UPDATE_SUMMARIES = Statement("storage/update_summaries")
@@ -313,3 +314,12 @@ def write_blocks(
     ]
     store.copy_in(INCOMING_READING, columns)
     return WrittenBlocks(store.execute(UPSERT_READING_BLOCKS), earlier)
+
+
+def delete_blocks(store: Store, entity_ids: Sequence[int], hours: Sequence[datetime]) -> int:
+    """Removes blocks (element by element) that have nothing in them any more; how many there were.
+    Needs the locks of the hours.
+    """
+    if not len(entity_ids):
+        return 0
+    return store.execute(DELETE_EMPTY_BLOCKS, entity_id=list(entity_ids), hour_at=list(hours))

@@ -133,6 +133,7 @@ DELETE_ATTRIBUTIONS = Statement("storage/delete_attributions")
 INSERT_ATTRIBUTIONS = Statement("storage/insert_attributions")
 SUPERSEDE_UNSCORED_HOURS = Statement("storage/supersede_unscored_hours")
 SUPERSEDE_OTHER_MARKS = Statement("storage/supersede_other_marks")
+SUPERSEDE_SILENT_SCORES = Statement("storage/supersede_silent_scores")
 INSERT_UNSCORED_HOURS = Statement("storage/insert_unscored_hours")
 # The server's clock, for revisions that are decided under the hours' locks.
 

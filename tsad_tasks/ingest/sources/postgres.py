@@ -140,7 +140,7 @@ class PostgresSource(Source):
         with self.snapshot() as cursor:
             if source.entity.column is not None:
                 self._learn(cursor, sorted(set(known_entities) - set(self._names.values())))
-            span, heard = (start_us, end_us), self._heard(cursor, start_us)
+            span, heard = (start_us, end_us), self._heard(cursor, start_us, end_us)
             for plan in self.tables:
                 found = broken.copied_around(cursor, self._config, plan, span)
                 if isinstance(found, SourceFault):
@@ -174,13 +174,15 @@ class PostgresSource(Source):
             )
             return state_words.with_state_words(cursor, self._config, plans, found_rows, span)
 
-    def _heard(self, cursor: extensions.cursor, start_us: int) -> list[str]:
-        """Entities of any table whose last rows are sought: those heard of just before a range."""
+    def _heard(self, cursor: extensions.cursor, start_us: int, end_us: int) -> list[str]:
+        """Entities of any table whose last rows are sought: those heard of just before a range, or
+        in it: what they said last holds again, however long they were silent.
+        """
         column = self._config.source.entity.column
         if column is None or not carried.is_sought(self._config):
             return []
         names = set[str]()
-        span = start_us, carried.lasting_us(self._config)
+        span = end_us, carried.lasting_us(self._config) + end_us - start_us
         for plan in self.tables:
             ask = statements.heard_statement(self._config, plan, column, *span)
             with suppress(*broken.BROKEN), broken.attempt(cursor):

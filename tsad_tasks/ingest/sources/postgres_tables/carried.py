@@ -74,8 +74,8 @@ def with_carried(
 ) -> Part:
     """A table's rows, with the last of each series before them.
 
-    `entities` are those heard of just before; where last rows are sought these or `tags` say which
-    series there may be.
+    `entities` are those heard of just before them or by them; where last rows are sought these or
+    `tags` say which series there may be.
     """
     fields = statements.copy_fields(config, plan)
     known = _known(config, plan, entities, tags)
