@@ -559,7 +559,10 @@ def test_payloads_and_errors_hold_no_secret(hall: Hall) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-EVERY = ["gate_failed", "shadow_failed", "training_stopped", "promoted", "rolled_back"]
+EVERY = [
+    *("gate_failed", "waits_for_person", "shadow_failed"),
+    *("training_stopped", "promoted", "rolled_back"),
+]
 SHIFT = {"email": ["shift@example.com"], "connection": "mail"}
 
 
@@ -705,8 +708,8 @@ def test_without_being_asked_a_target_is_told_of_all_but_promotions(hall: Hall) 
         hall.decides(decision) if decision != "training_stopped" else hall.stops()
     hall.config = configured(targets=[{"webhook": "web", "news": []}])
     assert hall.news() == NewsSummary()
-    hall.config = configured(max_per_run=4)
-    assert hall.news() == NewsSummary(4, 8)
+    hall.config = configured(max_per_run=5)
+    assert hall.news() == NewsSummary(5, 10)
     assert sorted({event for (event,) in hall.rows("event")}) == sorted(set(EVERY) - {"promoted"})
 
 
