@@ -238,19 +238,21 @@ def test_the_tasks_of_scoring_follow_one_another(dags: dict[str, Dag]) -> None:
     assert all(task["doc"] for task in dags["server_room.score"]["tasks"])
 
 
-def test_a_retraining_is_a_chain_of_nine_tasks_that_tells_of_itself(dags: dict[str, Dag]) -> None:
+def test_a_retraining_is_a_chain_of_ten_tasks_that_tells_of_itself(dags: dict[str, Dag]) -> None:
     every = dags["server_room.retrain"]["tasks"]
     tasks = [task for task in every if task["id"] not in ("notify", "champion")]
     names = ["ingest_history", "exclusions", "features", "windows", "train"]
-    names += ["calibrate", "gate", "register", "evaluate"]
+    names += ["calibrate", "gate", "register", "fallback", "evaluate"]
     assert [task["id"] for task in tasks] == names
-    assert [task["upstream"] for task in tasks] == [[], *([name] for name in names[:-1])]
+    # The challenger's PDF waits for no model that stands in.
+    upstream = [[], *([name] for name in names[:-2]), ["register"]]
+    assert [task["upstream"] for task in tasks] == upstream
     assert dags["server_room.retrain"]["params"]["end"]["type"] == ["null", "string"]
     # Without a champion nothing is scored: the run is red, and its PDF is there.
-    assert {task["id"]: task["upstream"] for task in every}["champion"] == ["register"]
+    assert {task["id"]: task["upstream"] for task in every}["champion"] == ["fallback"]
     (told,) = [task for task in every if task["id"] == "notify"]
     assert (told["upstream"], told["rule"], bool(told["doc"])) == (
-        ["register"],
+        ["fallback"],
         "TriggerRule.ALL_DONE",
         True,
     )
