@@ -28,7 +28,7 @@ SELECT entity FROM tsad.v_incident WHERE started_at >= '2026-09-01 02:00Z'
 SMALL = {
     "detector": {"name": "dense_autoencoder"},
     "features": {"min_own_scale": "6h"},
-    "training": {"range": "1d", "max_windows": 2000, "epochs": 4},
+    "training": {"range": "1d", "max_windows": 2000, "epochs": 20},
     "gate": {
         "min_point_share": 0,
         "min_contextual_share": 0,

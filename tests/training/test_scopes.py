@@ -35,7 +35,7 @@ def own_models(plant: Plant, tmp_path: Path) -> Plant:
     chosen = config(
         detector=OWN,
         running_when="cpu > 0",
-        training={**CONFIG["training"], "epochs": 1, "max_windows": 300},
+        training={**CONFIG["training"], "epochs": 12, "max_windows": 300},
     )
     plant.execute("TRUNCATE tsad.champion_record")
     with Store.connect(plant.uri) as store:
