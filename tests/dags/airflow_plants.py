@@ -77,6 +77,8 @@ def metadata(cluster: Cluster, environment: Mapping[str, str]) -> str:
             capture_output=True,
             text=True,
             check=False,
+            # As our own programs have: it makes Airflow's folder where it is the first to run.
+            umask=0o077,
         )
         assert made.returncode == 0, made.stderr[-3000:]
 
