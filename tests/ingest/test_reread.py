@@ -108,20 +108,28 @@ WITH_HELD = LONG | {"channels": {"temp": {"valid_for": "2h"}, "load": {}}}
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "key", "expected"),
+    ("before", "after", "key", "expected", "changed"),
     [
-        ({}, {"words": {"on": 1}}, "words", {"08:00": 1, "08:30": 1, "09:00": -9999, "10:30": 3}),
+        (
+            {},
+            {"words": {"on": 1}},
+            "words",
+            {"08:00": 1, "08:30": 1, "09:00": -9999, "10:30": 3},
+            [8],
+        ),
         (
             {},
             {"channels": {"temp": {"no_value": -9999}, "load": {}}},
             "channels.temp.no_value",
             {"08:00": 1, "10:30": 3},
+            [9],
         ),
         (
             {},
             {"channels": {"temp": {"valid_for": "45min"}, "load": {}}},
             "channels.temp.valid_for",
             {"08:00": 1, "09:00": -9999, "09:30": -9999, "10:30": 3},
+            [9],
         ),
         # What rows gave by longer validity goes, although absence alone erases nothing.
         (
@@ -129,12 +137,14 @@ WITH_HELD = LONG | {"channels": {"temp": {"valid_for": "2h"}, "load": {}}}
             {},
             "channels.temp.valid_for",
             {"08:00": 1, "09:00": -9999, "10:30": 3},
+            [9, 10],
         ),
         (
             {},
             {"rows_where": {"value": ["1", "3"]}},
             "rows_where",
             {"08:00": 1, "10:30": 3},
+            [9],
         ),
     ],
 )
@@ -146,6 +156,7 @@ def test_check_names_what_is_another_and_its_command_reads_the_hours_again(
     after: dict[str, Any],
     key: str,
     expected: dict[str, float],
+    changed: list[int],
 ) -> None:
     write(LONG | before)
     _ingest(tsad)
@@ -156,7 +167,10 @@ def test_check_names_what_is_another_and_its_command_reads_the_hours_again(
     assert f"{span} ({key})" in told
     _run_command(tsad, told)
     assert {time: value for (_, time, _), value in plant.readings().items()} == expected
-    assert (2,) in plant.rows("SELECT DISTINCT revision FROM tsad.reading_block")
+    # An hour of which no row counts any more has no block.
+    rows = plant.rows("SELECT hour_at, revision FROM tsad.reading_block")
+    blocks = {at.hour: revision for at, revision in rows}
+    assert [hour for hour in (8, 9, 10) if blocks.get(hour) != 1] == changed
     assert _told(tsad) == ""
 
 

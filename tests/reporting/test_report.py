@@ -265,7 +265,7 @@ def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> Non
         2,
         SPLIT_AT,
     )
-    assert len(card.gate) == 15
+    assert len(card.gate) == 19
     ((value, note),) = plant.execute(
         "SELECT value, note FROM tsad.v_model_decision WHERE rule = 'point_share'"
     )

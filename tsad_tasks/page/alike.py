@@ -57,7 +57,7 @@ def signed(shares: Iterable[PeakShare]) -> dict[str, float]:
 def alike(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     """How alike two incidents are: the cosine of their signed shares, 0 where they disagree.
 
-    >>> alike({"cpu": 0.9, "disk": 0.1}, {"cpu": 0.9, "disk": 0.1})
+    >>> round(alike({"cpu": 0.9, "disk": 0.1}, {"cpu": 0.9, "disk": 0.1}), 9)
     1.0
     >>> alike({"cpu": 0.9}, {"disk": 0.9}), alike({"cpu": 0.9}, {"cpu": -0.9}), alike({}, {})
     (0.0, 0.0, 0.0)

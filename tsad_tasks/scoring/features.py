@@ -252,8 +252,11 @@ def _looked_back(shard: FeatureShard, spec: ModelSpec, seen: Seen) -> NDArray[np
     """
     per_hour, job = 3600 // spec.features.step_s, shard.job
     n_hours = job.targets.shape[1]
-    known = shard.features.farthest[:, -n_hours * per_hour :] == KNOWN
-    known = known.reshape(*job.targets.shape, per_hour).any(axis=2) & job.targets
+    known = np.zeros(job.targets.shape, np.bool_)
+    # Features begin where an hour is wanted, which may be after the first target.
+    read = shard.features.farthest[:, -n_hours * per_hour :] == KNOWN
+    read = read.reshape(len(read), -1, per_hour).any(axis=2)
+    known[:, n_hours - read.shape[1] :] = read & job.targets[:, n_hours - read.shape[1] :]
     found, n_all = np.zeros_like(shard.wanted), shard.wanted.shape[1]
     n_most = math.ceil(spec.features.learned_steps / per_hour)
     for n_back in range(1, min(n_most, n_all - 1) + 1):

@@ -24,7 +24,7 @@ def outcome_text(result: RuleResult) -> str:
     ['met', 'not met', 'not tested']
     >>> [outcome_text(RuleResult("delay_s", one, decides=False)) for one in Outcome]
     ['shown', 'beyond', 'not tested']
-    >>> outcome_text(RuleResult("flag_share", Outcome.MET, 3.5, 2.0, low=1.9, high=5.9))
+    >>> outcome_text(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
     'met in doubt'
     """
     if result.outcome is Outcome.NOT_TESTED:
