@@ -157,11 +157,31 @@ def test_limits_are_no_higher_than_the_scale_says(detector: FoldDetector) -> Non
     budget = AlarmBudget(5.0, 1 / 7, 1, IncidentRule(0, 3600), STEP_S)
     usual = detector.usual_error(budget.aim)
     assert usual is not None
-    capped = no_higher(BudgetLimits(limit, {"office": limit}, 0.1), detector, budget)
+    capped = no_higher(BudgetLimits(limit, {"office": limit}, 0.1), detector, budget, {})
     for one in (capped.pooled, capped.own["office"]):
         assert one.limit == one.collective_limit == pytest.approx(SLACK * usual)
     low = replace(limit, limit=3.0, collective_limit=2.0)
-    assert no_higher(BudgetLimits(low, {}, 0.1), detector, budget).pooled == low
+    assert no_higher(BudgetLimits(low, {}, 0.1), detector, budget, {}).pooled == low
+
+
+@pytest.mark.parametrize(
+    ("factor", "every", "usual"), [(1, 1, 9.03), (3, 1, 27.1), (3, 10, 10.4), (30, 10, 10.4)]
+)
+def test_limits_rise_with_a_tail_that_most_hours_have_and_little_with_faults(
+    detector: FoldDetector, factor: float, every: int, usual: float
+) -> None:
+    """Highest errors of 500 times six hours are Gumbel's around 5: once in 14 days 5 + ln 56.
+
+    Of one time in ten that is faulty, the middle is what 55.6 % of the others are below, and the
+    upper quarter what 83.3 % are: 5.53 and 6.70.
+    """
+    highest = 5 - np.log(-np.log((np.arange(500) + 0.5) / 500))
+    highest[::every] *= factor
+    errors = {"office": np.repeat(highest, 36).astype(np.float32)}
+    budget = AlarmBudget(5.0, 1 / 7, 1, IncidentRule(0, 3600), STEP_S)
+    above = Calibration(1.0, 1.0, 99.0, 1.0, 1.0, 99.0, 100)
+    capped = no_higher(BudgetLimits(above, {}, 0.1), detector, budget, errors)
+    assert capped.pooled.limit == pytest.approx(SLACK * usual, rel=0.02)
 
 
 def test_readings_of_an_hour_have_their_own_times() -> None:
