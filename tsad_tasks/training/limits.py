@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.model.blocks import BLOCK_S, MIN_BLOCKS, gumbel_of
-from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, without_faults
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails, unit_growth
@@ -108,15 +108,15 @@ def no_higher(
     errors: Mapping[str, NDArray[np.float32]],
 ) -> BudgetLimits:
     """Limits that are at most a quarter above what a detector's own scale says, where it does; or
-    above what held-out errors (n_steps,) say of most hours, where that is more.
+    what held-out errors (n_steps,) say of most hours, where that is more.
 
     Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
     """
     usual = detector.usual_error(budget.aim)
     if usual is None:
         return limits
-    usual = max(usual, usual_highest(errors, budget.step_s, budget.aim) or 0.0)
-    highest = stored_limit(SLACK * usual)
+    seen = usual_highest(without_faults(errors), budget.step_s, budget.aim)
+    highest = stored_limit(max(SLACK * usual, seen or 0.0))
 
     def capped(one: Calibration) -> Calibration:
         lasting = min(one.collective_limit, highest)
