@@ -13,6 +13,8 @@ from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, chann
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits
+from tsad_tasks.model.conditional import OTHERS, Pace
+from tsad_tasks.model.conditional_fit import fit_units
 from tsad_tasks.model.features import rest_days
 from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.thresholds import Calibration
@@ -194,6 +196,15 @@ def test_limits_rise_with_a_tail_that_most_hours_have_and_little_with_faults(
     above = Calibration(1.0, 1.0, 99.0, 1.0, 1.0, 99.0, 100)
     capped = no_higher(BudgetLimits(above, {}, 0.1), detector, budget, errors)
     assert capped.pooled.limit == pytest.approx(limit, rel=0.02)
+
+
+def test_the_scale_of_two_days_is_that_of_ten() -> None:
+    """Noise: two days have the highest of three hours, 16 times; that of six is .7 widths above."""
+    pace, rng = Pace.of([], [], 10**9, 86400, 60), np.random.default_rng(7)
+    noise, minutes = rng.normal(0, 1, (14400, 12)), np.arange(14400) % 10080
+    short, long = (fit_units([noise[:n]], [minutes[:n]], pace, 60).model for n in (2880, 14400))
+    apart = (short["location"] - long["location"]) / long["width"]
+    assert abs(apart[0, OTHERS].mean()) < 0.4
 
 
 def test_readings_of_an_hour_have_their_own_times() -> None:

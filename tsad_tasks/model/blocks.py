@@ -19,6 +19,15 @@ BLOCK_S, MIN_BLOCKS = 21600, 16
 MIDDLE, HIGH = 0.5, 0.75
 
 
+def block_steps(n_steps: int, step_s: int) -> int:
+    """Steps of six hours, or of less where there would be fewer than 16 times that.
+
+    >>> block_steps(100_000, 60), block_steps(2880, 60), block_steps(7, 60)
+    (360, 180, 1)
+    """
+    return max(1, min(BLOCK_S // step_s, n_steps // MIN_BLOCKS))
+
+
 def gumbel_of(maxima: Floats64) -> tuple[Floats64, Floats64]:
     """Location and width of the distribution of maxima (n_blocks, …), both (…).
 

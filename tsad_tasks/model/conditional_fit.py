@@ -6,6 +6,7 @@ the stretch that they judge: rows are cut into parts, each of which is left out 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
-from tsad_tasks.model.blocks import BLOCK_S, MIDDLE, MIN_BLOCKS, gumbel_level, gumbel_of
+from tsad_tasks.model.blocks import BLOCK_S, MIDDLE, block_steps, gumbel_level, gumbel_of
 from tsad_tasks.model.calendar_profile import MAD, fit_profile
 from tsad_tasks.model.conditional import (
     CALENDAR,
@@ -233,7 +234,9 @@ def _seen(
 
 def _set_limits(model: Arrays, sizes: Floats32, known: Flags, step_s: int) -> None:
     """Location and width of each statistic's maxima over six hours."""
-    length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
+    length = block_steps(len(sizes), step_s)
+    # Of shorter times the highest is lower: so many widths, where these are few.
+    rarer = max(math.log(BLOCK_S / (length * step_s)), 0.0)
     starts = np.arange(0, len(sizes), length)
     counted = np.where(known[:, None, None], sizes, -np.inf)
     maxima = np.maximum.reduceat(counted, starts, axis=0) if len(sizes) else counted
@@ -245,7 +248,7 @@ def _set_limits(model: Arrays, sizes: Floats32, known: Flags, step_s: int) -> No
         middle = np.quantile(of_blocks[is_read], MIDDLE, axis=0)
         _, width = gumbel_of(of_blocks[is_read])
         width = np.maximum(width, np.maximum(0.05 * middle, LEAST_WIDTH))
-        location = middle - width * gumbel_level(MIDDLE)
+        location = middle + width * (rarer - gumbel_level(MIDDLE))
         if not model["scale"][0, channel] > 0:
             location, width = np.zeros_like(location), np.ones_like(width)
         model["location"][0, ..., channel] = location

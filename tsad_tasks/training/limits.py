@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.model.blocks import BLOCK_S, MIN_BLOCKS, gumbel_of
+from tsad_tasks.model.blocks import MIN_BLOCKS, block_steps, gumbel_of
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, without_faults
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
@@ -129,8 +129,8 @@ def no_higher(
 def usual_highest(
     errors: Mapping[str, NDArray[np.float32]], step_s: int, per_day: float
 ) -> float | None:
-    """The error that is exceeded so often, by the highest of most six hours of held-out errors;
-    None: there are too few.
+    """The error that is exceeded so often, by the highest of most six hours of held-out errors, or
+    of shorter times where these are few; None: hardly any is known.
 
     Of the middle and the upper quarter, so that faults in a quarter of them say nothing, and a tail
     that is heavier than a detector's scale does.
@@ -139,16 +139,16 @@ def usual_highest(
     >>> 6 < usual_highest(errors, 60, 4 / math.e) < 9
     True
     """
-    n_steps = max(1, BLOCK_S // step_s)
+    n_known = sum(int(np.count_nonzero(np.isfinite(part))) for part in errors.values())
+    n_steps = block_steps(n_known, step_s)
     whole = (part[: len(part) // n_steps * n_steps] for part in errors.values())
-    blocks = [part.reshape(-1, n_steps) for part in whole]
-    joined = np.concatenate([np.zeros((0, n_steps), np.float32), *blocks])
+    joined = np.concatenate([part.reshape(-1, n_steps) for part in whole])
     known = np.isfinite(joined)
     joined = np.where(known, joined, -np.inf)[2 * known.sum(axis=1) >= n_steps]
-    if len(joined) < MIN_BLOCKS:
+    if 2 * len(joined) < MIN_BLOCKS:
         return None
     location, width = gumbel_of(joined.max(axis=1).astype(np.float64))
-    return float(location + width * math.log(86400 / BLOCK_S / per_day))
+    return float(location + width * math.log(86400 / (n_steps * step_s) / per_day))
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:
