@@ -90,7 +90,8 @@ def test_a_new_channel_is_told_of_an_incident_by_the_command(
     [
         (
             {"channel": "pin_board", "connection": "boards"},
-            "channel: Expected one of email, pinboard, webhook. Received: pin_board.",
+            "channel: Expected one of apprise, email, pagerduty, pinboard, slack, webhook. "
+            "Received: pin_board.",
         ),
         (
             {"channel": "pinboard", "to": ["hall 7"], "connection": "boards"},
@@ -113,5 +114,8 @@ def test_a_wrong_target_is_found_when_the_file_is_read(
 
 def test_a_message_of_a_channel_that_is_gone_waits_and_says_so() -> None:
     message = Message("k", "fax", "there", "1", "s", "t", {})
-    with pytest.raises(Unreachable, match="Expected a notification channel: email, webhook"):
+    with pytest.raises(
+        Unreachable,
+        match="Expected a notification channel: apprise, email, pagerduty, slack, webhook",
+    ):
         sender(lambda _: "file:///")(message)

@@ -27,6 +27,9 @@ class Alert:
     closed_told: bool
     incident_id: str
     sentence: str
+    channel: str | None = None
+    # Who people were told has it in hand.
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,23 @@ class AlertableIncident:
     continues: str | None = None
     # When the rows of its last flag's hour were found, where they came late.
     arrived_at: datetime | None = None
+    channel: str | None = None
+    # Who has it in hand, and until when it is snoozed.
+    taken_by: str | None = None
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
 class AlertChange:
     """An alert as it is now, as it was (None: it is new), and what to tell of it, in order;
-    whether that is found late.
+    whether that is found late; until when somebody snoozed it.
     """
 
     alert: Alert
     former: Alert | None
     events: tuple[str, ...]
     is_late: bool = False
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,7 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
     if not met:
         return AlertChange(replace(alert, state="withdrawn"), alert, ("withdrawn",))
     is_open = any(cluster.is_open for cluster in owned or met)
+    snoozed_until = None
     now = replace(
         alert, state="open" if is_open else "closed", closed_told=alert.closed_told or not is_open
     )
@@ -187,9 +196,16 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
             now = replace(now, severity=worst.severity)
         now = replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at)
         now = replace(now, incident_id=worst.incident_id, sentence=worst.sentence)
+        now = replace(now, channel=worst.channel)
+        takers = [one.taken_by for one in (worst, *incidents) if one.taken_by]
+        if is_open and takers:
+            now = replace(now, taken_by=takers[0])
+        snoozed_until = worst.snoozed_until
     has_risen = now.severity != alert.severity
     has_closed = now.closed_told and not alert.closed_told
-    return AlertChange(now, alert, ("escalated",) * has_risen + ("closed",) * has_closed)
+    is_taken = now.taken_by != alert.taken_by
+    events = ("escalated",) * has_risen + ("taken",) * is_taken + ("closed",) * has_closed
+    return AlertChange(now, alert, events, snoozed_until=snoozed_until)
 
 
 def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
@@ -211,6 +227,9 @@ def _opened(cluster: _Cluster, young: Young) -> AlertChange:
         closed_told=not cluster.is_open,
         incident_id=worst.incident_id,
         sentence=worst.sentence,
+        channel=worst.channel,
+        taken_by=worst.taken_by if cluster.is_open else None,
     )
     is_late = young.is_late(cluster.end_at, cluster.arrived_at)
-    return AlertChange(alert, None, ("opened",), is_late)
+    events = ("opened", *(["taken"] if alert.taken_by else []))
+    return AlertChange(alert, None, events, is_late, worst.snoozed_until)
