@@ -30,7 +30,9 @@ class Apprise(base.NotificationChannel):
             raise Unreachable(str(error)) from error
         import apprise
 
-        asset = apprise.AppriseAsset(app_id="tsad", async_mode=False, secure_logging=True)
+        # No picture from apprise's own site in every message.
+        bare = {"image_url_mask": "", "image_url_logo": "", "image_path_mask": ""}
+        asset = apprise.AppriseAsset(app_id="tsad", async_mode=False, secure_logging=True, **bare)
         services = apprise.Apprise(asset=asset)
         if not services.add(connection.uri):
             raise Unreachable(
