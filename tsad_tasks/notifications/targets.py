@@ -128,12 +128,13 @@ def _held(target: NotificationTarget, of: Subject, now_at: datetime, zone: str) 
 
         at = croniter(target.digest, now_at).get_next(datetime)
     quiet = target.quiet_hours
-    is_loud = quiet is not None and quiet.still_told is not None and of.severity != ""
-    if is_loud and severity_rank(of.severity) >= Severity(quiet.still_told).rank:
-        quiet = None
-    if quiet is not None:
-        return quiet_end(quiet, at, zone) or at
-    return at
+    if quiet is None or (of.severity and _is_told(quiet.still_told, of.severity)):
+        return at
+    return quiet_end(quiet, at, zone) or at
+
+
+def _is_told(least: Severity | None, severity: str) -> bool:
+    return least is not None and severity_rank(severity) >= least.rank
 
 
 def quiet_end(quiet: QuietHours, at: datetime, zone: str) -> datetime | None:
