@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from typer import Option
 
 from devstack import local
-from tsad_tasks.base.clock import utc_now
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.cli.options import Dataset
 from tsad_tasks.cli.screen import list_rows, say, say_counts
@@ -38,10 +38,10 @@ def notify(
     from tsad_tasks.reporting.period.one_incident import incident_picture
 
     config = config_of(dataset)
-    if trial:
-        send_trial(config)
-        return
     with local.open_store() as store:
+        if trial:
+            send_trial(config, store.now())
+            return
         if not pending and config.notifications.targets:
             draw = incident_picture(store, config.site_zone)
             send, end_at = sender(connection_uri), store.now()
@@ -56,7 +56,7 @@ def notify(
     list_rows(f"{dataset}, UTC", rows, nothing, right=("attempts",))
 
 
-def send_trial(config: DatasetConfig) -> None:
+def send_trial(config: DatasetConfig, now_at: datetime) -> None:
     """Tells each address that this is a test, beside the outbox.
 
     Raises `BadInput` when one was not taken.
@@ -64,7 +64,7 @@ def send_trial(config: DatasetConfig) -> None:
     from tsad_tasks.notifications.channels.base import sender
     from tsad_tasks.notifications.trial import try_targets
 
-    tried = list(try_targets(config, sender(connection_uri), now_at=utc_now()))
+    tried = list(try_targets(config, sender(connection_uri), now_at=now_at))
     rows = [
         {
             "medium": one.medium,
