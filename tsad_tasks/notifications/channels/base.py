@@ -91,7 +91,9 @@ def sender(connection_of: Callable[[str], str | Connection]) -> Send:
         except BadInput as error:
             raise Unreachable(str(error)) from error
         connection = Connection(found) if isinstance(found, str) else found
-        said: dict[str, Any] = {name: masked(getattr(message, name)) for name in ("subject", "text", "html")}
+        said: dict[str, Any] = {
+            name: masked(getattr(message, name)) for name in ("subject", "text", "html")
+        }
         channel.send(replace(message, **said, payload=masked_values(message.payload)), connection)
 
     return send
