@@ -1,4 +1,4 @@
-"""Models that wait for a person."""
+"""Targets that hear a part, or later, and messages that wait."""
 
 from pathlib import Path
 
