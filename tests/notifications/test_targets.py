@@ -11,9 +11,10 @@ import pytest
 from tests.notifications.test_notify import Hall, Span, configured, hall, opened_hall
 from tests.notifications.test_senders import certificate
 from tests.receivers import BUSY, UNKNOWN, plain_text, webhook
+from tests.storage.rooms import room_config
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.config import NotificationTarget, QuietHours
+from tsad_tasks.config import DatasetConfig, NotificationTarget, QuietHours
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.channels.slack import slack_content
 from tsad_tasks.notifications.targets import Recipient, Subject, hears, quiet_end, recipients
@@ -368,3 +369,20 @@ def test_a_trial_reaches_each_target_at_once_and_leaves_nothing_open_and_no_row(
     assert [one["event_action"] for one in events] == ["trigger", "resolve"]
     assert len({one["dedup_key"] for one in events}) == 1
     assert hall.rows("event") == []
+
+
+def test_a_channel_that_alerts_on_a_rise_tells_nobody_that_it_fell(hall: Hall) -> None:
+    said = room_config().model_dump(by_alias=True, exclude_unset=True, mode="json")
+    said["source"][0]["channels"]["cpu"]["alert_on"] = "rise"
+    said["notifications"] = {"targets": [{"webhook": "web"}]}
+    hall.config = DatasetConfig.model_validate(said)
+    hall.becomes(Span(0, 1), Span(20, 21), Span(0, 1, entity=1))
+    led = "top_channel_id = (SELECT channel_id FROM tsad.channel WHERE name = 'cpu')"
+    for incident_id, direction in (("INC-0-0", "fall"), ("INC-0-20", "rise"), ("INC-1-0", None)):
+        hall.ask(
+            f"UPDATE tsad.incident SET {led}, direction = %s WHERE incident_id = %s",  # noqa: S608
+            direction,
+            incident_id,
+        )
+    hall.enqueue()
+    assert hall.rows("incident_id") == [("INC-0-20",), ("INC-1-0",)]

@@ -239,6 +239,7 @@ class ChannelSection(FileSection):
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
         target: {unit: °C, role: setpoint, settles_within: 30min}
+        vibration: {unit: mm/s, alert_on: rise}
 
     source:
       series: tagid
@@ -278,6 +279,9 @@ class ChannelSection(FileSection):
     role: Role = Role.MEASURED
     """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
     are judged under: they raise nothing themselves."""
+    alert_on: Literal["rise", "fall", "both"] = "both"
+    """People are told of incidents that this channel leads where it rose, fell, or either; of what
+    is neither they are told in any case. Incidents are found all the same."""
     settles_within_s: DurationS = 0
     """So long after each change of a setpoint the machine is on its way: it is neither scored nor
     learned from, as after a start."""

@@ -6,7 +6,7 @@ incidents, under whatever id: as long as one overlaps, the alert goes on; nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -51,6 +51,8 @@ class AlertableIncident:
     # When the rows of its last flag's hour were found, where they came late.
     arrived_at: datetime | None = None
     channel: str | None = None
+    # rise or fall; None: neither, or nobody knows.
+    direction: str | None = None
     # Who has it in hand, and until when it is snoozed.
     taken_by: str | None = None
     snoozed_until: datetime | None = None
@@ -128,6 +130,7 @@ def alert_changes(
     *,
     gap: timedelta,
     young: Young,
+    is_asked: Callable[[AlertableIncident], bool] = lambda _: True,
 ) -> list[AlertChange]:
     """Alerts that change; `opened`, `escalated`, `closed`, `withdrawn` are told at most once each.
 
@@ -139,6 +142,8 @@ def alert_changes(
     incidents : standing ones, not suppressed.
     gap : an alert stands for incidents that come this near to it.
     young : which incidents open alerts.
+    is_asked : says of an incident whether people want to be told of such; others neither open an
+        alert nor make one more severe.
 
     >>> from datetime import UTC
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -168,16 +173,23 @@ def alert_changes(
         # Of several alerts the one that was opened first stands for a cluster.
         owned = [cluster for cluster in met if id(cluster) not in owners]
         owners |= {id(cluster) for cluster in met}
-        changes.append(_followed(alert, owned, met))
+        changes.append(_followed(alert, owned, met, is_asked))
     opened = [
-        _opened(cluster, young)
+        _opened(cluster, young, is_asked)
         for cluster in clusters
-        if id(cluster) not in owners and young.opens(cluster.end_at, cluster.arrived_at)
+        if id(cluster) not in owners
+        and any(map(is_asked, cluster.incidents))
+        and young.opens(cluster.end_at, cluster.arrived_at)
     ]
     return [change for change in changes if change.alert != change.former] + opened
 
 
-def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> AlertChange:
+def _followed(
+    alert: Alert,
+    owned: Sequence[_Cluster],
+    met: Sequence[_Cluster],
+    is_asked: Callable[[AlertableIncident], bool],
+) -> AlertChange:
     """The alert after its incidents; one whose incidents went over to an older alert only ends."""
     if not met:
         return AlertChange(replace(alert, state="withdrawn"), alert, ("withdrawn",))
@@ -190,8 +202,9 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
         incidents = [incident for cluster in owned for incident in cluster.incidents]
         # It rises only with incidents that no person called normal, and people who were told of a
         # severity are never told of a lower one.
-        counted = [incident for incident in incidents if not incident.is_normal]
-        worst = _worst(counted or incidents)
+        asked = [incident for incident in incidents if is_asked(incident)]
+        counted = [incident for incident in asked if not incident.is_normal]
+        worst = _worst(counted or asked or incidents)
         if counted and severity_rank(worst.severity) > severity_rank(alert.severity):
             now = replace(now, severity=worst.severity)
         now = replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at)
@@ -213,9 +226,11 @@ def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
     return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
-def _opened(cluster: _Cluster, young: Young) -> AlertChange:
+def _opened(
+    cluster: _Cluster, young: Young, is_asked: Callable[[AlertableIncident], bool]
+) -> AlertChange:
     """A new alert; one that has ended already says so itself, and is not closed once more."""
-    worst = _worst(cluster.incidents)
+    worst = _worst([one for one in cluster.incidents if is_asked(one)])
     alert = Alert(
         alert_id=None,
         thread="",

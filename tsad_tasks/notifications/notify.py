@@ -26,7 +26,7 @@ from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
-from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
+from tsad_tasks.notifications.alerts import AlertableIncident, AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.heartbeat import beat
@@ -174,6 +174,7 @@ def enqueue(
             ),
             gap=timedelta(seconds=dataset.merge_gap_s),
             young=young,
+            is_asked=lambda incident: _is_asked(config, incident),
         )
         stored = [_stored(store, dataset_id, change) for change in changes]
         told = [(change, event) for change in stored for event in change.events]
@@ -548,6 +549,13 @@ def _young(
         return Young(since)
     known_from = max(made_up_from, end_at - timedelta(seconds=config.late_s))
     return Young(since, known_from, end_at - timedelta(seconds=config.interval_s))
+
+
+def _is_asked(config: DatasetConfig, incident: AlertableIncident) -> bool:
+    """Whether people want to be told of what its channel did."""
+    channel = config.channel_of(incident.channel) if incident.channel else None
+    wanted = "both" if channel is None else channel.alert_on
+    return wanted == "both" or incident.direction in (None, wanted)
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:

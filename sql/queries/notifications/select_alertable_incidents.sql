@@ -1,6 +1,6 @@
 -- Live incidents that stand, not suppressed nor held for a young model: the newer ones, those found late, and all that an alert may stand for.
 SELECT i.incident_id, i.entity, i.started_at, i.last_flag_at, i.severity, i.state = 'open' AS is_open, i.sentence,
-  i.verdict IN ('false_alarm', 'expected', 'new_normal') AS is_normal, i.continues, l.arrived_at, i.channel, t.taken_by, t.snoozed_until
+  i.verdict IN ('false_alarm', 'expected', 'new_normal') AS is_normal, i.continues, l.arrived_at, i.channel, i.direction, t.taken_by, t.snoozed_until
 FROM tsad.v_incident i
 JOIN tsad.dataset d ON d.name = i.dataset
 JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = i.entity
