@@ -20,7 +20,7 @@ from tsad_tasks.page import data, models, queries, reports, writes
 from tsad_tasks.page.guard import Guard, Visitor
 from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, read_incident
 from tsad_tasks.page.lanes import drawn_lanes
-from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
+from tsad_tasks.page.overview import DAYS, Failed, Filters, one_incident, read_overview
 from tsad_tasks.page.queries import ListedIncident, PageDataset
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
 from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
@@ -65,7 +65,7 @@ class Page:
     ) -> tuple[PageDataset, ListedIncident]:
         """An incident with its dataset; 404 where there is none that the visitor may see."""
         with store.snapshot():
-            row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
+            row = store.first(queries.SELECT_LISTED_INCIDENTS, **one_incident(incident_id))
         if row is None or not visitor.may_read(row.dataset):
             raise HTTPException(404, f"Expected an incident that stands. Received: {incident_id}.")
         return self.dataset(store, visitor, row.dataset), row
@@ -107,7 +107,10 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     app.add_middleware(Guard)
     page, looks = Page(uri), Depends(visitor)
     _say_errors(app)
-    _add_pages(app, page, looks)
+    _add_overview(app, page, looks)
+    _add_incident(app, page, looks)
+    _add_models_and_data(app, page, looks)
+    _add_reports(app, page, looks)
     _add_writes(app, page, looks)
 
     @app.get("/static/{name}")
@@ -125,7 +128,7 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     return app
 
 
-def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
+def _add_overview(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/")
     def overview(request: Request, visitor: Visitor = looks) -> Response:
         filters = Filters.of(request.query_params)
@@ -155,6 +158,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
         )
         return answer
 
+
+def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
@@ -184,6 +189,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = page.content(store, visitor, incident_id)
         return JSONResponse(plots(content, rest=part == "rest"))
 
+
+def _add_models_and_data(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/models/{dataset}")
     def shown_models(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
@@ -199,6 +206,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = data.read_data(store, chosen.name)
         return html(request, "data.html", dataset=chosen, zone=chosen.site_zone, content=content)
 
+
+def _add_reports(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/reports/{dataset}")
     def shown_reports(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:

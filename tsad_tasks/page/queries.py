@@ -186,7 +186,6 @@ SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
-SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ListedIncident)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)
 SELECT_PEAK_SHARES = Query("page/select_peak_shares", PeakShare)
