@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,7 +21,7 @@ from tsad_tasks.page import data, models, queries, reports, writes
 from tsad_tasks.page.guard import Guard, Visitor
 from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, read_incident
 from tsad_tasks.page.lanes import drawn_lanes
-from tsad_tasks.page.overview import DAYS, Failed, Filters, one_incident, read_overview
+from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
 from tsad_tasks.page.queries import ListedIncident, PageDataset
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
 from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
@@ -65,10 +66,20 @@ class Page:
     ) -> tuple[PageDataset, ListedIncident]:
         """An incident with its dataset; 404 where there is none that the visitor may see."""
         with store.snapshot():
-            row = store.first(queries.SELECT_LISTED_INCIDENTS, **one_incident(incident_id))
+            row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
         if row is None or not visitor.may_read(row.dataset):
             raise HTTPException(404, f"Expected an incident that stands. Received: {incident_id}.")
         return self.dataset(store, visitor, row.dataset), row
+
+    def successor(self, store: Store, visitor: Visitor, incident_id: str) -> str | None:
+        """What stands in the place of an incident that is gone; None: nothing that may be seen.
+
+        Rows that came late may give an incident another first flag, and so another id, after a
+        message linked to it.
+        """
+        with store.snapshot():
+            found = store.first(queries.SELECT_SUCCESSOR, incident_id=incident_id)
+        return found.incident_id if found and visitor.may_read(found.dataset) else None
 
     def content(self, store: Store, visitor: Visitor, incident_id: str) -> IncidentContent:
         """Everything about one incident."""
@@ -163,7 +174,13 @@ def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
-            content = page.content(store, visitor, incident_id)
+            try:
+                content = page.content(store, visitor, incident_id)
+            except HTTPException:
+                successor = page.successor(store, visitor, incident_id)
+                if successor is None:
+                    raise
+                return RedirectResponse(quote(successor, safe=""), 302)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)

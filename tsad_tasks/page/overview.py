@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from tsad_tasks.base.enums import Lineage, Severity, Verdict, severity_rank
+from tsad_tasks.base.enums import Severity, Verdict, severity_rank
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.feedback.maintenance import maintenance_of
@@ -37,12 +37,6 @@ NO_VERDICT = "none"
 # A page that is looked at again within so long is the same visit.
 VISIT = timedelta(minutes=30)
 
-# Parameters of the list that a person's filters and a place in it give.
-_OF_FILTERS, _OF_KEY = (
-    ("entity", "severity", "state", "verdict", "word"),
-    ("before_at", "before_id"),
-)
-
 
 @dataclass(frozen=True)
 class Filters:
@@ -54,6 +48,7 @@ class Filters:
     state: str | None = None
     verdict: str | None = None
     word: str | None = None
+    group: str | None = None
     days: int = 14
     before: str | None = None
 
@@ -86,13 +81,14 @@ class Filters:
             dataset = dag_id.rpartition(".")[0]
         chosen = {name: given.get(name) for name in ("entity", "severity", "state", "verdict")}
         days = int(given.get("days") or cls.days)
-        return cls(dataset, **chosen, word=given.get("q"), days=days, before=given.get("before"))
+        rest = {"word": given.get("q"), "group": given.get("group"), "before": given.get("before")}
+        return cls(dataset, **chosen, **rest, days=days)
 
     def address(self, **changed: Any) -> dict[str, str]:
         """The parameters of an address that asks for the same, but for what is changed."""
         own = {"q": self.word, "before": None} | {
             name: getattr(self, name)
-            for name in ("dataset", "entity", "severity", "state", "verdict", "days")
+            for name in ("dataset", "entity", "severity", "state", "verdict", "group", "days")
         }
         if self.days == Filters.days:
             own["days"] = None
@@ -277,22 +273,18 @@ def _needing(store: Store, now: datetime, span: dict[str, Any]) -> tuple[Needing
     return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, now=now, n=N_NEEDING, **span))
 
 
-def one_incident(incident_id: str) -> dict[str, Any]:
-    """What the list is asked for to give one incident of any dataset, time and lineage."""
-    asked = dict.fromkeys(("lineage", "datasets", "from_at", "to_at", *_OF_FILTERS, *_OF_KEY))
-    return asked | {"incident_id": incident_id, "n": 1}
-
-
 def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
-    asked = span | {name: getattr(filters, name) for name in _OF_FILTERS}
-    key: dict[str, Any] = dict.fromkeys(_OF_KEY)
+    asked = span | {
+        name: getattr(filters, name) for name in ("entity", "severity", "state", "verdict", "word")
+    }
+    asked |= {"group_id": filters.group}
+    key: dict[str, Any] = {"before_at": None, "before_id": None}
     if filters.before:
         seconds, _, incident_id = filters.before.partition(".")
         if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 10:
             raise BadInput(f"Expected a place in the list. Received: {filters.before}.")
         key = {"before_at": from_unix_s(int(seconds)), "before_id": incident_id}
-    of: dict[str, Any] = {"incident_id": None, "lineage": Lineage.LIVE.value, "n": N_LISTED + 1}
-    rows = store.rows(queries.SELECT_LISTED_INCIDENTS, **of, **asked, **key)
+    rows = store.rows(queries.SELECT_LISTED_INCIDENTS, n=N_LISTED + 1, **asked, **key)
     n_all = store.one(queries.SELECT_LISTED_COUNT, n=MOST_COUNTED + 1, **asked)
     last = rows[N_LISTED - 1] if len(rows) > N_LISTED else None
     next_key = f"{unix_s(last.started_at)}.{last.incident_id}" if last else None
