@@ -22,7 +22,7 @@ from tsad_tasks.page.guard import Guard, Visitor
 from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, read_incident
 from tsad_tasks.page.lanes import drawn_lanes
 from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
-from tsad_tasks.page.queries import ListedIncident, PageDataset
+from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
 from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
 from tsad_tasks.storage.store import Store
@@ -63,7 +63,7 @@ class Page:
 
     def incident(
         self, store: Store, visitor: Visitor, incident_id: str
-    ) -> tuple[PageDataset, ListedIncident]:
+    ) -> tuple[PageDataset, ShownIncident]:
         """An incident with its dataset; 404 where there is none that the visitor may see."""
         with store.snapshot():
             row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
@@ -91,7 +91,7 @@ class Page:
                 raise HTTPException(404, str(error)) from error
             return read_incident(store, dataset, row, drawn)
 
-    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ListedIncident:
+    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ShownIncident:
         """An incident of a dataset that the visitor may edit; 403 for others."""
         _, row = self.incident(store, visitor, incident_id)
         if not visitor.may_edit(row.dataset):

@@ -85,6 +85,16 @@ class NeedingIncident(ListedIncident):
 
 
 @dataclass(frozen=True)
+class ShownIncident(ListedIncident):
+    """One with the parts beside it, and the group with which it began; None: there is none."""
+
+    continues: str | None
+    continued_by: str | None
+    group_id: str | None
+    headline: str | None
+
+
+@dataclass(frozen=True)
 class LaneIncident:
     """An incident in the lane of its machine."""
 
@@ -203,7 +213,7 @@ SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
-SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ListedIncident)
+SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)
 SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)
