@@ -1,4 +1,4 @@
--- The dataset's view readings_<dataset>, where it lacks a column of the layout, or what is to be said of one: whoever refreshed it may have had to leave it.
+-- The dataset's view readings_<dataset>, where it lacks a column or what is to be said of one: whoever refreshed it may have had to leave it.
 SELECT tsad.refresh_dataset_view(%(dataset_id)s)
 FROM tsad.dataset d
 LEFT JOIN pg_class v ON v.relnamespace = 'tsad'::regnamespace AND v.relname = ('readings_' || d.name)::name
