@@ -1,16 +1,16 @@
-"""Channels that a dataset file has no longer."""
+"""A row for each run that finds an hour late."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0037"
+down_revision = "0036"
 
 
 def upgrade() -> None:
     statements = (
-        Path(__file__).parents[1].joinpath("0035_removed_channels.sql").read_text(encoding="utf-8")
+        Path(__file__).parents[1].joinpath("0037_late_runs.sql").read_text(encoding="utf-8")
     )
     # Without parameters psycopg2 leaves the percent signs alone.
     with op.get_bind().connection.cursor() as cursor:
