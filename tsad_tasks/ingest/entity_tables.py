@@ -89,8 +89,8 @@ def lost_tables(
     place = {key: at for at, key in enumerate(entity_ids)}
     found = dict[int, dict[str, Spoken]]()
     asked = {"entity_ids": list(entity_ids), "source": _name(part)}
-    for key, table, *spoken in store.rows(queries.SELECT_ENTITY_TABLES, **asked):
-        found.setdefault(place[key], {})[table] = Spoken(*spoken)
+    for key, table, first_at, last_day in store.rows(queries.SELECT_ENTITY_TABLES, **asked):
+        found.setdefault(place[key], {})[table] = Spoken(first_at, last_day)
     position = {name: at for at, name in enumerate(entity_names)}
     for (name, table), more in heard.items():
         if name in position:
