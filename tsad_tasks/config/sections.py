@@ -275,7 +275,7 @@ class ChannelSection(FileSection):
     past its end says so by sensor_range, as in [0, 540]. By default it is 360."""
     states: States = Field(default_factory=dict)
     """These are the states of a discrete channel: their numbers, or their numbers by name, which is
-    also what a text in the source stands for. By default they are 0 and 1."""
+    also what a text of this channel stands for. By default they are 0 and 1."""
     role: Role = Role.MEASURED
     """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
     are judged under: they raise nothing themselves."""
@@ -372,6 +372,11 @@ class ChannelSection(FileSection):
         if self.signal != Signal.DISCRETE:
             return {}
         return self.states or {"0": 0.0, "1": 1.0}
+
+    @property
+    def state_words(self) -> dict[str, float]:
+        """Numbers of a discrete channel's states by the texts that stand for them."""
+        return {name.strip().lower(): code for name, code in self.state_codes.items()}
 
     @property
     def has_plain_states(self) -> bool:
@@ -662,12 +667,11 @@ class SourceSection(FileSection):
         return self
 
     def _check_words(self) -> None:
-        """A text is one number, whichever of a source's columns it is in."""
+        """A text that is a number in all of a source is no other one as a state."""
         for name, channel in self.channels.items():
             for word, code in channel.states.items():
-                if (known := self.known_words.get(word.strip().lower())) != code:
-                    other = "null" if known is None else f"{known:g}"
-                    expected = f"{other}, as words or another channel have it"
+                if (said := self.words.get(word.strip().lower(), code)) != code:
+                    expected = f"{'null' if said is None else f'{said:g}'}, as words have it"
                     raise wrong(expected, f"{code:g}", "channels", name, "states", word)
 
     def _check_names(self) -> None:
@@ -759,15 +763,6 @@ class SourceSection(FileSection):
     def series_columns(self) -> tuple[str, ...]:
         """Those that together name a series; empty where columns name entity and channel."""
         return _listed(self.series)
-
-    @property
-    def known_words(self) -> dict[str, float | None]:
-        """Words that are numbers in columns of values: names of states, and `words`."""
-        found = dict(self.words)
-        for channel in self.channels.values():
-            for name, code in channel.state_codes.items():
-                found.setdefault(name.strip().lower(), code)
-        return found
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""

@@ -4,7 +4,9 @@ SELECT i.incident_id, i.entity, i.started_at, i.last_flag_at, i.severity, i.stat
 FROM tsad.v_incident i
 JOIN tsad.dataset d ON d.name = i.dataset
 JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = i.entity
-LEFT JOIN tsad.late_hour l ON l.entity_id = e.entity_id AND l.hour_at = date_trunc('hour', i.last_flag_at, 'UTC')
+CROSS JOIN LATERAL (
+  SELECT max(h.arrived_at) AS arrived_at FROM tsad.late_hour h
+  WHERE h.entity_id = e.entity_id AND h.hour_at = date_trunc('hour', i.last_flag_at, 'UTC')) l
 LEFT JOIN LATERAL (
   SELECT x.taken_by, x.snoozed_until FROM tsad.triage x
   WHERE x.entity_id = e.entity_id AND x.start_at <= i.last_flag_at AND x.end_at > i.started_at
