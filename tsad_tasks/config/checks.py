@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, time
 from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -134,6 +134,33 @@ def _mail_address(text: object) -> str:
     return str(text)
 
 
+def _is_page_url(text: str) -> bool:
+    """Whether messages may say it: a whole address, without a login, a query or a fragment.
+
+    >>> _is_page_url("https://airflow.example.com/plugin/anomalies/tsad")
+    True
+    >>> [_is_page_url(text) for text in ("https://me:pw@a.example", "a.example/tsad", "http://a b")]
+    [False, False, False]
+    """
+    return _PAGE_URL.fullmatch(text) is not None
+
+
+def _wall_time(text: object) -> time:
+    """A time of day; YAML may have read 22:00 as 22 times 60.
+
+    >>> [str(_wall_time(text)) for text in ("06:30", "6:30", 1320)]
+    ['06:30:00', '06:30:00', '22:00:00']
+    """
+    if isinstance(text, time):
+        return text
+    if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < 1440:
+        return time(text // 60, text % 60)
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)", text) if isinstance(text, str) else None
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError('a time of day such as "22:00"')
+    return time(int(found[1]), int(found[2]))
+
+
 @cache
 def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
     """Holidays of a country or region as days since 1970, and its weekly day of rest (0 is Monday).
@@ -194,6 +221,22 @@ ConnectionId = Annotated[
     _TEXT_JSON,
 ]
 MailAddress = Annotated[str, BeforeValidator(_mail_address), _TEXT_JSON]
+WallTime = Annotated[
+    time,
+    BeforeValidator(_wall_time),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,2}:\d\d$"}),
+]
+_PAGE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:%-]*)*")
+PageUrl = Annotated[
+    str,
+    _text(
+        _is_page_url,
+        "the page's address, such as https://airflow.example.com/plugin/anomalies/tsad",
+        lambda _: "something else (not shown, it may hold a password)",
+    ),
+    AfterValidator(lambda url: url.rstrip("/")),
+    _TEXT_JSON,
+]
 DatasetName = Annotated[
     str,
     _text(_NAME.fullmatch, A_DATASET_NAME),

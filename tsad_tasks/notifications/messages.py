@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
-from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
-from tsad_tasks.notifications.outside import OUTSIDE, outside_lines, outside_subject
-from tsad_tasks.notifications.silences import SILENCES, silence_lines, silence_subject
+from tsad_tasks.notifications.letter import Letter, Listed
+from tsad_tasks.notifications.news import (
+    NEWS,
+    Payload,
+    news_letter,
+    news_line,
+    news_parts,
+    news_subject,
+)
+from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
+from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
-from tsad_tasks.text.formats import joined, span_text, stamp_text
+from tsad_tasks.text.formats import counted, joined, span_text, stamp_text
 
 _MOST_LISTED = 50
 _SUBJECTS = {
     "opened": "{severity} incident at {entity}",
     "escalated": "now {severity}: incident at {entity}",
+    "taken": "{taken_by} has it in hand: incident at {entity}",
     "closed": "closed: incident at {entity}",
     "withdrawn": "withdrawn: incident at {entity}",
 }
+_TRIALS = {"test": "test message", "test_over": "the test is over"}
 _LATE = "It was not known when it happened: its readings came late, or no run had come to them."
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
@@ -46,16 +58,55 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         "zone": zone,
         "sql": shown_statement("incident").replace("$incident", alert.incident_id),
     }
+    if alert.channel is not None:
+        payload["channel"] = alert.channel
+    if event == "taken":
+        payload["taken_by"] = alert.taken_by
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
     return payload
+
+
+def trial_payload(dataset: str, zone: str, thread: str, event: str, sent_at: datetime) -> Payload:
+    """A test message, or what ends it; nothing happened."""
+    over = " is over" if event == "test_over" else ""
+    return {
+        "event": event,
+        "dataset": dataset,
+        "sentence": f"This test message of {dataset}{over}; nothing happened",
+        "started_at": sent_at.isoformat(),
+        "thread": thread,
+        "zone": zone,
+        "sql": shown_statement("incidents").replace("$dataset", dataset),
+    }
+
+
+def with_link(payload: Payload, base_url: str | None) -> Payload:
+    """The payload with where the page shows it, and each event of a digest with its own.
+
+    >>> said = {"event": "opened", "dataset": "room", "incident_id": "INC-1"}
+    >>> with_link(said, "https://a.example/tsad")["link"], "link" in with_link(said, None)
+    ('https://a.example/tsad/incidents/INC-1', False)
+    """
+    if base_url is None:
+        return payload
+    if payload["event"] in NEWS:
+        link = f"{base_url}/models/{quote(payload['dataset'], safe='')}"
+    elif "incident_id" in payload:
+        link = f"{base_url}/incidents/{quote(payload['incident_id'], safe='')}"
+    else:
+        link = f"{base_url}/?{urlencode({'dataset': payload['dataset']})}"
+    events = [with_link(one, base_url) for one in payload.get("events", ())]
+    return payload | {"link": link} | ({"events": events} if events else {})
 
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
     """Many events of incidents, many news of models, many silences or many conditions outside
     of experience, in one message.
     """
-    first = events[0]["event"]
+    # Of what is not alike, what is most asked for.
+    kinds = [event["event"] for event in events]
+    first = next((kind for kind in kinds if kind in _SUBJECTS), kinds[0])
     shown = "entities" if first in SILENCES else "outside" if first == OUTSIDE else "incidents"
     sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
@@ -79,7 +130,7 @@ def subject(payload: Payload) -> str:
     """
     payload = _seen(payload)
     if payload["event"] == "digest":
-        said = f"{payload['n_events']} events: {_counts(payload)}"
+        said = f"{counted(payload['n_events'], 'event')}: {_counts(payload)}"
         if payload.get("found_late"):
             said = f"{payload['n_events']} incidents found late"
     elif payload["event"] in NEWS:
@@ -88,6 +139,8 @@ def subject(payload: Payload) -> str:
         said = silence_subject(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_subject(payload)
+    elif payload["event"] in _TRIALS:
+        said = _TRIALS[payload["event"]]
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _SUBJECTS[payload["event"]].format(**payload)
@@ -107,39 +160,60 @@ def _counts(payload: Payload) -> str:
     return joined([f"{n} {event}" for event, n in payload["n_by_event"].items()])
 
 
-def body(payload: Payload) -> str:
-    """The text of the e-mail: what, since when, and where to look further."""
+def letter(payload: Payload) -> Letter:
+    """What the message says: what, since when, and where to look further."""
     payload = _seen(payload)
     if payload["event"] == "digest":
-        lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
-        for event in payload["events"][:_MOST_LISTED]:
-            if event["event"] in NEWS:
-                lines.append(news_line(event))
-                continue
-            if event["event"] in (*SILENCES, OUTSIDE):
-                lines.append(f"{event['event']:<9} {event['sentence']}")
-                continue
-            span = span_text(*_span(event), event["zone"])
-            what = f"{event['event']:<9} {event['severity']:<6}"
-            found = "found late: " * bool(event.get("found_late"))
-            lines.append(f"{what} {span}: {found}{event['sentence']}")
-        n_left = payload["n_events"] - _MOST_LISTED
-        lines += [f"… and {n_left} more."] if n_left > 0 else []
+        said = _digest_letter(payload)
     elif payload["event"] in NEWS:
-        lines = news_lines(payload)
+        said = news_letter(payload)
     elif payload["event"] in SILENCES:
-        lines = silence_lines(payload)
+        said = silence_letter(payload)
     elif payload["event"] == OUTSIDE:
-        lines = outside_lines(payload)
+        said = outside_letter(payload)
+    elif payload["event"] in _TRIALS:
+        sent_at = datetime.fromisoformat(payload["started_at"])
+        facts = {"Dataset": payload["dataset"], "Sent": stamp_text(sent_at, payload["zone"])}
+        said = Letter(f"{payload['sentence']}.", facts=facts)
     else:
-        lines = _event_lines(payload)
-    return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])
+        said = _event_letter(payload)
+    kicker = " · ".join(filter(None, [said.kicker, payload["dataset"]]))
+    return replace(said, kicker=kicker, link=payload.get("link", ""), sql=payload["sql"])
 
 
-def _event_lines(payload: Payload) -> list[str]:
+def body(payload: Payload) -> str:
+    """The text of the message."""
+    return letter(payload).as_text()
+
+
+def _digest_letter(payload: Payload) -> Letter:
+    events = counted(payload["n_events"], "event")
+    when = "that waited" if payload.get("waited") else "in one run"
+    return Letter(
+        f"{events} {when}: {_counts(payload)}.",
+        listed=[_listed(event) for event in payload["events"][:_MOST_LISTED]],
+        n_left=max(0, payload["n_events"] - _MOST_LISTED),
+    )
+
+
+def _listed(event: Payload) -> Listed:
+    """One event of a digest."""
+    named, link = event["event"], event.get("link", "")
+    if named in NEWS:
+        return Listed(news_line(event), named, "", *news_parts(event), link)
+    if named in (*SILENCES, OUTSIDE):
+        line = f"{named:<9} {event['sentence']}"
+        return Listed(line, named, "", "", event["sentence"], link)
+    span = span_text(*_span(event), event["zone"])
+    what = "found late: " * bool(event.get("found_late")) + event["sentence"]
+    line = f"{named:<9} {event['severity']:<6} {span}: {what}"
+    return Listed(line, named, event["severity"], span, what, link)
+
+
+def _event_letter(payload: Payload) -> Letter:
     since_at, last_at = _span(payload)
     before = payload.get("severity_before")
-    labelled = {
+    facts = {
         "Dataset": payload["dataset"],
         "Entity": payload["entity"],
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
@@ -147,15 +221,21 @@ def _event_lines(payload: Payload) -> list[str]:
         "Last flag": stamp_text(last_at, payload["zone"]),
     }
     is_late = bool(payload.get("found_late"))
-    lines = [f"{'found late: ' * is_late}{payload['sentence']}.", ""]
-    lines += [_LATE, ""] if is_late else []
+    paragraphs = [_LATE] if is_late else []
+    if payload["event"] == "taken":
+        facts["In hand"] = payload["taken_by"]
     if payload["event"] == "withdrawn":
-        lines += [_WITHDRAWN, ""]
+        paragraphs.append(_WITHDRAWN)
     elif payload["event"] == "closed":
-        lines += ["Readings have been normal again for longer than the merge gap.", ""]
+        paragraphs.append("Readings have been normal again for longer than the merge gap.")
     elif payload["state"] == "closed":
-        lines += ["It has ended already.", ""]
-    return [*lines, *(f"{name + ':':<10} {text}" for name, text in labelled.items())]
+        paragraphs.append("It has ended already.")
+    sentence = f"{'found late: ' * is_late}{payload['sentence']}."
+    state = "going on" if payload["state"] == "open" else "over"
+    if payload["event"] in ("closed", "withdrawn"):
+        state = payload["event"]
+    kicker = f"{state}, was {before}" if before else state
+    return Letter(sentence, paragraphs, facts, kicker=kicker, severity=payload["severity"])
 
 
 def _span(event: Payload) -> tuple[datetime, datetime]:

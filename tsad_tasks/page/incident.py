@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 
 from tsad_tasks.base.arrays import Floats64
-from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.feedback.maintenance import Maintenance, maintenance_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
 from tsad_tasks.page import queries
 from tsad_tasks.page.alike import AlikeIncident, nearest
-from tsad_tasks.page.queries import ListedIncident, PageDataset
+from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.reporting.period.channel_figures import ChannelFigures, channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
-from tsad_tasks.reporting.period.incident_page import by_share
-from tsad_tasks.reporting.period.incidents import incident_pages
-from tsad_tasks.reporting.period.queries import SELECT_PERIOD_INCIDENTS, ReportPeriod
+from tsad_tasks.reporting.period.one_incident import read_incident_page
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -55,7 +52,7 @@ class Drawn:
 class IncidentContent:
     """Everything that the page of one incident says."""
 
-    row: ListedIncident
+    row: ShownIncident
     dataset: PageDataset
     drawn: Drawn
     figures: tuple[ChannelFigures, ...]
@@ -89,7 +86,7 @@ class DrawnIncidents:
         self._kept: OrderedDict[tuple[object, ...], Drawn] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, store: Store, dataset: PageDataset, row: ListedIncident) -> Drawn:
+    def of(self, store: Store, dataset: PageDataset, row: ShownIncident) -> Drawn:
         """What the incident's plots show; computed anew when the incident has changed."""
         key: tuple[object, ...] = (
             row.incident_id,
@@ -114,29 +111,17 @@ class DrawnIncidents:
         return drawn
 
 
-def drawn_incident(store: Store, row: ListedIncident) -> Drawn:
+def drawn_incident(store: Store, row: ShownIncident) -> Drawn:
     """The report's content of one incident, and the same hours a week before.
 
     Raises `LookupError` when the incident is gone.
     """
-    dataset = select_dataset(store, row.dataset)
-    end_at = row.last_flag_at + timedelta(seconds=1)
-    period = ReportPeriod(store, dataset, Lineage.LIVE, row.started_at, end_at)
-    found = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
-    own = [one for one in found if one.incident_id == row.incident_id]
-    if not own:
-        raise LookupError(f"Expected an incident that stands. Received: {row.incident_id}.")
-    ends = store.one(
-        SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=end_at + timedelta(hours=2)
-    )
-    (page,) = incident_pages(replace(period, data_until=ends.newest_at), own)
-    order = [page.channels.index(one) for one in by_share(page.channels)]
-    heat = page.heat and replace(page.heat, errors=page.heat.errors[order])
-    page = replace(page, channels=tuple(page.channels[i] for i in order), heat=heat)
+    named = row.dataset, row.incident_id, row.started_at, row.last_flag_at
+    page = read_incident_page(store, *named)
     return Drawn(page, _week_before(store, row, page))
 
 
-def _week_before(store: Store, row: ListedIncident, page: IncidentPage) -> Floats64:
+def _week_before(store: Store, row: ShownIncident, page: IncidentPage) -> Floats64:
     """Readings (n_points, n_channels) seven days of the clocks of Unix before the plotted ones."""
     times = page.scores.times.astype("datetime64[s]").astype(np.int64)
     layout = select_layouts(store, select_dataset(store, row.dataset).dataset_id)[0]
@@ -150,7 +135,7 @@ def _week_before(store: Store, row: ListedIncident, page: IncidentPage) -> Float
 
 
 def read_incident(
-    store: Store, dataset: PageDataset, row: ListedIncident, drawn: Drawn
+    store: Store, dataset: PageDataset, row: ShownIncident, drawn: Drawn
 ) -> IncidentContent:
     """What the page says of an incident, beside its plots."""
     step = timedelta(seconds=dataset.step_s)
@@ -182,7 +167,7 @@ def read_incident(
     )
 
 
-def _shown_span(drawn: Drawn, row: ListedIncident) -> dict[str, Any]:
+def _shown_span(drawn: Drawn, row: ShownIncident) -> dict[str, Any]:
     times = drawn.page.scores.times.astype("datetime64[s]").astype(np.int64)
     if not len(times):
         return {"from_at": row.started_at, "to_at": row.last_flag_at}

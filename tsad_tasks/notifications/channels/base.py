@@ -15,12 +15,24 @@ from tsad_tasks.base.masking import learn, learn_url, masked, masked_values
 from tsad_tasks.base.variants import CHANNELS
 
 TIMEOUT_S = 10.0
+# What a message does to who holds its alert open; all others open it, or say more of it.
+_ACTIONS = {
+    "taken": "acknowledge",
+    "closed": "resolve",
+    "withdrawn": "resolve",
+    "back": "resolve",
+    "test_over": "resolve",
+}
 register = CHANNELS.register
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one address; `medium` is the channel's name."""
+    """One message to one address; `medium` is the channel's name.
+
+    `html` says what `text` says, to channels that take it (empty: they have the text alone), with
+    `letter.PICTURE` where the picture, a PNG, belongs.
+    """
 
     key: str
     medium: str
@@ -29,11 +41,23 @@ class Message:
     subject: str
     text: str
     payload: dict[str, Any]
+    html: str = ""
+    picture: bytes | None = field(default=None, repr=False)
 
     @property
     def thread(self) -> str:
         """The name of the alert or the news that it is about; empty for a digest."""
         return str(self.payload.get("thread", ""))
+
+    @property
+    def dedup_key(self) -> str:
+        """The same in all messages of one alert, silence or piece of news."""
+        return self.thread or self.key
+
+    @property
+    def action(self) -> str:
+        """trigger, acknowledge or resolve."""
+        return _ACTIONS.get(str(self.payload.get("event")), "trigger")
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,11 @@ class NotificationChannel(Protocol):
 
     # Used by targets that name none; None: they must name one
     default_connection: ClassVar[str | None] = None
+    # Whether it shows HTML with a picture
+    takes_html: ClassVar[bool] = False
+    # Whether it holds each alert open until it hears that it ended: it gets each event by itself,
+    # who has an incident in hand too, and what never ends only where a target asks for it
+    keeps_state: ClassVar[bool] = False
 
     def check_address(self, address: str) -> None:
         """Raises `ValueError`, which says what is expected, unless it is an address."""
@@ -83,7 +112,9 @@ def sender(connection_of: Callable[[str], str | Connection]) -> Send:
         except BadInput as error:
             raise Unreachable(str(error)) from error
         connection = Connection(found) if isinstance(found, str) else found
-        said = {name: masked(getattr(message, name)) for name in ("subject", "text")}
+        said: dict[str, Any] = {
+            name: masked(getattr(message, name)) for name in ("subject", "text", "html")
+        }
         channel.send(replace(message, **said, payload=masked_values(message.payload)), connection)
 
     return send
