@@ -16,7 +16,7 @@ from tsad_tasks.training.survey import Survey, surveyed
 END_AT = datetime(2026, 3, 16, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("hours_apart", "said"), [(24, "Set step: 1h (1 of 24)"), (1 / 12, "")])
+@pytest.mark.parametrize(("hours_apart", "said"), [(24, "Set step: 1h (1 of 21)"), (1 / 12, "")])
 def test_a_training_names_the_step_for_events_of_which_few_steps_have_one(
     hours_apart: float, said: str
 ) -> None:
@@ -38,6 +38,6 @@ def test_a_training_names_the_step_for_events_of_which_few_steps_have_one(
     kept = from_json_value(json_value(found), Survey)
     texts = kept.rare_events(config)
     assert len(texts) == bool(said)
-    # Two machines are learned from for four of the five days each.
-    began = "trips: 8 events in 8 days of one machine, the step is 60 s: 1 of 1,440 steps has one"
+    # Two machines are learned from for three days and a half each, in which four midnights lie.
+    began = "trips: 8 events in 7 days of one machine, the step is 60 s: 1 of 1,260 steps has one"
     assert all(one.startswith(began) and said in one for one in texts)

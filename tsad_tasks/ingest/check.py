@@ -89,12 +89,15 @@ def check_sources(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> lis
     return [*found, Checked("", _ordered(of_all))] if of_all else found
 
 
-def oldest_reading(found: Iterable[Checked]) -> datetime | None:
-    """The minute of the oldest reading that a check of the sources tells of; None: of none."""
+def readings_range(found: Iterable[Checked]) -> tuple[datetime, datetime] | None:
+    """The minutes of the oldest and the newest reading that a check of the sources tells of; None:
+    of none.
+    """
     texts = [text for _, findings in found for _, text in findings]
     said = [text.removeprefix(READINGS_FROM) for text in texts if text.startswith(READINGS_FROM)]
-    times = [datetime.strptime(text[:16], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for text in said]
-    return min(times, default=None)
+    ends = [at for text in said for at in text.removesuffix(" UTC.").split(" to ")]
+    times = [datetime.strptime(at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for at in ends]
+    return (min(times), max(times)) if times else None
 
 
 def check_dataset(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> list[Finding]:

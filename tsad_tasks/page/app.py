@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -21,7 +22,7 @@ from tsad_tasks.page.guard import Guard, Visitor
 from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, read_incident
 from tsad_tasks.page.lanes import drawn_lanes
 from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
-from tsad_tasks.page.queries import ListedIncident, PageDataset
+from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
 from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
 from tsad_tasks.storage.store import Store
@@ -62,13 +63,23 @@ class Page:
 
     def incident(
         self, store: Store, visitor: Visitor, incident_id: str
-    ) -> tuple[PageDataset, ListedIncident]:
+    ) -> tuple[PageDataset, ShownIncident]:
         """An incident with its dataset; 404 where there is none that the visitor may see."""
         with store.snapshot():
             row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
         if row is None or not visitor.may_read(row.dataset):
             raise HTTPException(404, f"Expected an incident that stands. Received: {incident_id}.")
         return self.dataset(store, visitor, row.dataset), row
+
+    def successor(self, store: Store, visitor: Visitor, incident_id: str) -> str | None:
+        """What stands in the place of an incident that is gone; None: nothing that may be seen.
+
+        Rows that came late may give an incident another first flag, and so another id, after a
+        message linked to it.
+        """
+        with store.snapshot():
+            found = store.first(queries.SELECT_SUCCESSOR, incident_id=incident_id)
+        return found.incident_id if found and visitor.may_read(found.dataset) else None
 
     def content(self, store: Store, visitor: Visitor, incident_id: str) -> IncidentContent:
         """Everything about one incident."""
@@ -80,7 +91,7 @@ class Page:
                 raise HTTPException(404, str(error)) from error
             return read_incident(store, dataset, row, drawn)
 
-    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ListedIncident:
+    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ShownIncident:
         """An incident of a dataset that the visitor may edit; 403 for others."""
         _, row = self.incident(store, visitor, incident_id)
         if not visitor.may_edit(row.dataset):
@@ -107,7 +118,10 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     app.add_middleware(Guard)
     page, looks = Page(uri), Depends(visitor)
     _say_errors(app)
-    _add_pages(app, page, looks)
+    _add_overview(app, page, looks)
+    _add_incident(app, page, looks)
+    _add_models_and_data(app, page, looks)
+    _add_reports(app, page, looks)
     _add_writes(app, page, looks)
 
     @app.get("/static/{name}")
@@ -125,7 +139,7 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     return app
 
 
-def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
+def _add_overview(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/")
     def overview(request: Request, visitor: Visitor = looks) -> Response:
         filters = Filters.of(request.query_params)
@@ -155,10 +169,18 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
         )
         return answer
 
+
+def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
-            content = page.content(store, visitor, incident_id)
+            try:
+                content = page.content(store, visitor, incident_id)
+            except HTTPException:
+                successor = page.successor(store, visitor, incident_id)
+                if successor is None:
+                    raise
+                return RedirectResponse(quote(successor, safe=""), 302)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)
@@ -184,6 +206,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = page.content(store, visitor, incident_id)
         return JSONResponse(plots(content, rest=part == "rest"))
 
+
+def _add_models_and_data(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/models/{dataset}")
     def shown_models(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
@@ -199,6 +223,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = data.read_data(store, chosen.name)
         return html(request, "data.html", dataset=chosen, zone=chosen.site_zone, content=content)
 
+
+def _add_reports(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/reports/{dataset}")
     def shown_reports(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:

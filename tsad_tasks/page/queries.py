@@ -18,6 +18,13 @@ class PageDataset(NamedTuple):
     step_s: int
 
 
+class Successor(NamedTuple):
+    """The incident that stands in the place of one that is gone."""
+
+    incident_id: str
+    dataset: str
+
+
 @dataclass(frozen=True)
 class Watching:
     """Whether a dataset is scored in time, and if not, why."""
@@ -58,13 +65,33 @@ class ListedIncident:
     taken_by: str | None
     snoozed_until: datetime | None
     sensor_suspected: bool
+    n_parts: int
 
 
 @dataclass(frozen=True)
 class NeedingIncident(ListedIncident):
-    """One that needs a person, and how many there are."""
+    """One that needs a person, alone or the worst of a group, and how many there are.
+
+    Attributes
+    ----------
+    headline : of the group; None: it is alone.
+    n_needing : incidents of the group that need a person.
+    """
 
     n_all: int
+    group_id: str | None
+    headline: str | None
+    n_needing: int
+
+
+@dataclass(frozen=True)
+class ShownIncident(ListedIncident):
+    """One with the parts beside it, and the group with which it began; None: there is none."""
+
+    continues: str | None
+    continued_by: str | None
+    group_id: str | None
+    headline: str | None
 
 
 @dataclass(frozen=True)
@@ -186,7 +213,8 @@ SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
-SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ListedIncident)
+SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)
+SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)
 SELECT_PEAK_SHARES = Query("page/select_peak_shares", PeakShare)
