@@ -1224,6 +1224,7 @@ class ReportSection(FileSection):
       schedule: "0 6 * * MON"
       period: 7d
       page_size: A4
+      detail: brief
     """
 
     schedule: Cron = "0 6 * * 1"
@@ -1232,6 +1233,10 @@ class ReportSection(FileSection):
     """A report is about so much time before its end."""
     page_size: Literal["A4", "letter"] = "A4"
     """This is the size of the PDF's pages."""
+    detail: Literal["brief", "full"] = "brief"
+    """With brief the PDF has at most 8 pages, of which the first says what needs a decision; full
+    adds a page for each of up to 50 incidents, every rule with its numbers, and single flagged
+    readings."""
 
 
 class NotificationTarget(FileSection):

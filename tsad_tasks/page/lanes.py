@@ -9,7 +9,7 @@ from datetime import datetime
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.page.overview import Lane
 from tsad_tasks.page.queries import UnwatchedHours
-from tsad_tasks.page.words import status_title
+from tsad_tasks.text.words import status_title
 from tsad_tasks.reporting.drawing.scales import time_ticks
 from tsad_tasks.text import formats
 

@@ -460,13 +460,13 @@ def joined(words: list[str]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
-def named(names: Sequence[str], n: int) -> str:
+def named(names: Sequence[str], n: int, n_most: int = 5) -> str:
     """The first of `n` names as one would say them.
 
     >>> named(["a", "b"], 2), named([*"abcdefgh"], 20)
     ('a and b', 'a, b, c, d, e and 15 more')
     """
-    few = list(names[:5])
+    few = list(names[:n_most])
     return joined(few) if n <= len(few) else f"{', '.join(few)} and {n - len(few)} more"
 
 

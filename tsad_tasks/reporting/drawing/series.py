@@ -29,6 +29,11 @@ class ScoreSeries:
         expect_lengths("ScoreSeries", len(self.times), self.errors, self.thresholds, self.flags)
 
 
+NO_SCORES = ScoreSeries(
+    np.array([], dtype="datetime64[s]"), np.array([]), np.array([]), np.array([], dtype=bool)
+)
+
+
 @dataclass(frozen=True, eq=False)
 class ChannelSeries:
     """One channel around an incident: readings, what was expected, and its share of the error.

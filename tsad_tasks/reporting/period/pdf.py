@@ -7,14 +7,14 @@ from tsad_tasks.reporting.drawing.document import document_bytes
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.cover import draw_cover
+from tsad_tasks.reporting.period.guide_pages import guide_blocks
 from tsad_tasks.reporting.period.health_pages import health_blocks
 from tsad_tasks.reporting.period.incident_page import draw_incident
 from tsad_tasks.reporting.period.listings import anomaly_blocks, incident_blocks, suppressed_blocks
 from tsad_tasks.reporting.period.model_pages import audit_blocks, model_blocks
-from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits, with_own_page
+from tsad_tasks.reporting.period.ranking import LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
 
-_N_WITHOUT_LIST = 5
 _COVER = "cover"
 
 
@@ -22,16 +22,17 @@ def report_bytes(
     content: ReportContent,
     *,
     page_size: PageSize = "A4",
-    limits: ReportLimits = DEFAULT_LIMITS,
+    limits: ReportLimits | None = None,
     compressed: bool = True,
 ) -> tuple[bytes, int]:
-    """The report as a PDF, and its number of pages."""
+    """The report as a PDF, and its number of pages; by default as much as its detail says."""
     period = period_text(content.start_at, content.end_at, content.zone)
+    kept = limits or LIMITS[content.detail]
     return document_bytes(
         content,
         f"{content.title} · {content.dataset} · {period}",
         f"Anomalies and incidents of {content.dataset}",
-        lambda sheet: planned_pages(content, limits, sheet),
+        lambda sheet: planned_pages(content, kept, sheet),
         page_size=page_size,
         compressed=compressed,
         cover_key=_COVER,
@@ -39,11 +40,11 @@ def report_bytes(
 
 
 def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[flow.Page]:
-    """All pages in their order."""
-    width, room, bottom = sheet.inner_width, flow.room_of(sheet), flow.bottom_of(sheet)
+    """All pages in their order: the list only where not every incident has its own page."""
+    room, bottom = flow.room_of(sheet), flow.bottom_of(sheet)
 
     def listed(numbers: flow.PageNumbers) -> list[flow.Page]:
-        blocks = incident_blocks(content, limits, numbers, width)
+        blocks = incident_blocks(content, limits, numbers, sheet)
         return flow.flow_pages("incidents", "All incidents", blocks, room)
 
     def own_page(one: IncidentPage) -> flow.Page:
@@ -57,34 +58,35 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         )
 
     own = [own_page(one) for one in with_own_page(content.incidents, limits)]
-    n_all = max(len(content.incidents), content.headline.n_all_incidents)
     lists: list[flow.Page] = []
-    if n_all > min(_N_WITHOUT_LIST, len(own)):
+    if max(len(content.incidents), content.headline.n_all_incidents) > len(own):
         first = 2 + len(listed({page.key: 1 for page in own}))
         lists = listed({page.key: first + i for i, page in enumerate(own)})
-    following = [*lists, *own, *_closing_pages(content, limits, width, room)]
-    sections = [(page.key, page.title) for page in following if page.level == 0]
-    if own:
-        sections.insert(int(bool(lists)), (own[0].key, "Incident pages"))
     cover = flow.Page(
-        _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers)
+        _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, limits, numbers)
     )
-    return [cover, *following]
+    return [cover, *lists, *own, *_closing_pages(content, limits, sheet.inner_width, room)]
 
 
 def _closing_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[flow.Page]:
-    """Anomalies, health and models; that there are no anomalies is said above the health."""
-    anomalies = anomaly_blocks(content, limits, width)
+    """What was watched, models, and how to read it all: in brief one after the other, in full each
+    from the top of a page, with every flagged reading.
+    """
     health = health_blocks(content, limits, width)
-    if content.anomalies:
-        pages = flow.flow_pages("anomalies", "Anomalies", anomalies, room)
-        pages += flow.flow_pages("health", "Data quality and coverage", health, room)
-    else:
-        together = [*anomalies, flow.gap(14), *health]
-        pages = flow.flow_pages("health", "Anomalies, data quality and coverage", together, room)
-    models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
+    models = model_blocks(content, limits, width)
     suppressed = suppressed_blocks(content, limits, width)
-    pages += flow.flow_pages("models", "Model and gate", models, room)
-    return pages + flow.flow_pages("suppressed", "Suppressed by maintenance", suppressed, room)
+    guide = guide_blocks(content, width)
+    if content.detail == "brief":
+        parts = [health, suppressed, models, guide]
+        blocks = [block for part in parts if part for block in [*part, flow.gap(8)]]
+        return flow.flow_pages("rest", "Watched, models, how to read it", blocks, room)
+    every = [
+        ("anomalies", "Flagged readings", anomaly_blocks(content, limits, width)),
+        ("health", "Watched, and not", health),
+        ("models", "Models and their rules", [*models, *audit_blocks(content, width)]),
+        ("suppressed", "Suppressed by maintenance", suppressed),
+        ("guide", "How to read this report", guide),
+    ]
+    return [page for key, title, blocks in every for page in flow.flow_pages(key, title, blocks, room)]
