@@ -29,8 +29,8 @@ WATCHING_TITLES = {
 SILENT = "silent"
 STATUS_TITLES: dict[str, str] = {
     HourStatus.INSUFFICIENT_HISTORY: "too little history yet",
-    HourStatus.GAP: "a gap in its readings",
-    HourStatus.STALE: "readings do not change",
+    HourStatus.GAP: "no readings",
+    HourStatus.STALE: "rows without values",
     HourStatus.OFF: "off",
     HourStatus.UNKNOWN_ENTITY_SCALE: "scored by the pooled scale, provisional",
     HourStatus.INPUTS_RETIRED: "its readings are no longer kept",
@@ -52,7 +52,7 @@ def status_title(status: str) -> str:
     """Why an hour has no score.
 
     >>> status_title("gap"), status_title("scored")
-    ('a gap in its readings', 'scored')
+    ('no readings', 'scored')
     """
     return STATUS_TITLES.get(status, status.replace("_", " "))
 

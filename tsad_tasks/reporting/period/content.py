@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 
-from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, Severity
+from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, ReportDetail, Severity
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing import series
 from tsad_tasks.reporting.drawing.document import DatedContent
-from tsad_tasks.text.words import FALSE_VERDICTS, REAL_VERDICTS, SILENT
+from tsad_tasks.text.words import FALSE_VERDICTS, REAL_VERDICTS
 
-Detail = Literal["brief", "full"]
 SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
 
 
@@ -322,7 +320,7 @@ class ReportContent(DatedContent):
     suppressed: tuple[SuppressedRow, ...] = ()
     before: tuple[JudgedPeriod, ...] = ()  # the periods before, the newest first
     decisions: tuple[ModelDecision, ...] = ()  # of the period, in their order
-    detail: Detail = "brief"
+    detail: ReportDetail = ReportDetail.BRIEF
     page_url: str = ""  # of the page Anomalies; empty: not known
     beside: tuple[str, ...] = ()  # names of the CSV files written beside the PDF
     data_until: datetime | None = None

@@ -13,13 +13,21 @@ from tsad_tasks.reporting.drawing.fonts import wrap_text
 from tsad_tasks.reporting.drawing.scales import unix_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.content import IncidentPage, Judged, ReportContent
+from tsad_tasks.reporting.period.health_pages import N_REASONS
 from tsad_tasks.reporting.period.incident_page import by_share
-from tsad_tasks.reporting.period.ranking import ReportLimits, undecided, worst_first
+from tsad_tasks.reporting.period.ranking import (
+    N_FIRST,
+    ReportLimits,
+    look_first,
+    undecided,
+    worst_first,
+)
+from tsad_tasks.reporting.period.strip import ROW_HEIGHT, strip_blocks
 from tsad_tasks.text import formats
 from tsad_tasks.text.decisions import changes_sentence
 from tsad_tasks.text.links import incident_link
-from tsad_tasks.text.sentence import quiet_sentence
-from tsad_tasks.text.words import status_title
+from tsad_tasks.text.sentence import quiet_sentence, shares_sentence
+from tsad_tasks.text.words import status_title, verdict_title
 
 _NAME = theme.TextStyle(22, bold=True)
 _PERIOD = theme.TextStyle(13)
@@ -29,8 +37,7 @@ _COLUMN_GAP = 26.0
 _TEXT_SHARE = 0.5
 _AXIS_ROOM = 34.0
 _CARD_HEIGHT = (86.0, 118.0)
-_ROW_HEIGHT = 13.0
-_N_REASONS = 4
+_LINE_HEIGHT = 13.0
 _WHY_COLUMNS = (
     flow.TableColumn("Why", 0.5),
     *flow.figure_columns("Hours"),
@@ -79,16 +86,17 @@ def judged_text(judged: Judged) -> str:
 def _tiles(content: ReportContent) -> list[marks.Tile]:
     head = content.headline
     judged, n_all = head.judged, head.n_all_incidents
+    still = f"{formats.count_text(head.n_open)} of {formats.count_text(n_all)} still going on"
     severities = [
         f"{head.n_incidents.get(severity, 0)} {mark.word.lower()}"
         for severity, mark in theme.SEVERITY_MARKS.items()
     ]
     n_lost = sum(one.n_hours for one in content.coverage.unwatched)
     lost = {name for one in content.coverage.unwatched for name in one.entities}
-    hours = f"{formats.count_text(n_lost)} h not watched" if n_lost else "every hour of"
+    hours = f"{formats.count_text(n_lost)} h not watched" if n_lost else ""
     machines = formats.counted_of(len(lost), head.n_entities, "machine")
     if not lost:
-        machines = formats.counted(head.n_entities, "machine")
+        machines = f"every hour of {formats.counted(head.n_entities, 'machine')}"
     before = [
         formats.NO_DATA if one.judged is None else str(one.judged.n_false) for one in content.before
     ]
@@ -101,7 +109,7 @@ def _tiles(content: ReportContent) -> list[marks.Tile]:
         (
             formats.count_text(judged.n_unjudged),
             "without a verdict",
-            [f"{formats.count_text(head.n_open)} of {formats.count_text(n_all)} still going on"],
+            [still if n_all else "nothing to decide"],
         ),
         (formats.share_text(head.scored_share), "of hours watched", [hours, machines]),
         (
@@ -147,13 +155,17 @@ class _Cards:
 
     def draw(self, y: float, room: float, n_most: int) -> float:
         """Draws as many cards as fit; returns the height below."""
-        sheet, chosen = self.sheet, undecided(self.content.incidents, n_most)
-        n_waiting = self.content.headline.judged.n_unjudged
+        sheet, incidents = self.sheet, self.content.incidents
+        waiting = undecided(incidents, n_most)
+        chosen = waiting or look_first(incidents)[:n_most]
         if not chosen:
             return self._draw_nothing(y, room)
-        title = f"Needs a decision: {len(chosen)}"
-        if len(chosen) < n_waiting:
+        n_waiting = self.content.headline.judged.n_unjudged
+        title = f"Needs a decision: {len(waiting)}"
+        if len(waiting) < n_waiting:
             title += f" of {formats.count_text(n_waiting)} without a verdict"
+        if not waiting:
+            title = "Nothing needs a decision: all have a verdict, the worst first"
         sheet.text(sheet.left, y + 15, title, theme.HEADING)
         y, room = y + 24, room - 24
         low, high = _CARD_HEIGHT
@@ -162,23 +174,26 @@ class _Cards:
         for incident in chosen[:n_shown]:
             self._draw_card(incident, y, height - 8)
             y += height
-        return y
+        return self._draw_strips(y, room - n_shown * height)
 
     def _draw_nothing(self, y: float, room: float) -> float:
-        """Why nothing needs a decision; where nothing is scored, what to do about that."""
+        """Where nothing is scored, why, and what to do about that; else machines along time."""
         sheet, content = self.sheet, self.content
-        if content.no_champion[1:]:
-            sheet.text(sheet.left, y + 15, "Why nothing is scored", theme.HEADING)
-            bottom, y = y + room, y + 30
-            for line in content.no_champion[1:]:
-                if y < bottom:
-                    y = sheet.paragraph(sheet.left, y, line, theme.BODY, sheet.inner_width, 3)
-        elif content.headline.n_all_incidents:
-            sheet.text(sheet.left, y + 15, "Nothing needs a decision", theme.HEADING)
-            text = "All incidents have a verdict; the list on the next page says which."
-            sheet.text(sheet.left, y + 30, text, theme.BODY)
-            y += 34
+        if not content.no_champion[1:]:
+            return self._draw_strips(y, room)
+        sheet.text(sheet.left, y + 15, "Why nothing is scored", theme.HEADING)
+        bottom, y = y + room, y + 30
+        for line in content.no_champion[1:]:
+            if y < bottom:
+                y = sheet.paragraph(sheet.left, y, line, theme.BODY, sheet.inner_width, 3)
         return y
+
+    def _draw_strips(self, y: float, room: float) -> float:
+        """Machines along time, as many as there is room for, where no list follows with them."""
+        n_rows = int((room - 70) / ROW_HEIGHT)
+        if len(self.content.incidents) > N_FIRST or n_rows < 3:
+            return y
+        return flow.draw_blocks(self.sheet, strip_blocks(self.content, min(n_rows, 14)), y + 10)
 
     def _draw_card(self, incident: IncidentPage, y: float, height: float) -> None:
         sheet, content = self.sheet, self.content
@@ -188,7 +203,7 @@ class _Cards:
         mark = theme.SEVERITY_MARKS[incident.severity]
         sheet.rect(sheet.left, y, 3, height, fill=mark.colour)
         x = marks.draw_severity(sheet, left, y + 13, incident.severity, theme.STRONG) + 8
-        where = [incident.entity]
+        where = [incident.entity, incident.incident_id]
         if incident.key in self.numbers:
             where.append(f"page {self.numbers[incident.key]}")
             sheet.link(incident.key, sheet.left, y, width, height)
@@ -198,10 +213,12 @@ class _Cards:
         for i, line in enumerate(lines):
             sheet.text(left, y + 27 + 11.5 * i, line, theme.STRONG)
         y_facts = y + 27 + 11.5 * len(lines)
-        for fact in self._facts(incident):
+        facts = [*self._facts(incident), *self._shares(incident, room)]
+        has_url = bool(content.page_url) and incident.verdict is None
+        for fact in facts[: int((y + height - 4 - y_facts) / 10) + 1 - has_url]:
             sheet.cut(left, y_facts, fact, theme.SMALL, room)
             y_facts += 10
-        if content.page_url and y_facts < y + height:
+        if has_url:
             url = incident_link(content.page_url, incident.incident_id)
             used = sheet.text(left, y_facts, "say what it was: open it on the page", _LINK)
             sheet.link_to(url, left, y_facts - 8, used, 10)
@@ -210,13 +227,24 @@ class _Cards:
             sheet, content, incident, flow.Box(x, y + 16, sheet.right - 8 - x, height - 30)
         )
 
+    def _shares(self, incident: IncidentPage, room: float) -> list[str]:
+        """Which channels carry it, where they are known."""
+        channels = by_share(incident.channels)
+        if len(channels) < 2:
+            return []
+        text = shares_sentence([c.name for c in channels], [c.error_share for c in channels])
+        return wrap_text(text, theme.SMALL, room, 2)
+
     def _facts(self, incident: IncidentPage) -> list[str]:
         when = formats.span_text(incident.started_at, incident.ended_at, self.content.zone)
         length = formats.duration_text(self.content.length_s(incident))
         state = "still going on" if incident.state == "open" else "ended"
+        peak, nature = formats.times_text(incident.error_ratio), incident.nature or "process"
+        verdict = f"verdict: {verdict_title(incident.verdict).lower()}"
         return [
             f"{when} ({length}{' so far' if incident.ended_at is None else ''})",
-            f"{formats.times_text(incident.error_ratio)} · {state} · {incident.nature or 'process'}",
+            f"{peak} · {state} · {nature}",
+            *([verdict] if incident.verdict else []),
         ]
 
 
@@ -273,28 +301,29 @@ def _why_blocks(content: ReportContent, width: float) -> list[flow.Block]:
             formats.count_text(one.n_hours),
             f"{formats.count_text(len(one.entities))}: {', '.join(one.entities[:6])}",
         ]
-        for one in reasons[:_N_REASONS]
+        for one in reasons[:N_REASONS]
     ]
-    if len(reasons) > _N_REASONS:
-        rest = reasons[_N_REASONS:]
-        n_hours = sum(one.n_hours for one in rest)
-        rows.append(["other reasons", formats.count_text(n_hours), "see “Watched, and not”"])
-    look = flow.TableLook(_ROW_HEIGHT)
+    if len(reasons) > N_REASONS:
+        rest = reasons[N_REASONS:]
+        n_others = sum(one.n_hours for one in rest)
+        rows.append(["other reasons", formats.count_text(n_others), "see “Watched, and not”"])
+    look = flow.TableLook(_LINE_HEIGHT)
     return [flow.heading("Not watched"), *flow.table_blocks(_WHY_COLUMNS, rows, width, look)]
 
 
 def _before_blocks(content: ReportContent, width: float) -> list[flow.Block]:
     day = partial(formats.day_text, zone=content.zone)
     now = content.headline.judged
-    rows = [[f"{day(content.start_at)}, this one", *_counts(now)]]
+    rows = [[f"{day(content.start_at)} (now)", *_counts(now)]]
     for one in content.before:
-        counts = ["nothing was scored", "", "", ""]
-        if one.judged is not None:
-            counts = _counts(one.judged)
-        rows.append([day(one.start_at), *counts])
-    look = flow.TableLook(_ROW_HEIGHT)
-    title = "Beside the periods before"
-    return [flow.heading(title), *flow.table_blocks(_BEFORE_COLUMNS, rows, width, look)]
+        known = one.judged is not None
+        counts = _counts(one.judged) if one.judged else [formats.EN_DASH] * 4
+        rows.append([day(one.start_at) + ", not scored" * (not known), *counts])
+    look = flow.TableLook(_LINE_HEIGHT)
+    return [
+        flow.heading("Beside the periods before"),
+        *flow.table_blocks(_BEFORE_COLUMNS, rows, width, look),
+    ]
 
 
 def _counts(judged: Judged) -> list[str]:

@@ -31,7 +31,8 @@ def incidents_csv(rows: Sequence[PeriodIncident]) -> str:
 
 def anomalies_csv(rows: Sequence[AnomalyRow]) -> str:
     """Flagged readings in the order of time, in UTC."""
-    return _text(_ANOMALIES, sorted(rows, key=lambda one: (one.at, one.entity)))
+    ordered = sorted(rows, key=lambda one: (one.at, one.entity))
+    return _text(_ANOMALIES, ordered)
 
 
 def _text(names: Sequence[str], rows: Iterable[object]) -> str:

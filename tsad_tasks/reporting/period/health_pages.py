@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, LegendEntry, legend_block, ramp_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
@@ -17,7 +18,15 @@ from tsad_tasks.reporting.period.content import (
     ReportContent,
 )
 from tsad_tasks.reporting.period.ranking import ReportLimits
-from tsad_tasks.text.formats import EN_DASH, count_text, counted, day_text, named, share_text, time_text
+from tsad_tasks.text.formats import (
+    EN_DASH,
+    count_text,
+    counted,
+    day_text,
+    named,
+    share_text,
+    time_text,
+)
 from tsad_tasks.text.words import status_title
 
 _QUALITY_COLUMNS = (
@@ -27,7 +36,7 @@ _QUALITY_COLUMNS = (
     *flow.figure_columns("Readings"),
     flow.TableColumn("From"),
     flow.TableColumn("To"),
-    flow.TableColumn("Detail", 0.5),
+    flow.TableColumn("Detail", 0.5, n_lines=2),
 )
 _WHY_COLUMNS = (
     flow.TableColumn("Hours without a score", 0.5),
@@ -35,7 +44,9 @@ _WHY_COLUMNS = (
     flow.TableColumn("Machines", 0.5),
 )
 _N_NAMED = 8
-_DAYS_WIDTH = 180.0
+# So many reasons stand on the first page.
+N_REASONS = 4
+_DAYS_WIDTH = 154.0
 
 
 def health_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
@@ -44,6 +55,8 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
     expected = counted(head.n_hours_expected, "expected hour")
     text = f"{count_text(head.n_hours_scored)} of {expected} have a score"
     n_all = sum(content.coverage.n_hours_by_status.values()) or 1
+    # In brief the first page has them, while they are few.
+    listed = reasons if content.detail is ReportDetail.FULL or len(reasons) > N_REASONS else []
     rows = [
         [
             status_title(one.status),
@@ -51,15 +64,16 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
             share_text(one.n_hours / n_all),
             named(one.entities, len(one.entities), _N_NAMED),
         ]
-        for one in reasons
+        for one in listed[: limits.n_reasons]
     ]
-    text += f" ({share_text(head.scored_share)})." + (" Of all others nothing is known." * bool(rows))
+    text += f" ({share_text(head.scored_share)})."
+    text += " Of all others nothing is known." if reasons else ""
+    told = flow.told_table(text, _WHY_COLUMNS, rows, width) if rows else []
     return [
         flow.heading("Watched, and not"),
-        *flow.told_table(text, _WHY_COLUMNS, rows, width),
-        flow.gap(8),
-        *_entity_blocks(content, limits, width),
-        flow.gap(8),
+        *told,
+        *_entity_blocks(content, limits, width, "" if rows else text),
+        flow.gap(3),
         flow.heading("Findings on sensors"),
         *_quality_blocks(content, limits, width),
     ]
@@ -82,29 +96,26 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
     return flow.told_table(text, _QUALITY_COLUMNS, rows, width)
 
 
-def _entity_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
+def _entity_blocks(
+    content: ReportContent, limits: ReportLimits, width: float, lead: str
+) -> list[flow.Block]:
     """Days of machines, the least covered first; in brief only of those that miss some hours."""
     coverage = content.coverage
     if not coverage.entities:
-        return [flow.paragraph("No machine was expected in this period.", width)]
+        return [flow.paragraph(f"{lead} No machine was expected in this period.", width)]
     ranked = sorted(coverage.entities, key=lambda one: (one.scored_share, one.entity))
     shown = ranked[: limits.n_entities]
-    if content.detail == "brief":
+    if content.detail is ReportDetail.BRIEF:
         shown = [one for one in shown if one.scored_share < 1]
-        if not shown:
-            return [flow.paragraph(f"{_others(ranked)} scored in every expected hour.", width)]
-    text = "Scored share of each day, least covered first."
-    if len(shown) < len(ranked):
-        rest = ranked[len(shown) :]
-        least = share_text(min(one.scored_share for one in rest))
-        text += f" {_others(rest)} scored in {least} of their hours" + " or more." * (least != "100 %")
-        text += "." * (least == "100 %")
+    text = f"{lead} {_rest_text(ranked[len(shown) :])}".strip()
+    if not shown:
+        return [flow.paragraph(text, width)]
     ends = f" {EN_DASH} ".join(day_text(coverage.days[i]) for i in (0, -1) if coverage.days)
     columns = [
-        flow.TableColumn("Machine", 0.4),
+        flow.TableColumn("Machine", 0.3),
         flow.TableColumn(ends or "Days", width=_DAYS_WIDTH),
         *flow.figure_columns("Hours", "Share"),
-        flow.TableColumn("Not scored", 0.6),
+        flow.TableColumn("Not scored", 0.7, n_lines=2),
     ]
     rows: list[list[flow.Cell]] = []
     for one in shown:
@@ -113,7 +124,7 @@ def _entity_blocks(content: ReportContent, limits: ReportLimits, width: float) -
         why = unscored_text(one.n_hours_by_status)
         rows.append([one.entity, partial(_draw_days, entity=one), hours, share, why])
     entries = [
-        ramp_entry("little to all of the day scored", COVERAGE, 7, 0.6),
+        ramp_entry("share of the day scored, little to all", COVERAGE, 7, 0.6),
         MISSING_ENTRY,
         LegendEntry(
             12, lambda sheet, x, y: sheet.line(x + 2, y, x + 10, y, FAINT), "nothing expected"
@@ -126,16 +137,22 @@ def _entity_blocks(content: ReportContent, limits: ReportLimits, width: float) -
     ]
 
 
-def _others(entities: Sequence[EntityCoverage]) -> str:
-    """Machines as the subject of a sentence."""
-    return f"{counted(len(entities), 'machine')} {'was' if len(entities) == 1 else 'were'}"
+def _rest_text(rest: Sequence[EntityCoverage]) -> str:
+    """How much was scored of the machines that are not shown; nothing where all are."""
+    if not rest:
+        return ""
+    machines = f"{counted(len(rest), 'machine')} {'was' if len(rest) == 1 else 'were'}"
+    least = min(one.scored_share for one in rest)
+    if least >= 1:
+        return f"{machines} scored in every expected hour."
+    return f"{machines} scored in at least {share_text(least)} of the expected hours."
 
 
 def unscored_text(n_hours_by_status: Mapping[str, int]) -> str:
     """Why hours have no score, the commonest reason first.
 
     >>> unscored_text({"scored": 100, "gap": 3, "stale": 8})
-    'readings do not change 8 h, a gap in its readings 3 h'
+    'rows without values 8 h, no readings 3 h'
     """
     ranked = sorted(n_hours_by_status.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(

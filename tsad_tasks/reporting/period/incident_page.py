@@ -121,7 +121,11 @@ class _Drawing:
         sheet, incident, width = self.sheet, self.incident, self.sheet.inner_width
         x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
         x = marks.draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
-        words = ["Still going on" if incident.state == "open" else "Ended", incident.kind, incident.nature]
+        words = [
+            "Still going on" if incident.state == "open" else "Ended",
+            incident.kind,
+            incident.nature,
+        ]
         text = " · ".join(filter(None, words))
         sheet.cut(x, y + 8, text, replace(_ID_STYLE, bold=False), sheet.right - x)
         y = sheet.paragraph(sheet.left, y + 26, incident.sentence, theme.TITLE, width, 3, 1.25)

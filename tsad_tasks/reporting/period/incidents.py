@@ -38,7 +38,7 @@ from tsad_tasks.reporting.period.queries import (
     ReportPeriod,
 )
 from tsad_tasks.reporting.period.ranking import (
-    LIMITS,
+    BRIEF,
     ReportLimits,
     with_own_page,
     worst_first,
@@ -61,7 +61,9 @@ BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 
 
 def incident_pages(
-    period: ReportPeriod, rows: Sequence[PeriodIncident], limits: ReportLimits = LIMITS["brief"]
+    period: ReportPeriod,
+    rows: Sequence[PeriodIncident],
+    limits: ReportLimits = BRIEF,
 ) -> tuple[IncidentPage, ...]:
     """Incidents: those that are listed with their errors, and those that get a page of their own
     also by channel.

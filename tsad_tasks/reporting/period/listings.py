@@ -20,7 +20,7 @@ from tsad_tasks.text.words import verdict_title
 _INCIDENT_COLUMNS = (
     flow.TableColumn("Severity", width=62),
     flow.TableColumn("What happened", 0.5),
-    flow.TableColumn("When", width=92),
+    flow.TableColumn("When", width=116),
     *flow.figure_columns("Peak, ×"),
     flow.TableColumn("Error, threshold", width=80),
     *flow.figure_columns("Page"),
@@ -62,9 +62,7 @@ def incident_blocks(
         n_most = int((flow.room_of(sheet) - used) / _INCIDENT_LOOK.row_height)
     shown = ranked[:n_most]
     n_all = max(content.headline.n_all_incidents, len(ranked))
-    n_paged = sum(one.key in numbers for one in shown)
     intro = f"{_of(len(shown), n_all)}, worst first. Peak is the error by its threshold."
-    intro += f" {formats.counted(n_paged, 'incident')} with a page of its own."
     if len(shown) < n_all:
         left_out = f"The other {formats.count_text(n_all - len(shown))}"
         intro += f" {left_out}: {where_else(content, 'incidents', 'tsad.v_incident')}."
@@ -106,13 +104,13 @@ def _incident_row(
 
     began = formats.time_text(incident.started_at, content.zone)
     length = formats.duration_text(content.length_s(incident))
-    state = verdict_title(incident.verdict)
     if incident.state == "open":
-        state = f"going on, {state}"
+        began, length = f"since {began}", f"{length} so far"
+    verdict = verdict_title(incident.verdict).lower()
     cells = [
         draw_name,
         flow.wrapped_cell(incident.sentence, _SENTENCE),
-        flow.two_lines(began, f"{length}, {state}"),
+        flow.two_lines(began, f"{length}, {verdict}"),
         formats.ratio_text(incident.error_ratio),
         draw_errors,
         str(numbers.get(incident.key, "–")),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsad_tasks.base.enums import Outcome
+from tsad_tasks.base.enums import Outcome, ReportDetail
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing import flow, theme
 from tsad_tasks.reporting.drawing.charts import draw_histories
@@ -78,11 +78,11 @@ def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> 
         return [*blocks, flow.paragraph(text, width)]
     shown, rest = _chosen(content, limits)
     for card in shown:
-        if content.detail == "brief":
-            blocks += [*_brief_blocks(card, content.zone, width), flow.gap(6)]
+        if content.detail is ReportDetail.BRIEF:
+            blocks += [*_brief_blocks(card, content.zone, width), flow.gap(4)]
         else:
             blocks += [*_card_blocks(card, content.zone, width), flow.gap(16)]
-    if content.detail == "brief":
+    if content.detail is ReportDetail.BRIEF:
         if rest:
             more = f"{formats.counted(len(rest), 'more model')}; all of them are on the page Models"
             blocks.append(flow.paragraph(f"{more}, and in the SQL view tsad.v_model.", width))
@@ -100,7 +100,7 @@ def _chosen(
 ) -> tuple[list[ModelCard], list[ModelCard]]:
     """The models that are shown, and the others; what was decided in the period comes first."""
     models = list(content.models)
-    if content.detail == "brief":
+    if content.detail is ReportDetail.BRIEF:
         decided = {one.version for one in content.decisions}
         models.sort(key=lambda card: card.version not in {str(one) for one in decided})
     return models[: limits.n_models], models[limits.n_models :]
@@ -108,17 +108,16 @@ def _chosen(
 
 def _brief_blocks(card: ModelCard, zone: str, width: float) -> list[flow.Block]:
     """A model in a few lines: what it is, and its rules as failed, not tested and met."""
-    about = f"{card.detector}, trained on {_trained(card, zone)}. {card.gate_note}"
-    blocks = [
-        flow.heading(f"{card.name} · {card.role}", theme.SUBHEADING),
-        flow.paragraph(formats.in_site_zone(about.strip(), zone), width, keep_with_next=True),
-    ]
+    about = f"{card.name}, {card.role}: {card.detector}, trained on {_trained(card, zone)}."
+    text = formats.in_site_zone(f"{about} {card.gate_note}".strip(), zone)
+    said = " ".join(wrap_text(text, theme.STRONG, width, 3))
+    blocks = [flow.paragraph(said, width, theme.STRONG, keep_with_next=True)]
     if not card.gate:
         blocks.append(flow.paragraph("No gate decision is known for this model.", width))
     for stage, results in (("Gate", card.gate), ("Shadow", card.shadow)):
         if results:
             head = f"{stage} {tally(results)}"
-            blocks.append(flow.paragraph(head, width, theme.STRONG, keep_with_next=True))
+            blocks += [flow.gap(2), flow.paragraph(head, width, keep_with_next=True)]
             blocks += [_outcome_block(*line, width) for line in outcome_lines(results)]
     return blocks
 
@@ -126,22 +125,24 @@ def _brief_blocks(card: ModelCard, zone: str, width: float) -> list[flow.Block]:
 def outcome_lines(results: Sequence[RuleResult]) -> list[tuple[Outcome, str]]:
     """Rules by what became of them: failed ones with their numbers, untested ones with why.
 
-    What decides nothing is among them only where it was measured and is not beyond its limit.
+    What was measured and decides nothing is left out.
     """
     said: dict[Outcome, list[str]] = {one: [] for one in _ORDER}
+    untested: dict[str, list[str]] = {}
     for result in results:
         title = result.declaration.title
-        if result.outcome is Outcome.FAILED and not result.decides:
-            title = f"{title} (only shown: {formats.figure_text(result.value)})"
+        if result.outcome is Outcome.NOT_TESTED:
+            untested.setdefault(full_note(result), []).append(title)
+        elif result.decides and result.outcome is Outcome.FAILED:
+            limit = limit_text(result)
+            limited = f", limit {limit}" if limit else ""
+            said[Outcome.FAILED].append(f"{title} {formats.figure_text(result.value)}{limited}")
+        elif result.decides:
             said[Outcome.MET].append(title)
-        elif result.outcome is Outcome.FAILED:
-            numbers = f"{formats.figure_text(result.value)}, limit {limit_text(result) or 'none'}"
-            said[Outcome.FAILED].append(f"{title} {numbers}")
-        elif result.outcome is Outcome.NOT_TESTED:
-            note = full_note(result)
-            said[Outcome.NOT_TESTED].append(f"{title} ({note})" if note else title)
-        else:
-            said[Outcome.MET].append(title)
+    said[Outcome.NOT_TESTED] = [
+        f"{formats.joined(titles)} ({note})" if note else formats.joined(titles)
+        for note, titles in untested.items()
+    ]
     return [(one, "; ".join(texts)) for one, texts in said.items() if texts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.document import document_bytes
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
@@ -40,12 +41,14 @@ def report_bytes(
 
 
 def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[flow.Page]:
-    """All pages in their order: the list only where not every incident has its own page."""
+    """All pages in their order; a list only where not every incident has its own page.
+
+    In brief the list follows the incidents, and the rest follows on its page; in full it leads.
+    """
     room, bottom = flow.room_of(sheet), flow.bottom_of(sheet)
 
-    def listed(numbers: flow.PageNumbers) -> list[flow.Page]:
-        blocks = incident_blocks(content, limits, numbers, sheet)
-        return flow.flow_pages("incidents", "All incidents", blocks, room)
+    def listed(numbers: flow.PageNumbers) -> list[flow.Block]:
+        return incident_blocks(content, limits, numbers, sheet)
 
     def own_page(one: IncidentPage) -> flow.Page:
         until_s = (content.data_until or content.end_at).timestamp()
@@ -58,35 +61,46 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         )
 
     own = [own_page(one) for one in with_own_page(content.incidents, limits)]
-    lists: list[flow.Page] = []
-    if max(len(content.incidents), content.headline.n_all_incidents) > len(own):
-        first = 2 + len(listed({page.key: 1 for page in own}))
-        lists = listed({page.key: first + i for i, page in enumerate(own)})
+    has_list = max(len(content.incidents), content.headline.n_all_incidents) > len(own)
     cover = flow.Page(
         _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, limits, numbers)
     )
-    return [cover, *lists, *own, *_closing_pages(content, limits, sheet.inner_width, room)]
+    if content.detail is ReportDetail.BRIEF:
+        blocks = listed({page.key: n for n, page in enumerate(own, start=2)}) if has_list else []
+        blocks += _brief_blocks(content, limits, sheet.inner_width)
+        title = "All incidents, what was watched, models, how to read it"
+        return [cover, *own, *flow.flow_pages("rest", title, blocks, room)]
+    lists: list[flow.Page] = []
+    if has_list:
+        key, title = "incidents", "All incidents"
+        n_pages = len(flow.flow_pages(key, title, listed({page.key: 1 for page in own}), room))
+        numbers = {page.key: n for n, page in enumerate(own, start=2 + n_pages)}
+        lists = flow.flow_pages(key, title, listed(numbers), room)
+    return [cover, *lists, *own, *_full_pages(content, limits, sheet.inner_width, room)]
 
 
-def _closing_pages(
+def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
+    """What was watched, models, and how to read it all, one after the other."""
+    parts = [
+        health_blocks(content, limits, width),
+        suppressed_blocks(content, limits, width),
+        model_blocks(content, limits, width),
+        guide_blocks(content, width),
+    ]
+    return [block for part in parts if part for block in [flow.gap(3), *part]]
+
+
+def _full_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[flow.Page]:
-    """What was watched, models, and how to read it all: in brief one after the other, in full each
-    from the top of a page, with every flagged reading.
-    """
-    health = health_blocks(content, limits, width)
-    models = model_blocks(content, limits, width)
-    suppressed = suppressed_blocks(content, limits, width)
-    guide = guide_blocks(content, width)
-    if content.detail == "brief":
-        parts = [health, suppressed, models, guide]
-        blocks = [block for part in parts if part for block in [*part, flow.gap(8)]]
-        return flow.flow_pages("rest", "Watched, models, how to read it", blocks, room)
+    """The same, each from the top of a page, and single flagged readings."""
+    models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
     every = [
         ("anomalies", "Flagged readings", anomaly_blocks(content, limits, width)),
-        ("health", "Watched, and not", health),
-        ("models", "Models and their rules", [*models, *audit_blocks(content, width)]),
-        ("suppressed", "Suppressed by maintenance", suppressed),
-        ("guide", "How to read this report", guide),
+        ("health", "Watched, and not", health_blocks(content, limits, width)),
+        ("models", "Models and their rules", models),
+        ("suppressed", "Suppressed by maintenance", suppressed_blocks(content, limits, width)),
+        ("guide", "How to read this report", guide_blocks(content, width)),
     ]
-    return [page for key, title, blocks in every for page in flow.flow_pages(key, title, blocks, room)]
+    pages = [flow.flow_pages(*one, room) for one in every]
+    return [page for part in pages for page in part]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsad_tasks.base.enums import severity_rank
-from tsad_tasks.reporting.period.content import AnomalyRow, Detail, IncidentPage
+from tsad_tasks.base.enums import ReportDetail, severity_rank
+from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
-# The most pages that a report has unless somebody asks for more.
-N_BRIEF_PAGES = 8
+# The most pages that a report has unless somebody asks for more, and the incidents on its first.
+N_BRIEF_PAGES, N_FIRST = 8, 3
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,23 @@ class ReportLimits:
     n_strips : machines along time.
     """
 
-    n_first: int = 3
+    n_first: int = N_FIRST
     n_worst: int = 0
     n_unjudged: int = 0
     n_incidents: int | None = None
     n_strips: int = 10
     n_anomalies: int = 0
     n_quality: int = 8
+    n_reasons: int = 6
     n_entities: int = 10
     n_models: int = 2
     n_suppressed: int = 5
 
 
-LIMITS: dict[Detail, ReportLimits] = {
-    "brief": ReportLimits(),
-    "full": ReportLimits(3, 20, 30, 200, 14, 500, 200, 60, 6, 200),
+BRIEF = ReportLimits()
+LIMITS: dict[ReportDetail, ReportLimits] = {
+    ReportDetail.BRIEF: BRIEF,
+    ReportDetail.FULL: ReportLimits(N_FIRST, 20, 30, 200, 14, 500, 200, 60, 60, 6, 200),
 }
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tsad_tasks.base.enums import HourStatus, Lineage, Severity
+from tsad_tasks.base.enums import HourStatus, Lineage, ReportDetail, Severity
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import hour_floor, hours_between
@@ -48,7 +48,10 @@ _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """Where the PDF and its CSV files are, and what is in it; `no_champion`: why nothing was scored."""
+    """Where the PDF and its CSV files are, and what is in it.
+
+    `no_champion` says why nothing was scored.
+    """
 
     path: str
     n_pages: int
@@ -68,7 +71,7 @@ def render_period(
     lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
     path: Folder | None = None,
-    detail: content.Detail | None = None,
+    detail: ReportDetail | None = None,
     now: Callable[[], datetime] | None = None,
 ) -> ReportSummary:
     """The PDF of [start_at, end_at), by default the last period of a report, written whole; beside
@@ -90,7 +93,7 @@ def render_period(
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
     span = {"start_at": start_at, "end_at": end_at}
     target = path or report_path(config.dataset, start_at, end_at)
-    generated_at, wanted = (now or store.now)(), detail or config.report.detail
+    generated_at, wanted = (now or store.now)(), ReportDetail(detail or config.report.detail)
     with store.snapshot():
         report, rows = _collected(store, config, lineage, wanted, generated_at, **span)
     files = {"incidents": incidents_csv(rows), "anomalies": anomalies_csv(report.anomalies)}
@@ -115,7 +118,7 @@ def period_content(
     start_at: datetime,
     end_at: datetime,
     lineage: str = Lineage.LIVE,
-    detail: content.Detail = "brief",
+    detail: ReportDetail = ReportDetail.BRIEF,
     generated_at: datetime,
 ) -> content.ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
@@ -134,7 +137,7 @@ def _collected(
     store: Store,
     config: DatasetConfig,
     lineage: str,
-    detail: content.Detail,
+    detail: ReportDetail,
     generated_at: datetime,
     *,
     start_at: datetime,

@@ -15,7 +15,7 @@ from tsad_tasks.reporting.period.ranking import worst_first
 from tsad_tasks.text import formats
 
 _LABEL_WIDTH = 100.0
-_ROW_HEIGHT = 16.0
+ROW_HEIGHT = 16.0
 _NOT_SCORED_ENTRY = replace(marks.MISSING_ENTRY, name="share of the day not scored")
 
 
@@ -34,10 +34,10 @@ def strip_blocks(content: ReportContent, n_most: int) -> list[flow.Block]:
     def draw(sheet: Sheet, y: float) -> None:
         x = sheet.left + _LABEL_WIDTH
         ends = content.start_at.timestamp(), content.end_at.timestamp()
-        frame = Frame(x, y, sheet.right - x, _ROW_HEIGHT * len(names), *ends)
+        frame = Frame(x, y, sheet.right - x, ROW_HEIGHT * len(names), *ends)
         draw_time_grid(sheet, frame, frame.ticks(content.zone))
         for i, name in enumerate(names):
-            _draw_row(sheet, content, name, frame.lowered(y + i * _ROW_HEIGHT, _ROW_HEIGHT))
+            _draw_row(sheet, content, name, frame.lowered(y + i * ROW_HEIGHT, ROW_HEIGHT))
         draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
         entries = [*map(marks.severity_entry, theme.SEVERITY_MARKS), _NOT_SCORED_ENTRY]
         marks.draw_legend(sheet, frame.bottom + 22, entries, x)
@@ -47,7 +47,7 @@ def strip_blocks(content: ReportContent, n_most: int) -> list[flow.Block]:
 
     return [
         flow.heading("When and where"),
-        flow.Block(_ROW_HEIGHT * len(names) + 28, draw),
+        flow.Block(ROW_HEIGHT * len(names) + 28, draw),
         flow.gap(10),
     ]
 
