@@ -26,7 +26,6 @@ from samples.report import sample_report
 from upath import UPath
 
 from devstack.postgres import ensure_running, remove
-from devstack.simulate import server_room
 from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
@@ -73,9 +72,12 @@ CONFIG: dict[str, Any] = {
 
 def fill(uri: str, n_hosts: int, n_faults: list[int]) -> None:
     """A clean week, then one for each number of faults: a hotter host, or a busier one."""
-    n_weeks = 1 + len(n_faults)
-    room = server_room(days=7 * n_weeks, hosts=n_hosts, start_at=START_AT, seed=7, step_s=STEP_S)
-    values, week = room.values[:, :, [0, 1, 4]].copy(), int(WEEK.total_seconds()) // STEP_S
+    week = int(WEEK.total_seconds()) // STEP_S
+    n_steps, generator = (1 + len(n_faults)) * week, np.random.default_rng(7)
+    noise = generator.standard_normal((n_hosts, n_steps, 3))
+    day = np.sin(2 * np.pi * np.arange(n_steps) * STEP_S / 86400)
+    cpu = 40 + 10 * day + 2 * noise[:, :, 0]
+    values = np.stack([cpu, 60 + noise[:, :, 1], 16 + 0.25 * cpu + 0.3 * noise[:, :, 2]], axis=2)
     for i, n in enumerate(n_faults, start=1):
         for k in range(n):
             host, place = k % n_hosts, k // n_hosts
@@ -88,11 +90,11 @@ def fill(uri: str, n_hosts: int, n_faults: list[int]) -> None:
             " temperature float8)"
         )
         with tempfile.TemporaryFile("w+") as lines:
-            for s, second in enumerate(room.times_s):
-                at = datetime.fromtimestamp(int(second), UTC).isoformat()
-                for h, name in enumerate(room.entities):
-                    shown = ["" if np.isnan(one) else repr(float(one)) for one in values[h, s]]
-                    lines.write(",".join([at, name, *shown]) + "\n")
+            for s in range(n_steps):
+                at = (START_AT + s * timedelta(seconds=STEP_S)).isoformat()
+                for h in range(n_hosts):
+                    shown = [f"{one:.2f}" for one in values[h, s]]
+                    lines.write(",".join([at, f"host-{h + 1:02d}", *shown]) + "\n")
             lines.seek(0)
             cursor.copy_expert("COPY reading FROM STDIN (FORMAT csv)", lines)
     connection.close()

@@ -13,6 +13,7 @@ from upath import UPath
 
 from tests.plants.trained import END_AT, SPLIT_AT, Plant
 from tests.reporting.pdf_text import n_pages
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import ThresholdSection
@@ -44,7 +45,7 @@ def score(plant: Plant, until_at: datetime = END_AT) -> Plant:
 
 def content(plant: Plant, **options: Any) -> ReportContent:
     with Store.connect(plant.uri) as store:
-        span = {"start_at": SPLIT_AT, "end_at": END_AT} | options
+        span = {"start_at": SPLIT_AT, "end_at": END_AT, "detail": ReportDetail.FULL} | options
         return period_content(store, plant.config, generated_at=NOW, **span)
 
 
@@ -333,7 +334,7 @@ def test_in_full_there_are_more_pages(plant: Plant, tmp_path: Path) -> None:
     score(plant)
     path = UPath(tmp_path / "report.pdf")
     brief = render(plant, path=path)
-    assert render(plant, path=path, detail="full").n_pages > brief.n_pages
+    assert render(plant, path=path, detail=ReportDetail.FULL).n_pages > brief.n_pages
 
 
 def test_by_default_the_period_ends_there_and_goes_to_the_artifacts(

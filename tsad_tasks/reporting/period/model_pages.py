@@ -65,7 +65,7 @@ _MARKS = {
     Outcome.MET: ("✓", theme.GOOD),
 }
 _OUTCOME_WIDTH = 66.0
-_MOST_LINES = 4
+_MOST_LINES = 6
 
 
 def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
@@ -136,6 +136,7 @@ def outcome_lines(results: Sequence[RuleResult]) -> list[tuple[Outcome, str]]:
         elif result.decides and result.outcome is Outcome.FAILED:
             limit = limit_text(result)
             limited = f", limit {limit}" if limit else ""
+            title = titled(result.declaration)
             said[Outcome.FAILED].append(f"{title} {formats.figure_text(result.value)}{limited}")
         elif result.decides:
             said[Outcome.MET].append(title)
