@@ -32,6 +32,7 @@ class LifeEnd(NamedTuple):
 
 UPSERT_LIVES = Query("storage/upsert_lives", int)
 SELECT_LIVING = Query("storage/select_living", EntityRow)
+SELECT_STORED_ENTITIES = Query("storage/select_stored_entities", EntityRow)
 SELECT_LIFE_ENDS = Query("storage/select_life_ends", LifeEnd)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -60,6 +61,16 @@ def living_entities(
     """Ids, by name, of entities that the source had rows of in some hour of [start_at, end_at)."""
     asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
     return dict(store.rows(SELECT_LIVING, **asked))
+
+
+def stored_entities(
+    store: Store, dataset_id: int, start_at: datetime, end_at: datetime
+) -> dict[str, int]:
+    """Ids, by name, of entities with a block in some hour of [start_at, end_at): of rows without a
+    value, and of what holds without rows, lives know nothing.
+    """
+    asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+    return dict(store.rows(SELECT_STORED_ENTITIES, **asked))
 
 
 def counted_entities(
