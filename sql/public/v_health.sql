@@ -100,7 +100,8 @@ CREATE OR REPLACE VIEW tsad.v_health AS
            max(y.silent_since) FILTER (WHERE y.state = 'silent' AND y.has_habit) AS missed_since
     FROM tsad.v_entity y WHERE y.dataset = d.name) n
   CROSS JOIN LATERAL (
-    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.failed_at > now() - interval '2 days') m
+    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.bundled_into IS NULL
+      AND k.failed_at > now() - interval '2 days') m
   CROSS JOIN LATERAL (
     SELECT CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR a.all_failed OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
                 WHEN l.late_s > greatest(900, i.interval_s / 4) THEN 'late'
