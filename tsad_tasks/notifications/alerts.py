@@ -15,7 +15,9 @@ from tsad_tasks.base.enums import severity_rank
 
 @dataclass(frozen=True)
 class Alert:
-    """What people were told of; `alert_id` is None until it is stored, `end_at` the last flag."""
+    """What people were told of; `alert_id` is None until it is stored, `end_at` the last flag, and
+    `group_id` the group in whose words it is told, None: in its own.
+    """
 
     alert_id: int | None
     thread: str
@@ -27,6 +29,7 @@ class Alert:
     closed_told: bool
     incident_id: str
     sentence: str
+    group_id: str | None = None
 
 
 @dataclass(frozen=True)

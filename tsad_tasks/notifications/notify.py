@@ -29,6 +29,7 @@ from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
+from tsad_tasks.notifications.groups import Told, joined_groups, told_of
 from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import (
     digest_payload,
@@ -171,8 +172,9 @@ def enqueue(
         young = _young(config, newest_at, end_at, made_up_from)
         newer_than = _newer_than(config, dataset, newest_at)
         settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
+        alerts = store.rows(queries.SELECT_ALERTS, **settled)
         changes = alert_changes(
-            store.rows(queries.SELECT_ALERTS, **settled),
+            alerts,
             store.rows(
                 queries.SELECT_ALERTABLE_INCIDENTS,
                 newer_than=min(newer_than, young.made_up_from or newer_than),
@@ -182,17 +184,25 @@ def enqueue(
             gap=timedelta(seconds=dataset.merge_gap_s),
             young=young,
         )
+        changed = {change.former.alert_id for change in changes if change.former is not None}
+        unchanged = [alert for alert in alerts if alert.alert_id not in changed]
+        ids = [alert.incident_id for alert in [*(one.alert for one in changes), *unchanged]]
+        groups = {
+            row.incident_id: row
+            for row in store.rows(queries.SELECT_ALERTED_GROUPS, incident_ids=ids)
+        }
+        changes = joined_groups(changes, unchanged, groups)
         stored = [_stored(store, dataset_id, change) for change in changes]
-        told = [(change, event) for change in stored for event in change.events]
+        told = told_of(stored, unchanged, groups)
 
-        def message(change: AlertChange, event: str, to: Address) -> queries.NewNotification:
-            severity = change.alert.severity if event == "escalated" else ""
-            key = message_key(change.alert.thread, event, severity, *to)
-            payload = event_payload(config.dataset, config.site_zone, change, event)
-            payload |= {"found_late": True} if change.is_late else {}
-            return queries.NewNotification(change.alert.alert_id, event, key, *to, payload)
+        def message(one: Told, to: Address) -> queries.NewNotification:
+            alert = one.change.alert
+            severity = alert.severity if one.event == "escalated" else ""
+            key = message_key(alert.thread, one.event, severity, *to)
+            payload = event_payload(config.dataset, config.site_zone, one)
+            return queries.NewNotification(alert.alert_id, one.event, key, *to, payload)
 
-        messages = {to: [message(*one, to) for one in told] for to in wanted}
+        messages = {to: [message(one, to) for one in told] for to in wanted}
         return EnqueueSummary(len(changes), len(told), _insert(store, config, dataset_id, messages))
 
 
