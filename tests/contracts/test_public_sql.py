@@ -126,7 +126,8 @@ VIEWS = {
         alert_state text, started_at timestamptz, incident_id text, medium text, connection
         text, address text, state text, attempts integer, next_attempt_at timestamptz,
         last_error text, created_at timestamptz, delivered_at timestamptz, failed_at
-        timestamptz, payload jsonb, key text, version integer""",
+        timestamptz, payload jsonb, key text, version integer, held_until timestamptz,
+        bundled_into bigint""",
     "v_outside_experience": """
         dataset text, entity text, channel text, unit text, lineage text, started_at
         timestamptz, ended_at timestamptz, n_hours integer""",

@@ -106,7 +106,7 @@ class Hall:
 
     def clear(self) -> None:
         self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert; DELETE FROM tsad.news")
-        self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
+        self.ask("DELETE FROM tsad.triage; DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
         self.ask(
             "DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM "
             "tsad.gate_decision"

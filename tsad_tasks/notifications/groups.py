@@ -31,8 +31,8 @@ class Told:
 
     change: AlertChange
     event: str
+    entities: tuple[str, ...]
     headline: str | None = None
-    entities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def told_of(
     worst of its machines does, and is closed when the last of them is.
     """
     told = [
-        Told(change, event)
+        Told(change, event, (change.alert.entity,))
         for change in changes
         if change.alert.group_id is None
         for event in change.events
@@ -108,14 +108,21 @@ def told_of(
         members += [
             _Member(AlertChange(one, one, ())) for one in unchanged if one.group_id == group_id
         ]
-        event = _event(members)
-        if event is not None:
-            told.append(_told(members, event, groups))
+        told += [_told(members, event, groups) for event in _events(members)]
     return told
 
 
+def _events(members: Sequence[_Member]) -> list[str]:
+    """What a group does that is told, in order."""
+    event = _event(members)
+    taken = [one for one in members if "taken" in one.change.events]
+    first = [event] if event in ("opened", "escalated") else []
+    last = [event] if event in ("closed", "withdrawn") else []
+    return [*first, *(["taken"] if taken else []), *last]
+
+
 def _event(members: Sequence[_Member]) -> str | None:
-    """What a group does, if anything that is told."""
+    """Whether a group begins, gets worse or is over."""
     former = [one.former for one in members if one.former is not None]
     standing = [one.now for one in members if one.now.state != "withdrawn"]
     if not former:
@@ -143,6 +150,7 @@ def _told(members: Sequence[_Member], event: str, groups: Mapping[str, AlertedGr
         severity=worst.severity,
         sentence=worst.sentence,
         incident_id=worst.incident_id,
+        channel=worst.channel,
         start_at=min(one.start_at for one in alerts),
         end_at=max(one.end_at for one in alerts),
         state="open" if any(one.state == "open" for one in alerts) else alerts[0].state,
@@ -152,4 +160,8 @@ def _told(members: Sequence[_Member], event: str, groups: Mapping[str, AlertedGr
     headlines = [groups[one.incident_id].headline for one in alerts if one.incident_id in groups]
     entities = tuple(sorted({one.entity for one in alerts}))
     headline = headlines[0] if headlines else f"{len(entities)} machines"
-    return Told(AlertChange(alert, before, (event,), is_late), event, headline, entities)
+    takers = [one.now.taken_by for one in members if "taken" in one.change.events]
+    if takers:
+        alert = replace(alert, taken_by=takers[0])
+    snoozed = next(one.change.snoozed_until for one in members if one.now == worst)
+    return Told(AlertChange(alert, before, (event,), is_late, snoozed), event, entities, headline)
