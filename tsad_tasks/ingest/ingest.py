@@ -69,6 +69,7 @@ from tsad_tasks.storage.lives import (
     life_ends,
     living_entities,
     note_lives,
+    note_source_lives,
 )
 from tsad_tasks.storage.readings import (
     WrittenBlocks,
@@ -543,6 +544,10 @@ class _Chunk:
                 note_tables(store, part, ids, self.heard_in.get(part.name, {}))
         # Last, since whoever reads other hours of the same month waits for the end of this.
         grown = set(note_lives(store, entity_ids, self.hours, read.is_heard))
+        for part, (_, of_part) in zip(self.parts, every, strict=True):
+            if not part.is_alone:
+                own = [ids[name] for name in of_part.entity_names]
+                note_source_lives(store, part.name, own, self.hours, of_part.is_heard)
         self.ingest.back.update(
             (entity_ids[i], self.hours[k])
             for i, k in np.argwhere(read.is_heard).tolist()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import hour_ceil, unix_s
 from tsad_tasks.storage.blocks import n_hours
 from tsad_tasks.storage.datasets import EntityRow
-from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.storage.store import Query, Statement, Store
 
 
 class LifeEnd(NamedTuple):
@@ -31,6 +31,7 @@ class LifeEnd(NamedTuple):
 
 
 UPSERT_LIVES = Query("storage/upsert_lives", int)
+UPSERT_SOURCE_LIVES = Statement("storage/upsert_source_lives")
 SELECT_LIVING = Query("storage/select_living", EntityRow)
 SELECT_STORED_ENTITIES = Query("storage/select_stored_entities", EntityRow)
 SELECT_LIFE_ENDS = Query("storage/select_life_ends", LifeEnd)
@@ -53,6 +54,26 @@ def note_lives(
         entity_id=[entity_ids[i] for i in entity.tolist()],
         hour_at=[hours[i] for i in hour.tolist()],
     )
+
+
+def note_source_lives(
+    store: Store,
+    source: str,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
+    heard: NDArray[np.bool_],
+) -> None:
+    """Adds hours to lives in one of several sources. `heard` (n_entities, n_hours) says in which of
+    `hours` it had rows of each entity.
+    """
+    entity, hour = np.nonzero(heard)
+    if len(entity):
+        store.execute(
+            UPSERT_SOURCE_LIVES,
+            source=source,
+            entity_id=[entity_ids[i] for i in entity.tolist()],
+            hour_at=[hours[i] for i in hour.tolist()],
+        )
 
 
 def living_entities(
