@@ -19,7 +19,8 @@ SCORED = """
   INSERT INTO tsad.score_block (entity_id, hour_at, model_id, status, coverage, n_needed, n_seen,
     window_digest, score_digest, errors, thresholds, scores, reasons)
   SELECT e.entity_id, h, m.model_id, 'scored', 1, 6, 6, 0, 0, array_fill(.5::real, ARRAY[6]),
-    array_fill(1::real, ARRAY[6]), array_fill(-.5::real, ARRAY[6]), array_fill(0::smallint, ARRAY[6])
+    array_fill(1::real, ARRAY[6]), array_fill(-.5::real, ARRAY[6]),
+    array_fill(0::smallint, ARRAY[6])
   FROM tsad.entity e CROSS JOIN tsad.model m CROSS JOIN unnest(%(hours)s::timestamptz[]) h"""
 
 
