@@ -17,6 +17,7 @@ from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig, NotificationTarget, QuietHours
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.channels.slack import slack_content
+from tsad_tasks.notifications.notify import MOST_REFUSALS
 from tsad_tasks.notifications.targets import Recipient, Subject, hears, quiet_end, recipients
 from tsad_tasks.notifications.trial import try_targets
 
@@ -159,6 +160,21 @@ def test_what_waits_leaves_as_one_digest_that_says_how_each_stands(hall: Hall) -
     ]
     assert said["text"].startswith("2 events that waited: 1 opened and 1 escalated.\n")
     assert set(hall.rows("state", "attempts")) == {("delivered", 2)}
+
+
+def test_a_digest_that_is_given_up_takes_along_what_it_says(hall: Hall) -> None:
+    hall.config = only({"webhook": "web", "digest": "0 5 1 1 *"})
+    hall.becomes(Span(0, 1), Span(20, 21, entity=1))
+    hall.enqueue()
+    hall.now_at = datetime.now(UTC) + timedelta(days=367)
+    hall.web.receiver.faults = [UNKNOWN] * MOST_REFUSALS
+    for _ in range(MOST_REFUSALS):
+        hall.deliver()
+        hall.now_at += HOUR
+    assert {state for (state,) in hall.rows("state")} == {"failed"}
+    # What is given up is counted once, by v_health too.
+    given_up = "SELECT event FROM tsad.v_notification WHERE bundled_into IS NULL"
+    assert hall.ask(given_up) == [("digest",)]
 
 
 def test_one_message_that_waited_leaves_as_it_is(hall: Hall) -> None:

@@ -42,7 +42,7 @@ READINGS = Query("cli/select_anomaly_list", dict)
 HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENT_COLUMNS = (
     *("incident_id", "severity", "state", "started_at", "last_flag_at"),
-    *("n_flags", "sentence", "verdict"),
+    *("n_flags", "times_threshold", "sentence", "verdict"),
 )
 NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 WEEK_COLUMNS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
@@ -150,7 +150,7 @@ def anomalies(
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
             outside = store.rows(OUTSIDE, **params)
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
-    list_rows(f"{dataset}, UTC", rows, nothing, right=("score", "n_flags"))
+    list_rows(f"{dataset}, UTC", rows, nothing, right=("times_threshold", "n_flags"))
     if missing is not None:
         say_lines(missing.text)
     if outside:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent, Role, Severity, Signal
+from tsad_tasks.base.enums import NewsEvent, ReportDetail, Role, Severity, Signal
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import (
     DurationS,
@@ -1225,6 +1225,7 @@ class ReportSection(FileSection):
       schedule: "0 6 * * MON"
       period: 7d
       page_size: A4
+      detail: brief
     """
 
     schedule: Cron = "0 6 * * 1"
@@ -1233,6 +1234,10 @@ class ReportSection(FileSection):
     """A report is about so much time before its end."""
     page_size: Literal["A4", "letter"] = "A4"
     """This is the size of the PDF's pages."""
+    detail: ReportDetail = ReportDetail.BRIEF
+    """With brief the PDF has at most 8 pages, of which the first says what needs a decision; full
+    adds a page for each of up to 50 incidents, every rule with its numbers, and single flagged
+    readings."""
 
 
 class QuietHours(FileSection):
