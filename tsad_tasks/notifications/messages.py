@@ -232,7 +232,7 @@ def _listed(event: Payload) -> Listed:
         return Listed(line, named, "", "", event["sentence"], link)
     span = span_text(*_span(event), event["zone"])
     what = "found late: " * bool(event.get("found_late"))
-    what += event.get("headline", event["sentence"])
+    what += event["headline"] if "headline" in event else event["sentence"]
     line = f"{named:<9} {event['severity']:<6} {span}: {what}"
     return Listed(line, named, event["severity"], span, what, link)
 

@@ -180,11 +180,9 @@ def enqueue(
         )
         changed = {change.former.alert_id for change in changes if change.former is not None}
         unchanged = [alert for alert in alerts if alert.alert_id not in changed]
-        ids = [alert.incident_id for alert in [*(one.alert for one in changes), *unchanged]]
-        groups = {
-            row.incident_id: row
-            for row in store.rows(queries.SELECT_ALERTED_GROUPS, incident_ids=ids)
-        }
+        standing = [*(one.alert for one in changes), *unchanged]
+        of = {"incident_ids": [alert.incident_id for alert in standing]}
+        groups = {row.incident_id: row for row in store.rows(queries.SELECT_ALERTED_GROUPS, **of)}
         changes = joined_groups(changes, unchanged, groups)
         stored = [_stored(store, dataset_id, change) for change in changes]
         told = told_of(stored, unchanged, groups)
