@@ -1,4 +1,4 @@
-"""The report page: which PDFs there are, a picture of their first page, and the files beside them."""
+"""The report page: which PDFs there are, pictures of first pages, the tables beside them."""
 
 from __future__ import annotations
 
