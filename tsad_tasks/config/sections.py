@@ -812,6 +812,9 @@ class FeaturesSection(FileSection):
 
 
 DEFAULT_WINDOW = 10
+DEFAULT_DETECTOR = "conditional_residuals"
+# Of datasets with conditions: a detector that folds sees none.
+DEFAULT_UNDER_CONDITIONS = "lstm_autoencoder"
 
 
 class DetectorSection(FileSection):
@@ -827,8 +830,9 @@ class DetectorSection(FileSection):
       params: {units: [32, 16]}
     """
 
-    name: DetectorName = "lstm_autoencoder"
-    """This is the detector, one of docs/guides/detectors."""
+    name: DetectorName = DEFAULT_DETECTOR
+    """This is the detector, one of docs/guides/detectors. By default it is lstm_autoencoder where a
+    channel is a setpoint, load or ambient condition, which conditional_residuals does not see."""
     scope: Literal["dataset", "entity"] = "dataset"
     """With dataset there is one model for all entities, with entity there is one for each."""
     window: Width | Literal["auto"] = DEFAULT_WINDOW
@@ -1086,7 +1090,7 @@ class TrainingSection(FileSection):
     [] nothing is scored then."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
-    own. By default it begins anew."""
+    own, where it is of the same detector. By default it begins anew."""
     preview: Literal["automatic", "manual"] = "automatic"
     """With manual, a person sees, on a form in Airflow, what will be learned, and may stop it."""
     answer_within_s: DurationS = 86400
