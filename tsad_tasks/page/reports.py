@@ -33,9 +33,8 @@ def report_files(dataset: str) -> list[ReportFile]:
     folder = _folder(dataset)
     if not folder.exists():
         return []
-    paths, found = list(folder.iterdir()), []
-    names = {path.name for path in paths}
-    for path in paths:
+    found, names = [], {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
         match = _NAME.fullmatch(path.name)
         if match and match["dataset"] == dataset:
             span = (_moment(match["start"]), _moment(match["end"]))
