@@ -136,6 +136,12 @@ def test_every_command_explains_itself(tsad: Tsad, command: list[str]) -> None:
     assert len(said.out.splitlines()) > 4
 
 
+def test_the_version_is_said(tsad: Tsad) -> None:
+    said = tsad("--version")
+    assert (said.code, said.err) == (0, "")
+    assert re.fullmatch(r"tsad \d+\.\d+\.\d+\n", said.out)
+
+
 def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
     said = tsad("--help").out
     assert all(f"\n  {command[0]} " in said for command in COMMANDS)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
+from typer import Option
 
 from tsad_tasks.cli.champions import models, promote, prune, rollback, rules, shadow
 from tsad_tasks.cli.datasets import datasets
@@ -21,6 +25,31 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None, help=f"{_HELP} Times are UTC unless they carry an offset.",
 )  # fmt: skip
+
+
+def show_version(is_asked: bool) -> None:
+    """Prints the version and ends, if asked."""
+    if is_asked:
+        typer.echo(f"tsad {version('tsad')}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def versions(
+    _version: Annotated[
+        bool,
+        Option(
+            "--version",
+            is_eager=True,
+            expose_value=False,
+            callback=show_version,
+            help="Say which version this is, and end.",
+        ),
+    ] = False,
+) -> None:
+    """What holds for every command."""
+
+
 # In the order in which `tsad --help` lists them.
 COMMANDS = (
     *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),
@@ -28,6 +57,7 @@ COMMANDS = (
     *(entities, retire, unretire),
     *(load_csv, ingest, retrain, history, score, rescore, report, anomalies),
 )
+
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(datasets, name="datasets")

@@ -8,15 +8,25 @@ from typer import Option
 
 from devstack import local
 from tsad_tasks.cli.options import Dataset
-from tsad_tasks.cli.screen import list_rows, say, say_counts
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, list_rows, say, say_counts
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)
+LISTED = Listing(
+    "messages",
+    (
+        "created_at", "event", "entity", "version", "severity", "to", "state", "attempts",
+        "next_attempt_at", "last_error",
+    ),
+    right=("attempts",),
+)  # fmt: skip
 
 
+@lists(LISTED)
 def notify(
     dataset: Dataset,
     pending: Annotated[
@@ -41,4 +51,4 @@ def notify(
             select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
     nothing = "No messages wait." if pending else "No messages."
-    list_rows(f"{dataset}, UTC", rows, nothing, right=("attempts",))
+    list_rows(LISTED, f"{dataset}, UTC", rows, nothing)
