@@ -305,6 +305,33 @@ def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
     )
 
 
+def test_messages_link_to_the_page_where_the_file_names_it(hall: Hall) -> None:
+    hall.config = configured(base_url="https://a.example/plugin/anomalies/tsad/", max_per_run=1)
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    hall.becomes(Span(0, 1, "HIGH"), Span(20, 21), Span(20, 21, entity=1))
+    hall.enqueue()
+    hall.stops()
+    hall.news()
+    hall.deliver()
+    opened, digest, stopped = hall.web.receiver.said
+    page = "https://a.example/plugin/anomalies/tsad"
+    assert [said["link"] for said in (opened, digest, *digest["events"], stopped)] == [
+        f"{page}/incidents/INC-0-0",
+        f"{page}/?dataset=room",
+        f"{page}/incidents/INC-0-20",
+        f"{page}/incidents/INC-1-20",
+        f"{page}/models/room",
+    ]
+    assert f"\nOn the page:\n  {page}/incidents/INC-0-0\n" in plain_text(hall.mail.receiver.said[0])
+
+
+@pytest.mark.parametrize("url", ["https://me:pass@a.example", "a.example/tsad", "https://a/?x=1"])
+def test_the_address_of_the_page_is_a_whole_one_without_a_password(url: str) -> None:
+    with pytest.raises(ValueError, match="the page's address, such as https://"):
+        configured(base_url=url)
+
+
 def test_late_readings_that_move_an_incident_repeat_nothing(hall: Hall) -> None:
     hall.becomes(Span(4, 6))
     hall.enqueue()

@@ -134,6 +134,17 @@ def _mail_address(text: object) -> str:
     return str(text)
 
 
+def _is_page_url(text: str) -> bool:
+    """Whether messages may say it: a whole address, without a login, a query or a fragment.
+
+    >>> _is_page_url("https://airflow.example.com/plugin/anomalies/tsad")
+    True
+    >>> [_is_page_url(text) for text in ("https://me:pw@a.example", "a.example/tsad", "http://a b")]
+    [False, False, False]
+    """
+    return _PAGE_URL.fullmatch(text) is not None
+
+
 @cache
 def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
     """Holidays of a country or region as days since 1970, and its weekly day of rest (0 is Monday).
@@ -194,6 +205,17 @@ ConnectionId = Annotated[
     _TEXT_JSON,
 ]
 MailAddress = Annotated[str, BeforeValidator(_mail_address), _TEXT_JSON]
+_PAGE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:%-]*)*")
+PageUrl = Annotated[
+    str,
+    _text(
+        _is_page_url,
+        "the page's address, such as https://airflow.example.com/plugin/anomalies/tsad",
+        lambda _: "something else (not shown, it may hold a password)",
+    ),
+    AfterValidator(lambda url: url.rstrip("/")),
+    _TEXT_JSON,
+]
 DatasetName = Annotated[
     str,
     _text(_NAME.fullmatch, A_DATASET_NAME),

@@ -34,6 +34,7 @@ from tsad_tasks.config.checks import (
     MailAddress,
     Named,
     Numbers,
+    PageUrl,
     Params,
     Period,
     SensorRange,
@@ -1330,10 +1331,15 @@ class NotificationsSection(FileSection):
       owner: ada@example.com
       max_age: 2d
       max_per_run: 20
+      base_url: https://airflow.example.com/plugin/anomalies/tsad
     """
 
     targets: list[NotificationTarget] = Field(default_factory=list)
     """These are told; without any, nobody is."""
+    base_url: PageUrl | None = None
+    """This is the address of the page *Anomalies*, to which messages carry a link: in Airflow's
+    frame it ends with /plugin/anomalies/tsad, without the frame with /tsad. By default messages
+    carry none."""
     owner: MailAddress | None = None
     """This one person is asked by e-mail when a training stops, and reminded each week until one
     goes on. By default nobody is asked by name, and those who are told of training_stopped are

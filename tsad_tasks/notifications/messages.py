@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
@@ -49,6 +50,25 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
     return payload
+
+
+def with_link(payload: Payload, base_url: str | None) -> Payload:
+    """The payload with where the page shows it, and each event of a digest with its own.
+
+    >>> said = {"event": "opened", "dataset": "room", "incident_id": "INC-1"}
+    >>> with_link(said, "https://a.example/tsad")["link"], "link" in with_link(said, None)
+    ('https://a.example/tsad/incidents/INC-1', False)
+    """
+    if base_url is None:
+        return payload
+    if payload["event"] in NEWS:
+        link = f"{base_url}/models/{quote(payload['dataset'], safe='')}"
+    elif "incident_id" in payload:
+        link = f"{base_url}/incidents/{quote(payload['incident_id'], safe='')}"
+    else:
+        link = f"{base_url}/?{urlencode({'dataset': payload['dataset']})}"
+    events = [with_link(one, base_url) for one in payload.get("events", ())]
+    return payload | {"link": link} | ({"events": events} if events else {})
 
 
 def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payload:
@@ -133,7 +153,8 @@ def body(payload: Payload) -> str:
         lines = outside_lines(payload)
     else:
         lines = _event_lines(payload)
-    return "\n".join([*lines, "", "Look further:", f"  {payload['sql']};", ""])
+    link = ["", "On the page:", f"  {payload['link']}"] if "link" in payload else []
+    return "\n".join([*lines, *link, "", "Look further:", f"  {payload['sql']};", ""])
 
 
 def _event_lines(payload: Payload) -> list[str]:

@@ -28,7 +28,13 @@ from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.heartbeat import beat
-from tsad_tasks.notifications.messages import body, digest_payload, event_payload, subject
+from tsad_tasks.notifications.messages import (
+    body,
+    digest_payload,
+    event_payload,
+    subject,
+    with_link,
+)
 from tsad_tasks.notifications.news import News, news_payload
 from tsad_tasks.notifications.outside import (
     OUTSIDE,
@@ -443,7 +449,8 @@ def _insert(
         few = others + (digest(late, to) if len(late) > 1 else late)
         rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
     unnested = columns(rows, queries.NewNotification)
-    unnested["payload"] = [json.dumps(row.payload, ensure_ascii=False) for row in rows]
+    linked = [with_link(row.payload, config.notifications.base_url) for row in rows]
+    unnested["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in linked]
     return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
 
 
