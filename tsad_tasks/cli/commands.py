@@ -15,6 +15,7 @@ from tsad_tasks.cli.feedback import epoch, label, labels, maintenance, new_norma
 from tsad_tasks.cli.health import entities, health, retire, unretire
 from tsad_tasks.cli.ingest import ingest, load_csv
 from tsad_tasks.cli.notifications import notify
+from tsad_tasks.cli.rehearsal import rehearse
 from tsad_tasks.cli.reporting import evaluate, explore, report
 from tsad_tasks.cli.scoring import anomalies, history, rescore, score
 from tsad_tasks.cli.stack import down, migrate, status, up
@@ -55,7 +56,7 @@ COMMANDS = (
     *(evaluate, explore, models, rules, shadow, promote, rollback, prune, notify),
     *(verdict, label, labels, new_normal, demo, simulate, up, down, status, health, migrate),
     *(entities, retire, unretire),
-    *(load_csv, ingest, retrain, history, score, rescore, report, anomalies),
+    *(load_csv, ingest, retrain, history, rehearse, score, rescore, report, anomalies),
 )
 
 for command in COMMANDS:
