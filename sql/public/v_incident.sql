@@ -14,7 +14,8 @@ CREATE OR REPLACE VIEW tsad.v_incident AS
           ORDER BY v.verdict_id DESC LIMIT 1) AS verdict, i.suppressed_by, i.continues, i.unknown_weekdays, i.held,
          (SELECT string_agg(DISTINCT c.name, ', ' ORDER BY c.name) FROM tsad.score_block b JOIN tsad.channel c ON c.channel_id = ANY(b.outside)
           WHERE b.entity_id = i.entity_id AND b.model_id = i.model_id AND b.superseded_at = 'infinity'
-            AND b.hour_at > i.started_at - interval '1 hour' AND b.hour_at <= i.last_flag_at) AS outside_experience
+            AND b.hour_at > i.started_at - interval '1 hour' AND b.hour_at <= i.last_flag_at) AS outside_experience,
+         i.direction, i.group_id
   FROM tsad.incident i
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -45,5 +46,7 @@ COMMENT ON COLUMN tsad.v_incident.continues IS 'The incident of which this is th
 COMMENT ON COLUMN tsad.v_incident.unknown_weekdays IS 'Weekdays of its flags that the young model which raised them has seen fewer than three times; NULL: none.';
 COMMENT ON COLUMN tsad.v_incident.held IS 'All of it lies on days of rest, or weekdays never seen, that a young model does not know: it is LOW, and nobody is told.';
 COMMENT ON COLUMN tsad.v_incident.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw in an hour of it: flags are LOW at most there; NULL: none.';
+COMMENT ON COLUMN tsad.v_incident.direction IS 'rise or fall: which way the reading that the sentence tells left what was expected; NULL: it did not, or nobody knows.';
+COMMENT ON COLUMN tsad.v_incident.group_id IS 'The group of incidents with which it began, see v_incident_group; NULL: it began alone or with one other machine.';
 
 GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

@@ -9,6 +9,7 @@ import json
 import logging
 import unicodedata
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tsad_tasks.base.shown import as_markdown, visible
 from tsad_tasks.cli import screen
 from tsad_tasks.cli.screen import Listing
 from tsad_tasks.notifications.channels.base import Message, sender
-from tsad_tasks.notifications.messages import body, subject
+from tsad_tasks.notifications.messages import body, letter, subject
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import BODY
 from tsad_tasks.text.rules import markdown_table
@@ -190,6 +191,27 @@ def web() -> Iterator[Running]:
         yield running
 
 
+class Tags(HTMLParser):
+    """The tags of a document with their attributes, and its declarations; of text nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[object] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, attrs))
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append(data)
+
+    @classmethod
+    def of(cls, document: str) -> list[object]:
+        parser = cls()
+        parser.feed(document)
+        parser.close()
+        return parser.found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_in_a_message_a_name_adds_neither_header_nor_line(
     mail: Running, web: Running, name: str
@@ -207,4 +229,7 @@ def test_in_a_message_a_name_adds_neither_header_nor_line(
     assert "Bcc" not in email
     assert plain_text(email).count("\n") == body(plain).count("\n")
     assert unseen(plain_text(email)) == set()
+    html = letter(told).as_html(subject(told), "readings")
+    tags = Tags.of(html)
+    assert tags == Tags.of(letter(plain).as_html(subject(plain), "readings"))
     assert {key: posted[key] for key in told} == json.loads(json.dumps(told))

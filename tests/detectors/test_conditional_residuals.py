@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Floats32, Floats64
 from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, channel_weights
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits
-from tsad_tasks.model.features import rest_days
+from tsad_tasks.model.features import rest_days, stabilised
 from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.thresholds import Calibration
 from tsad_tasks.training.limits import SLACK, no_higher
@@ -204,3 +205,44 @@ def test_what_is_small_and_lasts_is_still_found(detector: FoldDetector) -> None:
     values[0, 300:400, AIR] += 0.7
     found = errors(detector, changed(WEEK, values))
     assert found[:300].max() < 10 < found[300:360].max()
+
+
+def with_counts(series: Series, counts: NDArray[np.int64], first: int = 0) -> Floats64:
+    """Values with so many events from a step on in place of air, as a model sees them."""
+    values = series.values.copy()
+    values[0, first : first + len(counts), AIR] = stabilised(
+        counts[:, None].astype(np.float64), [0]
+    )[:, 0]
+    return values
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_burst_of_rare_events_beside_gauges_is_told_and_clean_weeks_are_not(seed: int) -> None:
+    # One error in 50 minutes on average.
+    rng = np.random.default_rng(seed)
+    month, week = (
+        changed(one, with_counts(one, rng.poisson(0.2, len(one.local_s))))
+        for one in (office(28), WEEK)
+    )
+    detector = learned(month)
+    usual = detector.usual_error(0.5 / 7)
+    assert usual is not None
+    assert errors(detector, week).max() < SLACK * usual
+    # Two in each ten minutes of two hours, ten times as many: chance alone does that never.
+    first, last = 3 * DAY + 70, 3 * DAY + 81
+    burst = changed(week, with_counts(week, np.full(12, 2), first))
+    found = judged(detector, burst)
+    assert np.nanmax(found.channel_errors[0, last]) > SLACK * usual
+    assert channel_weights(found)[0, last].argmax() == AIR
+
+
+def test_two_rare_events_at_once_are_no_news_where_one_was_the_most() -> None:
+    # One each 70 minutes and never two at once, so that the most of six hours is always the same.
+    counts = np.zeros(28 * DAY, np.int64)
+    counts[::7] = 1
+    detector = learned(changed(office(28), with_counts(office(28), counts)))
+    usual = detector.usual_error(0.5 / 7)
+    assert usual is not None
+    counts[140] = 2
+    two = changed(WEEK, with_counts(WEEK, counts[: 7 * DAY]))
+    assert errors(detector, two)[140] < SLACK * usual

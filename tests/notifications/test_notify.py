@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -48,11 +48,12 @@ from tsad_tasks.champions.queries import (
 from tsad_tasks.champions.records import insert_model, open_period
 from tsad_tasks.config import DatasetConfig, NotificationsSection
 from tsad_tasks.notifications.channels.base import Message, sender
-from tsad_tasks.notifications.news import news_lines, news_subject
+from tsad_tasks.notifications.news import news_letter, news_subject
 from tsad_tasks.notifications.notify import (
     MOST_REFUSALS,
     EnqueueSummary,
     NewsSummary,
+    Picture,
     deliver,
     enqueue,
     enqueue_news,
@@ -226,13 +227,17 @@ class Hall:
         return enqueue(store or self.room.store, self.config, end_at=HOUR_AT + HOUR)
 
     def deliver(
-        self, send: Callable[[Message], None] | None = None, store: Store | None = None
+        self,
+        send: Callable[[Message], None] | None = None,
+        store: Store | None = None,
+        picture: Picture | None = None,
     ) -> tuple[int, ...]:
         done = deliver(
             store or self.room.store,
             self.config,
             send or sender(self.uri_of),
             now=lambda: self.now_at,
+            picture=picture,
         )
         return done.n_delivered, done.n_put_off, done.n_failed
 
@@ -324,6 +329,39 @@ def test_messages_link_to_the_page_where_the_file_names_it(hall: Hall) -> None:
         f"{page}/models/room",
     ]
     assert f"\nOn the page:\n  {page}/incidents/INC-0-0\n" in plain_text(hall.mail.receiver.said[0])
+
+
+def test_an_email_shows_a_picture_of_its_incident_drawn_once_for_all_addresses(hall: Hall) -> None:
+    drawn: list[str] = []
+
+    def draw(payload: Mapping[str, Any]) -> bytes:
+        drawn.append(payload["incident_id"])
+        return b"\x89PNG"
+
+    two = [{"email": ["a@example.com", "b@example.com"], "connection": "mail"}, {"webhook": "web"}]
+    hall.config = configured(targets=two)
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    assert hall.deliver(picture=draw) == (3, 0, 0)
+    assert drawn == ["INC-0-0"]
+    for email in hall.mail.receiver.said:
+        *_, shown, picture = email.walk()
+        assert f'src="cid:{picture["Content-ID"][1:-1]}"' in shown.get_content()
+        assert "a: the error is 3.0 × the threshold." in shown.get_content()
+    assert "html" not in hall.web.receiver.said[0]
+
+
+def test_a_picture_that_cannot_be_drawn_holds_no_message_back(hall: Hall) -> None:
+    def fail(_: Mapping[str, Any]) -> bytes:
+        hall.room.store.rows(SELECT_INCIDENTS)
+        raise AssertionError
+
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    assert hall.deliver(picture=fail) == (2, 0, 0)
+    (email,) = hall.mail.receiver.said
+    assert [part.get_content_type() for part in email.iter_parts()] == ["text/plain", "text/html"]
+    assert "<img" not in email.get_body(("html",)).get_content()
 
 
 @pytest.mark.parametrize("url", ["https://me:pass@a.example", "a.example/tsad", "https://a/?x=1"])
@@ -762,7 +800,7 @@ def test_a_training_that_stops_asks_its_owner_and_says_what_happens_unanswered(h
         "is champion goes on, the next training is tried on its schedule (0 3 * * 1 UTC), and this "
         "is said again each week."
     )
-    assert payload["asked"] in news_lines(payload)
+    assert ("", [payload["asked"]]) in news_letter(payload).sections
 
 
 def test_without_an_owner_the_message_says_so(hall: Hall) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
 from tsad_tasks.notifications.channels import base
 from tsad_tasks.notifications.channels import webhook as webhooks
 from tsad_tasks.notifications.channels.base import Connection, Message, sender
+from tsad_tasks.notifications.letter import PICTURE
 
 PAYLOAD = {"event": "opened", "entity": "Kühlraum", "thread": "t-1"}
 PLAIN = "disable_ssl=true&disable_tls=true"
@@ -75,6 +77,25 @@ def test_an_email_arrives_as_text_with_its_key_and_thread(mail: Running) -> None
         "<t-1@notification.tsad>",
         "auto-generated",
     ]
+
+
+def test_an_email_has_html_with_an_inline_picture_beside_text_that_stands_alone(
+    mail: Running,
+) -> None:
+    uri = f"smtp://127.0.0.1:{mail.port}?from_email=tsad%40example.com&{PLAIN}"
+    html = f"<img {PICTURE}><p>9 °C</p>"
+    sender(lambda _: uri)(replace(message("email"), html=html, picture=b"\x89PNG"))
+    (email,) = mail.receiver.said
+    assert plain_text(email) == "Kühlraum: 9 °C\n.\nend\n"
+    kinds = [part.get_content_type() for part in email.walk()]
+    assert kinds == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png",
+    ]  # fmt: skip
+    *_, shown, picture = email.walk()
+    assert picture["Content-ID"] == "<picture.k-1@notification.tsad>"
+    named = '<img src="cid:picture.k-1@notification.tsad"><p>9 °C</p>'
+    assert shown.get_content().strip() == named
+    assert (picture.get_content(), picture.get_content_disposition()) == (b"\x89PNG", "inline")
 
 
 def test_a_webhook_gets_the_payload_and_the_key(web: Running) -> None:

@@ -44,6 +44,25 @@ def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
         assert f"<h1>{html.escape(sentence)}</h1>" in answer.text
 
 
+def test_a_link_to_an_incident_that_late_rows_replaced_leads_to_what_took_its_place(
+    room: PageRoom,
+) -> None:
+    incident_id = room.incidents[0][0]
+    room.execute(
+        "INSERT INTO tsad.incident SELECT (jsonb_populate_record(i, jsonb_build_object("
+        "'incident_id', 'INC-gone', 'withdrawn_at', now()))).* "
+        "FROM tsad.incident i WHERE incident_id = %s",
+        incident_id,
+    )
+    gone = "/incidents/INC-gone"
+    answer = room.client().get(gone, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (302, incident_id)
+    assert room.client().get(gone).status_code == 200
+    assert room.client(reads=()).get(gone).status_code == 404
+    room.execute("DELETE FROM tsad.incident WHERE incident_id = 'INC-gone'")
+    assert room.client().get(gone).status_code == 404
+
+
 def test_the_plots_hold_what_was_read_scored_and_expected(room: PageRoom) -> None:
     incident_id = room.incidents[0][0]
     drawn = room.client().get(f"/incidents/{incident_id}/first.json").json()

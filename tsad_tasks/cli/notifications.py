@@ -39,11 +39,14 @@ def notify(
     """
     from tsad_tasks.notifications import notify
     from tsad_tasks.notifications.channels.base import sender
+    from tsad_tasks.reporting.period.one_incident import incident_picture
 
     config = config_of(dataset)
     with local.open_store() as store:
         if not pending and config.notifications.targets:
-            told = notify.notify(store, config, sender(connection_uri), end_at=store.now())
+            draw = incident_picture(store, config.site_zone)
+            send, end_at = sender(connection_uri), store.now()
+            told = notify.notify(store, config, send, end_at=end_at, picture=draw)
             say_counts("notify", told)
         elif not pending:
             say("This dataset's file names no notifications.targets: nobody is told.")

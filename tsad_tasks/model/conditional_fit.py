@@ -40,6 +40,8 @@ BLOCK_S, MIN_BLOCKS = 21600, 16
 # Levels of blocks' maxima that location and width are taken from, and widths at least, in spreads.
 MIDDLE, HIGH = 0.5, 0.75
 LEAST_WIDTH = 0.01
+# Of what one value more or less brings, such as one event, a width has so much at least.
+OF_ONE = 0.3
 ROWS_TOGETHER = 4096
 GROWTH_ROWS, GROWTH_QUANTILE, MOST_GROWTH = 4000, 0.95, 30.0
 
@@ -70,24 +72,30 @@ def fit_units(
     of_unit = [{name: array[[unit]] for name, array in model.items()} for unit in range(n_units)]
     # Rows that a unit has not are unknown, and move nothing.
     rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
-    profiles = []
+    profiles, still = [], []
     for its, mine, rows, at in zip(of_unit, rest, readings, minutes, strict=True):
         _set_scales(its, rows)
         units = standardised(its, rows[None])[0]
         profile, mine[: len(rows)] = fit_profile(units, at, _parts(len(rows)))
         profiles.append(profile)
-        its["spread"][0, CALENDAR] = _spreads(mine[: len(rows)])
+        still.append(_still(rows))
+        its["spread"][0, CALENDAR] = _spreads(mine[: len(rows)], still[-1])
     own = deviations(_joined(of_unit), averages, pace, rest, np.zeros(rest.shape))
     knowns = [own.known[unit, : len(rows)] for unit, rows in enumerate(readings)]
     expected = rest
-    for its, mine, features, known in zip(of_unit, expected, own.features, knowns, strict=True):
+    learning = zip(of_unit, expected, own.features, knowns, still, strict=True)
+    for its, mine, features, known, stays in learning:
         n = len(known)
-        mine[:n] = found = _set_weights(its, features[:n], known, _parts(n))
-        its["spread"][0, OTHERS] = _spreads(np.where(known, features[:n, :, 0] - found, np.nan))
+        mine[:n] = found = _set_weights(its, features[:n], known, stays, _parts(n))
+        left = np.where(known, features[:n, :, 0] - found, np.nan)
+        its["spread"][0, OTHERS] = _spreads(left, stays)
     some = [_some_rows(known) for known in knowns]
     seen = _seen(_joined(of_unit), averages, pace, own, expected, some)
-    for its, sizes, known, of_some in zip(of_unit, seen.sizes, knowns, seen.of_some, strict=True):
-        _set_limits(its, sizes[: len(known)], known, step_s)
+    gains = np.array([1.0, *pace.scales])
+    of_units = zip(of_unit, readings, seen.sizes, knowns, seen.of_some, strict=True)
+    for its, rows, sizes, known, of_some in of_units:
+        least = OF_ONE * gains[:, None] * _of_one(its, rows)
+        _set_limits(its, sizes[: len(known)], known, least, step_s)
         _set_growth(its, *of_some)
     return Learned(_joined(of_unit), _joined(profiles), averages)
 
@@ -109,31 +117,66 @@ def _set_scales(model: Arrays, readings: Floats64) -> None:
             continue
         low, middle, high = np.quantile(known, [0.01, 0.5, 0.99]).tolist()
         width, moves = high - low, float(np.ptp(known)) > 1e-9 * abs(middle)
-        if moves and not width > 1e-9 * abs(middle):
+        width_98 = width if width > 1e-9 * abs(middle) else 0.0
+        if moves and not width_98:
             width = max(float(known.std()) * NORMAL_98, float(np.ptp(known)) / 10)
             low, high = middle - width / 2, middle + width / 2
         scale = width / NORMAL_98 if moves else 0.0
         model["center"][0, channel], model["scale"][0, channel] = middle, scale
         ends = (-MOVED, MOVED)
         if moves:
-            ends = (
-                (low - BEYOND * width - middle) / scale,
-                (high + BEYOND * width - middle) / scale,
-            )
+            # Of what is nearly always at one value the width says little: it goes as far as it did.
+            beyond = BEYOND * (width if width_98 else max(width, float(np.ptp(known))))
+            ends = (low - beyond - middle) / scale, (high + beyond - middle) / scale
         model["low"][0, channel], model["high"][0, channel] = ends
 
 
-def _spreads(rest: Floats64) -> Floats64:
-    """Robust standard deviations around 0 (n_channels,), `LEAST_WIDTH` at least."""
+def _still(readings: Floats64) -> Flags:
+    """Which channels (n_channels,) have one value most of the time, as events that are rare.
+
+    >>> _still(np.array([[0.0, 1.0], [0.0, 2.0], [9.0, 3.0]]))
+    array([ True, False])
+    """
+    found = np.zeros(readings.shape[1], np.bool_)
+    for channel, column in enumerate(readings.T):
+        known = column[np.isfinite(column)]
+        if known.size:
+            away = np.abs(known - float(np.median(known)))
+            found[channel] = float(np.median(away)) <= 1e-9 * float(away.max())
+    return found
+
+
+def _of_one(model: Arrays, readings: Floats64) -> Floats64:
+    """How far apart neighbouring values of each channel are (n_channels,), in spreads, at the
+    median; about 0 of what is not whole numbers.
+    """
+    found, scale = np.zeros(readings.shape[1]), model["scale"][0]
+    for channel, column in enumerate(readings.T):
+        gaps = np.diff(np.unique(column[np.isfinite(column)]))
+        # What rounding alone makes different is one value.
+        gaps = gaps[gaps > 1e-9 * gaps.sum()]
+        if gaps.size and scale[channel] > 0:
+            found[channel] = float(np.median(gaps)) / scale[channel]
+    return found
+
+
+def _spreads(rest: Floats64, still: Flags) -> Floats64:
+    """Robust standard deviations around 0 (n_channels,), `LEAST_WIDTH` at least; plain ones of
+    channels that are `still`, where more than half of what is left says nothing.
+    """
     found = np.full(rest.shape[1], 1.0)
     for channel, column in enumerate(np.abs(rest).T):
         known = column[np.isfinite(column)]
         if known.size:
-            found[channel] = MAD * float(np.median(known))
+            middle = MAD * float(np.median(known))
+            plain = float(np.sqrt(np.mean(known * known))) if still[channel] else 0.0
+            found[channel] = max(middle, plain)
     return np.asarray(np.maximum(found, LEAST_WIDTH))
 
 
-def _set_weights(model: Arrays, features: Floats64, known: Flags, parts: list[slice]) -> Floats64:
+def _set_weights(
+    model: Arrays, features: Floats64, known: Flags, still: Flags, parts: list[slice]
+) -> Floats64:
     """Weights of other channels, and what those that left a row's part out expect of it.
 
     Rows that look like faults are left out of a second regression: an input that fails would
@@ -146,7 +189,7 @@ def _set_weights(model: Arrays, features: Floats64, known: Flags, parts: list[sl
     flat, targets = features.reshape(n_rows, -1), features[..., 0]
     weights = _weights(_Products.of(flat, targets, used), n_channels, n_memories)
     rest = np.abs(targets - flat @ weights.T)
-    sizes = (rest / _spreads(np.where(known, rest, np.nan))).max(axis=1)
+    sizes = (rest / _spreads(np.where(known, rest, np.nan), still)).max(axis=1)
     most = float(np.quantile(sizes, 1 - MOST_FAULTS)) if n_rows else 0.0
     usual = used & (sizes <= max(FAULT_SPREADS, most))
     products = [_Products.of(flat[part], targets[part], usual[part]) for part in parts]
@@ -233,8 +276,10 @@ def _seen(
     return _Seen(np.concatenate(sizes, axis=1), joined)
 
 
-def _set_limits(model: Arrays, sizes: Floats32, known: Flags, step_s: int) -> None:
-    """Location and width of each statistic's maxima over six hours."""
+def _set_limits(model: Arrays, sizes: Floats32, known: Flags, least: Floats64, step_s: int) -> None:
+    """Location and width of each statistic's maxima over six hours; `least` are widths at least,
+    (scale, channel).
+    """
     length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
     starts = np.arange(0, len(sizes), length)
     counted = np.where(known[:, None, None], sizes, -np.inf)
@@ -247,6 +292,7 @@ def _set_limits(model: Arrays, sizes: Floats32, known: Flags, step_s: int) -> No
         middle, high = np.quantile(of_blocks[is_read], [MIDDLE, HIGH], axis=0)
         width = (high - middle) / (_gumbel(HIGH) - _gumbel(MIDDLE))
         width = np.maximum(width, np.maximum(0.05 * middle, LEAST_WIDTH))
+        width = np.maximum(width, least[:, channel])
         location = middle - width * _gumbel(MIDDLE)
         if not model["scale"][0, channel] > 0:
             location, width = np.zeros_like(location), np.ones_like(width)

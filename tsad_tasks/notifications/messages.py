@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from tsad_tasks.base.shown import visible
 from tsad_tasks.notifications.alerts import AlertChange
-from tsad_tasks.notifications.news import NEWS, Payload, news_line, news_lines, news_subject
-from tsad_tasks.notifications.outside import OUTSIDE, outside_lines, outside_subject
-from tsad_tasks.notifications.silences import SILENCES, silence_lines, silence_subject
+from tsad_tasks.notifications.letter import Letter, Listed
+from tsad_tasks.notifications.news import (
+    NEWS,
+    Payload,
+    news_letter,
+    news_line,
+    news_parts,
+    news_subject,
+)
+from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
+from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import joined, span_text, stamp_text
 
@@ -127,40 +136,54 @@ def _counts(payload: Payload) -> str:
     return joined([f"{n} {event}" for event, n in payload["n_by_event"].items()])
 
 
-def body(payload: Payload) -> str:
-    """The text of the e-mail: what, since when, and where to look further."""
+def letter(payload: Payload) -> Letter:
+    """What the message says: what, since when, and where to look further."""
     payload = _seen(payload)
     if payload["event"] == "digest":
-        lines = [f"{payload['n_events']} events in one run: {_counts(payload)}.", ""]
-        for event in payload["events"][:_MOST_LISTED]:
-            if event["event"] in NEWS:
-                lines.append(news_line(event))
-                continue
-            if event["event"] in (*SILENCES, OUTSIDE):
-                lines.append(f"{event['event']:<9} {event['sentence']}")
-                continue
-            span = span_text(*_span(event), event["zone"])
-            what = f"{event['event']:<9} {event['severity']:<6}"
-            found = "found late: " * bool(event.get("found_late"))
-            lines.append(f"{what} {span}: {found}{event['sentence']}")
-        n_left = payload["n_events"] - _MOST_LISTED
-        lines += [f"… and {n_left} more."] if n_left > 0 else []
+        said = _digest_letter(payload)
     elif payload["event"] in NEWS:
-        lines = news_lines(payload)
+        said = news_letter(payload)
     elif payload["event"] in SILENCES:
-        lines = silence_lines(payload)
+        said = silence_letter(payload)
     elif payload["event"] == OUTSIDE:
-        lines = outside_lines(payload)
+        said = outside_letter(payload)
     else:
-        lines = _event_lines(payload)
-    link = ["", "On the page:", f"  {payload['link']}"] if "link" in payload else []
-    return "\n".join([*lines, *link, "", "Look further:", f"  {payload['sql']};", ""])
+        said = _event_letter(payload)
+    kicker = " · ".join(filter(None, [said.kicker, payload["dataset"]]))
+    return replace(said, kicker=kicker, link=payload.get("link", ""), sql=payload["sql"])
 
 
-def _event_lines(payload: Payload) -> list[str]:
+def body(payload: Payload) -> str:
+    """The text of the message."""
+    return letter(payload).as_text()
+
+
+def _digest_letter(payload: Payload) -> Letter:
+    return Letter(
+        f"{payload['n_events']} events in one run: {_counts(payload)}.",
+        listed=[_listed(event) for event in payload["events"][:_MOST_LISTED]],
+        n_left=max(0, payload["n_events"] - _MOST_LISTED),
+    )
+
+
+def _listed(event: Payload) -> Listed:
+    """One event of a digest."""
+    named, link = event["event"], event.get("link", "")
+    if named in NEWS:
+        return Listed(news_line(event), named, "", *news_parts(event), link)
+    if named in (*SILENCES, OUTSIDE):
+        line = f"{named:<9} {event['sentence']}"
+        return Listed(line, named, "", "", event["sentence"], link)
+    span = span_text(*_span(event), event["zone"])
+    what = "found late: " * bool(event.get("found_late")) + event["sentence"]
+    line = f"{named:<9} {event['severity']:<6} {span}: {what}"
+    return Listed(line, named, event["severity"], span, what, link)
+
+
+def _event_letter(payload: Payload) -> Letter:
     since_at, last_at = _span(payload)
     before = payload.get("severity_before")
-    labelled = {
+    facts = {
         "Dataset": payload["dataset"],
         "Entity": payload["entity"],
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
@@ -168,15 +191,19 @@ def _event_lines(payload: Payload) -> list[str]:
         "Last flag": stamp_text(last_at, payload["zone"]),
     }
     is_late = bool(payload.get("found_late"))
-    lines = [f"{'found late: ' * is_late}{payload['sentence']}.", ""]
-    lines += [_LATE, ""] if is_late else []
+    paragraphs = [_LATE] if is_late else []
     if payload["event"] == "withdrawn":
-        lines += [_WITHDRAWN, ""]
+        paragraphs.append(_WITHDRAWN)
     elif payload["event"] == "closed":
-        lines += ["Readings have been normal again for longer than the merge gap.", ""]
+        paragraphs.append("Readings have been normal again for longer than the merge gap.")
     elif payload["state"] == "closed":
-        lines += ["It has ended already.", ""]
-    return [*lines, *(f"{name + ':':<10} {text}" for name, text in labelled.items())]
+        paragraphs.append("It has ended already.")
+    sentence = f"{'found late: ' * is_late}{payload['sentence']}."
+    state = "going on" if payload["state"] == "open" else "over"
+    if payload["event"] in ("closed", "withdrawn"):
+        state = payload["event"]
+    kicker = f"{state}, was {before}" if before else state
+    return Letter(sentence, paragraphs, facts, kicker=kicker, severity=payload["severity"])
 
 
 def _span(event: Payload) -> tuple[datetime, datetime]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tsad_tasks.base.enums import NewsEvent, Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.notifications.letter import Letter
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import period_text, share_text, stamp_text
 from tsad_tasks.text.no_champion import Unchampioned, failed_texts, ways_on
@@ -172,10 +173,10 @@ def news_subject(payload: Payload) -> str:
     return f"{said} ({payload['entity']})" if "entity" in payload else said
 
 
-def news_lines(payload: Payload) -> list[str]:
-    """The text of the e-mail, up to what to look at further."""
+def news_letter(payload: Payload) -> Letter:
+    """What the message says, up to what to look at further."""
     start_at, end_at = (datetime.fromisoformat(payload[name]) for name in ("start_at", "end_at"))
-    labelled = {
+    facts = {
         "Dataset": payload["dataset"],
         "Entity": payload.get("entity"),
         "Training": period_text(start_at, end_at, payload["zone"]),
@@ -183,17 +184,19 @@ def news_lines(payload: Payload) -> list[str]:
         "Because": payload["reason"],
         "Pictures": payload.get("pdf"),
     }
-    lines = [payload["sentence"], ""]
-    lines += [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]
+    sections: list[tuple[str, list[str]]] = []
     if "failed_rules" in payload:
-        lines += ["", "Not met:"]
-        lines += [failed_rule(payload["event"], rule) for rule in payload["failed_rules"]]
+        failed = [failed_rule(payload["event"], rule) for rule in payload["failed_rules"]]
+        sections.append(("Not met:", failed))
     if payload.get("left_out"):
         shares = payload["left_out"].items()
-        lines += ["", "Left out:", *(f"  {share_text(share)} {reason}" for reason, share in shares)]
+        left_out = [f"  {share_text(share)} {reason}" for reason, share in shares]
+        sections.append(("Left out:", left_out))
     if "asked" in payload:
-        lines += ["", payload["asked"]]
-    return [*lines, "", "What to do:", *(f"  {command}" for command in payload["commands"])]
+        sections.append(("", [payload["asked"]]))
+    sections.append(("What to do:", [f"  {command}" for command in payload["commands"]]))
+    known = {name: text for name, text in facts.items() if text}
+    return Letter(payload["sentence"], facts=known, sections=sections)
 
 
 def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
@@ -215,7 +218,12 @@ def failed_rule(event: str, rule: Mapping[str, Any]) -> str:
 
 def news_line(payload: Payload) -> str:
     """One of many, in a digest."""
-    return f"{_stamp(payload, 'decided_at')}: {news_subject(payload)}: {payload['reason']}"
+    return ": ".join(news_parts(payload))
+
+
+def news_parts(payload: Payload) -> tuple[str, str]:
+    """When, and what with its reason."""
+    return _stamp(payload, "decided_at"), f"{news_subject(payload)}: {payload['reason']}"
 
 
 def _stamp(payload: Payload, name: str) -> str:

@@ -13,14 +13,16 @@ webhook's Idempotency-Key): only a receiver that does not drop keys it has seen 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tsad_tasks.base.enums import NewsEvent, Role, SilenceEvent
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
+from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
@@ -29,9 +31,9 @@ from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import (
-    body,
     digest_payload,
     event_payload,
+    letter,
     subject,
     with_link,
 )
@@ -52,7 +54,12 @@ from tsad_tasks.notifications.silences import (
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
 from tsad_tasks.storage.store import Store, columns
 
+log = logging.getLogger("tsad")
+
+# Draws the incident of a message's payload as PNG; None: there is nothing to draw.
+Picture = Callable[[Mapping[str, Any]], bytes | None]
 MOST_REFUSALS = 5
+_PICTURED = ("opened", "escalated", "closed")
 # So long before anything that could open an alert, closed ones stay as they are: years of them cost
 # nothing.
 SETTLED = timedelta(days=60)
@@ -116,18 +123,22 @@ def notify(
     *,
     end_at: datetime,
     made_up_from: datetime | None = None,
+    picture: Picture | None = None,
 ) -> dict[str, int]:
-    """Counts of what was found to tell and of what was delivered; see `enqueue`."""
+    """Counts of what was found to tell and of what was delivered; see `enqueue` and `deliver`."""
     found = asdict(enqueue(store, config, end_at=end_at, made_up_from=made_up_from))
     found |= asdict(enqueue_silences(store, config))
     found |= asdict(enqueue_outside(store, config, end_at=end_at))
-    found |= notify_of_models(store, config, send)
+    found |= notify_of_models(store, config, send, picture)
     return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
 
-def notify_of_models(store: Store, config: DatasetConfig, send: Send) -> dict[str, int]:
+def notify_of_models(
+    store: Store, config: DatasetConfig, send: Send, picture: Picture | None = None
+) -> dict[str, int]:
     """The same without a look at incidents: after a retraining or a promotion."""
-    return asdict(enqueue_news(store, config)) | asdict(deliver(store, config, send))
+    told = asdict(enqueue_news(store, config))
+    return told | asdict(deliver(store, config, send, picture=picture))
 
 
 def enqueue(
@@ -532,6 +543,7 @@ def deliver(
     send: Send,
     *,
     now: Callable[[], datetime] | None = None,
+    picture: Picture | None = None,
 ) -> DeliverySummary:
     """What came of sending what is due, oldest first; what is not accepted waits for a later run.
 
@@ -542,17 +554,50 @@ def deliver(
     ----------
     send : sends one message; raises `Undelivered` or one of its kinds when it was not accepted.
     now : tells what is due: by default the warehouse's clock.
+    picture : draws an incident for channels that show one; by default there are no pictures.
     """
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
-    attempts = list(_attempts(store, dataset_id, send, (now or store.now)()))
+    pictures = _Pictures(store, picture)
+    attempts = list(_attempts(store, dataset_id, send, (now or store.now)(), pictures))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
 
 
+class _Pictures:
+    """Pictures of incidents that were drawn for this run; a message goes without one that fails."""
+
+    def __init__(self, store: Store, draw: Picture | None) -> None:
+        self._store, self._draw = store, draw
+        self._drawn: dict[str, bytes | None] = {}
+
+    def lacks(self, due: queries.DueNotification) -> bool:
+        """Whether the message's picture is still to be drawn."""
+        if self._draw is None or due.payload["event"] not in _PICTURED:
+            return False
+        takes_html = due.medium in CHANNELS and CHANNELS[due.medium].takes_html
+        return takes_html and due.payload["incident_id"] not in self._drawn
+
+    def draw(self, payload: dict[str, Any]) -> None:
+        """In a transaction of its own: what fails here undoes nothing else."""
+        drawn = None
+        try:
+            with self._store.transaction():
+                drawn = self._draw and self._draw(payload)
+        except Exception as error:
+            said = type(error).__name__
+            log.warning("%s: its message has no picture: %s", payload["incident_id"], said)
+        self._drawn[payload["incident_id"]] = drawn
+
+    def of(self, payload: dict[str, Any]) -> bytes | None:
+        """The picture of a message; None: it has none."""
+        is_pictured = payload["event"] in _PICTURED
+        return self._drawn.get(payload["incident_id"]) if is_pictured else None
+
+
 def _attempts(
-    store: Store, dataset_id: int, send: Send, now_at: datetime
+    store: Store, dataset_id: int, send: Send, now_at: datetime, pictures: _Pictures
 ) -> Iterator[queries.Attempt]:
     """What came of each message that is due, committed.
 
@@ -565,9 +610,14 @@ def _attempts(
             due = store.first(queries.SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return
-            attempt, error = _attempt(send, due, now_at)
-            number = due.notification_id
-            store.execute(queries.UPDATE_NOTIFICATION, notification_id=number, **asdict(attempt))
+            is_ready = not pictures.lacks(due)
+            if is_ready:
+                attempt, error = _attempt(send, due, now_at, pictures.of(due.payload))
+                row = {"notification_id": due.notification_id, **asdict(attempt)}
+                store.execute(queries.UPDATE_NOTIFICATION, **row)
+        if not is_ready:
+            pictures.draw(due.payload)
+            continue
         if isinstance(error, Unreachable):
             unreachable.add(due.connection)
         elif error is not None and not isinstance(error, Undelivered):
@@ -576,12 +626,11 @@ def _attempts(
 
 
 def _attempt(
-    send: Send, due: queries.DueNotification, now_at: datetime
+    send: Send, due: queries.DueNotification, now_at: datetime, picture: bytes | None
 ) -> tuple[queries.Attempt, Exception | None]:
     """Sends a message: what came of it, with the next attempt, and what went wrong."""
     try:
-        said = subject(due.payload), body(due.payload), due.payload
-        send(Message(due.key, due.medium, due.connection, due.address, *said))
+        send(_message(due, picture))
     except Exception as error:
         # Of what nobody foresaw only its kind: its text may hold anything.
         known = isinstance(error, Undelivered)
@@ -592,6 +641,17 @@ def _attempt(
         next_at = now_at + waiting_time(due.attempts)
         return queries.Attempt(n_refused, next_attempt_at=next_at, last_error=last_error), error
     return queries.Attempt(due.n_refused, delivered_at=now_at), None
+
+
+def _message(due: queries.DueNotification, picture: bytes | None) -> Message:
+    """What is sent: text, and HTML where the channel takes it."""
+    title, said = subject(due.payload), letter(due.payload)
+    to = due.key, due.medium, due.connection, due.address
+    message = Message(*to, title, said.as_text(), due.payload)
+    if due.medium not in CHANNELS or not CHANNELS[due.medium].takes_html:
+        return message
+    about = "" if picture is None else "Readings over time, with what was expected of them."
+    return replace(message, html=said.as_html(title, about), picture=picture)
 
 
 def waiting_time(n_attempts: int) -> timedelta:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tsad_tasks.feedback.maintenance import Maintenance
+from tsad_tasks.notifications.letter import Letter
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import counted, named, stamp_text, time_text
 
@@ -83,14 +84,13 @@ def outside_subject(payload: Mapping[str, Any]) -> str:
     return f"{payload['channel']} of {who} is outside of what training saw"
 
 
-def outside_lines(payload: Mapping[str, Any]) -> list[str]:
-    """The text of the e-mail, up to what to look at further."""
-    labelled = {
+def outside_letter(payload: Mapping[str, Any]) -> Letter:
+    """What the message says, up to what to look at further."""
+    facts = {
         "Dataset": payload["dataset"],
         "Channel": payload["channel"],
         "Since": stamp_text(datetime.fromisoformat(payload["since_at"]), payload["zone"]),
         "Entities": named(payload["entities"], payload["n_entities"]),
     }
-    lines = [f"{payload['sentence']}.", ""]
-    lines += ["Nobody knows how the others behave there until a training has seen it.", ""]
-    return lines + [f"{name + ':':<10} {text}" for name, text in labelled.items()]
+    unknown = "Nobody knows how the others behave there until a training has seen it."
+    return Letter(f"{payload['sentence']}.", [unknown], facts)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tsad_tasks.base.enums import SilenceEvent
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.notifications.letter import Letter
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import counted, named, stamp_text, time_text
 
@@ -191,15 +192,15 @@ def _sentence(payload: Payload) -> str:
     return f"{silence_subject(payload)}: nothing has come since {since}, longer than is usual"
 
 
-def silence_lines(payload: Payload) -> list[str]:
-    """The text of the e-mail, up to what to look at further."""
+def silence_letter(payload: Payload) -> Letter:
+    """What the message says, up to what to look at further."""
     since = stamp_text(datetime.fromisoformat(payload["since_at"]), payload["zone"])
     names, n = payload["entities"], payload["n_entities"]
-    labelled = {
+    facts = {
         "Dataset": payload["dataset"],
         "Carrier": payload["carrier"],
         "Since": since,
         "Entities": named(names, n) if n > 1 else names[0],
     }
-    lines = [f"{payload['sentence']}.", ""]
-    return lines + [f"{name + ':':<10} {text}" for name, text in labelled.items() if text]
+    known = {name: text for name, text in facts.items() if text}
+    return Letter(f"{payload['sentence']}.", facts=known)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -69,6 +70,16 @@ class Page:
         if row is None or not visitor.may_read(row.dataset):
             raise HTTPException(404, f"Expected an incident that stands. Received: {incident_id}.")
         return self.dataset(store, visitor, row.dataset), row
+
+    def successor(self, store: Store, visitor: Visitor, incident_id: str) -> str | None:
+        """What stands in the place of an incident that is gone; None: nothing that may be seen.
+
+        Rows that came late may give an incident another first flag, and so another id, after a
+        message linked to it.
+        """
+        with store.snapshot():
+            found = store.first(queries.SELECT_SUCCESSOR, incident_id=incident_id)
+        return found.incident_id if found and visitor.may_read(found.dataset) else None
 
     def content(self, store: Store, visitor: Visitor, incident_id: str) -> IncidentContent:
         """Everything about one incident."""
@@ -158,7 +169,13 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
-            content = page.content(store, visitor, incident_id)
+            try:
+                content = page.content(store, visitor, incident_id)
+            except HTTPException:
+                successor = page.successor(store, visitor, incident_id)
+                if successor is None:
+                    raise
+                return RedirectResponse(quote(successor, safe=""), 302)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)

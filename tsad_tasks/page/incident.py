@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from tsad_tasks.base.arrays import Floats64
-from tsad_tasks.base.enums import Lineage
 from tsad_tasks.base.interval import from_unix_s, hour_ceil, hour_floor, unix_s
 from tsad_tasks.feedback.maintenance import Maintenance, maintenance_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
@@ -20,9 +19,7 @@ from tsad_tasks.page.alike import AlikeIncident, nearest
 from tsad_tasks.page.queries import ListedIncident, PageDataset
 from tsad_tasks.reporting.period.channel_figures import ChannelFigures, channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
-from tsad_tasks.reporting.period.incident_page import by_share
-from tsad_tasks.reporting.period.incidents import incident_pages
-from tsad_tasks.reporting.period.queries import SELECT_PERIOD_INCIDENTS, ReportPeriod
+from tsad_tasks.reporting.period.one_incident import read_incident_page
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -119,20 +116,8 @@ def drawn_incident(store: Store, row: ListedIncident) -> Drawn:
 
     Raises `LookupError` when the incident is gone.
     """
-    dataset = select_dataset(store, row.dataset)
-    end_at = row.last_flag_at + timedelta(seconds=1)
-    period = ReportPeriod(store, dataset, Lineage.LIVE, row.started_at, end_at)
-    found = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
-    own = [one for one in found if one.incident_id == row.incident_id]
-    if not own:
-        raise LookupError(f"Expected an incident that stands. Received: {row.incident_id}.")
-    ends = store.one(
-        SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=end_at + timedelta(hours=2)
-    )
-    (page,) = incident_pages(replace(period, data_until=ends.newest_at), own)
-    order = [page.channels.index(one) for one in by_share(page.channels)]
-    heat = page.heat and replace(page.heat, errors=page.heat.errors[order])
-    page = replace(page, channels=tuple(page.channels[i] for i in order), heat=heat)
+    named = row.dataset, row.incident_id, row.started_at, row.last_flag_at
+    page = read_incident_page(store, *named)
     return Drawn(page, _week_before(store, row, page))
 
 

@@ -18,6 +18,13 @@ class PageDataset(NamedTuple):
     step_s: int
 
 
+class Successor(NamedTuple):
+    """The incident that stands in the place of one that is gone."""
+
+    incident_id: str
+    dataset: str
+
+
 @dataclass(frozen=True)
 class Watching:
     """Whether a dataset is scored in time, and if not, why."""
@@ -187,6 +194,7 @@ SELECT_MACHINES = Query("page/select_machines", Machine)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
 SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ListedIncident)
+SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)
 SELECT_PEAK_SHARES = Query("page/select_peak_shares", PeakShare)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from threading import Lock
 
 from tsad_tasks.base.places import Folder
+from tsad_tasks.reporting.drawing.raster import page_png
 from tsad_tasks.storage.artifacts import artifacts_root
 
 N_SHOWN = 30
 PREVIEW_WIDTH = 900
 _NAME = re.compile(r"(?P<dataset>.+)_(?P<start>\d{8}T\d{4})_(?P<end>\d{8}T\d{4})\.pdf")
-# PDFium is not made for several threads.
-_DRAWING = Lock()
 
 
 @dataclass(frozen=True)
@@ -58,18 +55,7 @@ def report_answer(dataset: str, name: str) -> tuple[bytes, str] | None:
 @lru_cache(maxsize=8)
 def first_page(pdf: bytes) -> bytes:
     """The first page of a PDF as PNG."""
-    import pypdfium2
-
-    with _DRAWING:
-        document = pypdfium2.PdfDocument(pdf)
-        try:
-            page = document[0]
-            picture = page.render(scale=PREVIEW_WIDTH / page.get_width()).to_pil()
-        finally:
-            document.close()
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return page_png(pdf, PREVIEW_WIDTH)
 
 
 def _folder(dataset: str) -> Folder:

@@ -9,7 +9,7 @@ Airflow imports this file whenever it looks at the DAGs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
@@ -137,7 +137,7 @@ def notify(store: Store, run: TaskRun) -> Any:
     from tsad_tasks.notifications import notify
     from tsad_tasks.pipeline.catch_up import give_back, made_up, note_done
 
-    ends: dict[str, Any] = {"end_at": run.span["end_at"]}
+    ends: dict[str, Any] = {"end_at": run.span["end_at"], "picture": _picture(store, run)}
     if run.is_scheduled and made_up(run.config, run.parts):
         ends["made_up_from"] = run.parts[0].start_at
     counts = notify.notify(store, run.config, run.send, **ends)
@@ -146,6 +146,17 @@ def notify(store: Store, run: TaskRun) -> Any:
         note_done(store, run.config, run.parts)
         give_back(store, run.config, run_id=run.id)
     return counts
+
+
+def _picture(store: Store, run: TaskRun) -> Callable[[Mapping[str, Any]], bytes | None]:
+    """Draws incidents for messages; what draws is imported when one is to be drawn."""
+
+    def draw(payload: Mapping[str, Any]) -> bytes | None:
+        from tsad_tasks.reporting.period.one_incident import incident_picture
+
+        return incident_picture(store, run.config.site_zone)(payload)
+
+    return draw
 
 
 # <dataset>.retrain: a challenger, its gate, and the shadow if it passes.
@@ -337,7 +348,7 @@ def notify_of_models(store: Store, run: TaskRun) -> Any:
         raise NothingToDo("Replays and backfills notify nobody.")
     from tsad_tasks.notifications import notify
 
-    return notify.notify_of_models(store, run.config, run.send)
+    return notify.notify_of_models(store, run.config, run.send, _picture(store, run))
 
 
 # Red where nothing can be scored, and beside `evaluate`, whose PDF shows why.

@@ -29,6 +29,7 @@ from tsad_tasks.model.incidents import connected_range, incident_id, incident_sp
 from tsad_tasks.model.weekdays import DAY_S, unknown_weekdays, weekdays_text
 from tsad_tasks.scoring import queries
 from tsad_tasks.scoring.alarm_rule import incident_rule
+from tsad_tasks.scoring.groups import FALL, RISE, build_groups
 from tsad_tasks.scoring.outages import UsualCount, may_be_outage, outage_flag, usual_count
 from tsad_tasks.scoring.plan import late_span, scored_lineages, seen_until
 from tsad_tasks.scoring.queries import IncidentRow, StandingPart, TopAttribution, champions_in
@@ -117,6 +118,7 @@ def build_incidents(
                 # Sentences on outages tell readings of the hour before.
                 last_at += timedelta(hours=1)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
+            build_groups(store, dataset, name, first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
             of = {"dataset_id": dataset.dataset_id, "lineage": name}
             ends = Interval(*whole_hours(start_at, end_at))
@@ -531,7 +533,22 @@ class _Merge:
             continues=part.continues,
             unknown_weekdays=unknown.names or None,
             held=bool(unknown.held.all()),
+            direction=self._direction(top),
         )
+
+    def _direction(self, top: TopAttribution | None) -> str | None:
+        """Which way the reading of the sentence left what was expected; None: neither, or of a
+        channel that is an angle or a state, where nothing rises.
+        """
+        if top is None or top.channel_id in self._periods or top.name in self._states:
+            return None
+        if top.actual is None or top.expected is None:
+            return None
+        off = top.actual - top.expected
+        # Nor is any comparison with what is not a number true.
+        if not abs(off) > (top.spread or 0.0):
+            return None
+        return RISE if off > 0 else FALL
 
     def _unknown(self, flags: _Flags) -> _Unknown:
         """What the young models that raised flags do not know of their weekdays."""

@@ -95,6 +95,27 @@ class IncidentRow(NamedTuple):
     continues: str | None = None
     unknown_weekdays: str | None = None
     held: bool = False
+    direction: str | None = None
+
+
+class BeginningRow(NamedTuple):
+    """The first flag of an incident, and what its sentence tells."""
+
+    entity: str
+    incident_id: str
+    started_at: datetime
+    top_channel_id: int | None
+    direction: str | None
+
+
+class GroupRow(NamedTuple):
+    """Incidents that began together, to be written."""
+
+    group_id: str
+    started_at: datetime
+    n_entities: int
+    n_all_entities: int
+    headline: str
 
 
 class YoungModel(NamedTuple):
@@ -146,6 +167,11 @@ SELECT_FLAGGED_ENTITIES = Query("scoring/select_flagged_entities", int)
 SELECT_MODEL_DETECTORS = Query("scoring/select_model_detectors", ModelDetector)
 SELECT_YOUNG_MODELS = Query("scoring/select_young_models", YoungModel)
 SELECT_STANDING_INCIDENTS = Query("scoring/select_standing_incidents", StandingPart)
+SELECT_BEGINNINGS = Query("scoring/select_beginnings", BeginningRow)
+SELECT_LIVING_COUNTS = Query("scoring/select_living_counts", int)
+DELETE_OTHER_GROUPS = Statement("scoring/delete_other_groups")
+UPSERT_GROUPS = Statement("scoring/upsert_groups")
+UPDATE_GROUPED_INCIDENTS = Statement("scoring/update_grouped_incidents")
 INSERT_SCORE_HOURS = Statement("scoring/insert_score_hours")
 SELECT_SCORE_HOURS = Query("scoring/select_score_hours", datetime)
 UPDATE_SCORE_HOURS_DONE = Statement("scoring/update_score_hours_done")

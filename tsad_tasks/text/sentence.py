@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import accumulate
 
 from tsad_tasks.text import formats
@@ -219,6 +220,39 @@ def _verb(actual: float, expected: float | None) -> str:
     if expected is None or not formats.is_known(expected) or actual == expected:
         return "was"
     return "rose to" if actual > expected else "fell to"
+
+
+def group_sentence(
+    n_entities: int,
+    n_all: int,
+    *,
+    channel: str | None,
+    rose: bool | None,
+    all_alike: bool,
+    started_at: datetime,
+    zone: str,
+) -> str:
+    """What incidents that began together have in common.
+
+    Parameters
+    ----------
+    channel, rose : what leads most of them, and which way it went; None: nothing, or both ways.
+    all_alike : all of them do, and not only most.
+
+    >>> from datetime import UTC
+    >>> at, zone = datetime(2026, 11, 20, 12, 38, tzinfo=UTC), "Europe/Berlin"
+    >>> of = {"started_at": at, "zone": zone}
+    >>> group_sentence(6, 30, channel="network", rose=False, all_alike=True, **of)
+    '6 of 30 machines: network fell, since 20 Nov 13:38'
+    >>> group_sentence(6, 30, channel="network", rose=None, all_alike=False, **of)
+    '6 of 30 machines: mostly network was unusual, since 20 Nov 13:38'
+    >>> group_sentence(3, 3, channel=None, rose=None, all_alike=False, **of)
+    'all 3 machines: one channel or another was unusual, since 20 Nov 13:38'
+    """
+    who = f"all {n_all} machines" if n_entities >= n_all else f"{n_entities} of {n_all} machines"
+    moved = {True: "rose", False: "fell", None: "was unusual"}[rose]
+    what = f"{'' if all_alike else 'mostly '}{channel}" if channel else "one channel or another"
+    return f"{who}: {what} {moved}, since {formats.time_text(started_at, zone)}"
 
 
 def with_unknown_weekdays(sentence: str, names: str) -> str:

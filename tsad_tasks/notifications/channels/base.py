@@ -20,7 +20,11 @@ register = CHANNELS.register
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one address; `medium` is the channel's name."""
+    """One message to one address; `medium` is the channel's name.
+
+    `html` says what `text` says, to channels that take it (empty: they have the text alone), with
+    `letter.PICTURE` where the picture, a PNG, belongs.
+    """
 
     key: str
     medium: str
@@ -29,6 +33,8 @@ class Message:
     subject: str
     text: str
     payload: dict[str, Any]
+    html: str = ""
+    picture: bytes | None = field(default=None, repr=False)
 
     @property
     def thread(self) -> str:
@@ -54,6 +60,8 @@ class NotificationChannel(Protocol):
 
     # Used by targets that name none; None: they must name one
     default_connection: ClassVar[str | None] = None
+    # Whether it shows HTML with a picture
+    takes_html: ClassVar[bool] = False
 
     def check_address(self, address: str) -> None:
         """Raises `ValueError`, which says what is expected, unless it is an address."""
@@ -83,7 +91,9 @@ def sender(connection_of: Callable[[str], str | Connection]) -> Send:
         except BadInput as error:
             raise Unreachable(str(error)) from error
         connection = Connection(found) if isinstance(found, str) else found
-        said = {name: masked(getattr(message, name)) for name in ("subject", "text")}
+        said: dict[str, Any] = {
+            name: masked(getattr(message, name)) for name in ("subject", "text", "html")
+        }
         channel.send(replace(message, **said, payload=masked_values(message.payload)), connection)
 
     return send

@@ -16,8 +16,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.base.masking import masked
 from tsad_tasks.notifications.channels import base
+from tsad_tasks.notifications.letter import PICTURE
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
     from smtplib import SMTP
 
 _DOMAIN = "notification.tsad"
@@ -26,9 +28,10 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,25
 
 @base.register("email")
 class Email(base.NotificationChannel):
-    """Each address gets messages of its own, as plain text."""
+    """Each address gets messages of its own: text that stands alone, and the same as HTML."""
 
     default_connection = "smtp_default"
+    takes_html = True
 
     def check_address(self, address: str) -> None:
         if not _ADDRESS.fullmatch(address):
@@ -52,6 +55,7 @@ class Email(base.NotificationChannel):
         for name, value in email_headers(message).items():
             email[name] = value
         email.set_content(message.text)
+        _add_html(email, message)
         try:
             client = _connected(connection.uri, options)
             try:
@@ -76,6 +80,19 @@ def email_headers(message: base.Message) -> dict[str, str]:
     if message.thread:
         headers |= dict.fromkeys(("In-Reply-To", "References"), f"<{message.thread}@{_DOMAIN}>")
     return headers | {"Auto-Submitted": "auto-generated"}
+
+
+def _add_html(email: EmailMessage, message: base.Message) -> None:
+    """Adds the HTML as another form of the text, and its picture to the HTML."""
+    if not message.html:
+        return
+    name = f"picture.{message.key}@{_DOMAIN}"
+    html = message.html.replace(PICTURE, f'src="cid:{name}"')
+    email.add_alternative(html, subtype="html")
+    if message.picture is not None:
+        *_, part = email.iter_parts()
+        how: dict[str, Any] = {"disposition": "inline", "filename": "incident.png"}
+        part.add_related(message.picture, "image", "png", cid=f"<{name}>", **how)
 
 
 def _connected(uri: str, options: dict[str, Any]) -> SMTP:
