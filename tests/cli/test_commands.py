@@ -38,6 +38,7 @@ COMMANDS = [
     ["ingest"],
     ["retrain"],
     ["score"],
+    ["rehearse"],
     ["rescore"],
     ["report"],
     ["anomalies"],

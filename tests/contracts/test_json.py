@@ -168,18 +168,20 @@ def test_nothing_to_do_is_an_empty_list_and_an_error_is_no_json(
 def test_without_a_terminal_a_line_says_how_far_it_is_every_ten_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A step takes four seconds by this clock.
-    now = iter(range(0, 4000, 4))
-    monkeypatch.setattr(screen, "monotonic", lambda: float(at[0]))
-    at = [0]
+    at = [0.0]
+    monkeypatch.setattr(screen, "monotonic", lambda: at[0])
     with json_document([ROWS]), screen.progress("replay", 8) as advance:
+        # A minute that is none of the steps, each of which takes four seconds.
+        at[0] += 60
+        advance(0, "trained")
         for _ in range(8):
-            at[0] = next(now) + 4
+            at[0] += 4
             advance(1, "2026-03-01")
     said = capsys.readouterr()
     assert json.loads(said.out) == {"rows": []}
     assert said.err.splitlines() == [
-        "replay: 3 of 8 (38%), 2026-03-01; 12 s, about 20 s left",
-        "replay: 6 of 8 (75%), 2026-03-01; 24 s, about 8 s left",
+        "replay: 0 of 8 (0%), trained; 1 min",
+        "replay: 3 of 8 (38%), 2026-03-01; 1 min 12 s, about 20 s left",
+        "replay: 6 of 8 (75%), 2026-03-01; 1 min 24 s, about 8 s left",
         "replay: done",
     ]

@@ -43,7 +43,7 @@ PUT_IN = Listing(
 )
 FOUND = Listing(
     "injected",
-    ("kind", "entity", "start_at", "description", "incident_id", "severity", "delay_s"),
+    ("kind", "entity", "start_at", "description", "incident_id", "severity", "after_s"),
     ("injected", "host", "from", "what", "found as", "severity", "after"),
 )
 

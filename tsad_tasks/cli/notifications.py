@@ -43,7 +43,7 @@ def notify(
 
     config = config_of(dataset)
     with local.open_store() as store:
-        if not pending and config.notifications.targets:
+        if not pending and config.notifications.is_told:
             draw = incident_picture(store, config.site_zone)
             send, end_at = sender(connection_uri), store.now()
             told = notify.notify(store, config, send, end_at=end_at, picture=draw)

@@ -36,8 +36,8 @@ SPAN = Listing(
 )
 FAULTS = Listing(
     "failures",
-    ("machine", "start_at", "end_at", "delay_s", "note", "found", "in_range"),
-    ("machine", "from", "to", "first alarm", "note"),
+    ("machine", "start_at", "after_s", "earlier_s", "note", "end_at", "found", "in_range"),
+    ("machine", "from", "first alarm", "and before", "note"),
 )
 SENSITIVITIES = Listing(
     "sensitivities",
@@ -74,7 +74,7 @@ def rehearse(
         Path | None, Option(help="Known failures, a CSV file: machine, start, end, note.")
     ] = None,
     before: Annotated[
-        str, Option(help="So long before a failure an alarm counts as one of it.")
+        str, Option(help="Alarms so long before a failure are shown beside it.")
     ] = "1d",
     every: Annotated[str, Option(help="Time between trainings, such as 7d.")] = "7d",
     ingest: Annotated[
@@ -154,16 +154,21 @@ def _run(rehearsal: Rehearsal, faults: list[Fault]) -> Rehearsed:
 
         def advanced(at: datetime) -> None:
             nonlocal done_at
-            advance((at - done_at) // HOUR, f"{at:%Y-%m-%d %H:%M}")
+            left = f", {counted(n_trainings - n_done, 'training')} to come"
+            to_come = left if n_trainings > n_done else ""
+            advance((at - done_at) // HOUR, f"{at:%Y-%m-%d %H:%M}{to_come}")
             done_at = at
 
         def trained() -> None:
             nonlocal n_done
             n_done += 1
+            advance(0, "trained")
             if n_done == 1:
                 took_s = monotonic() - began_s
-                left = f"{n_trainings - 1} more such: {duration_text(took_s * (n_trainings - 1))}"
-                say(f"The first training took {duration_text(took_s)}; {left}, and the scoring.")
+                more_s = took_s * (n_trainings - 1)
+                more = f"{n_trainings - 1} more to come: about {duration_text(more_s)}, and "
+                left = f"{more if n_trainings > 1 else ''}the scoring"
+                say(f"The first training took {duration_text(took_s)}; {left}.")
 
         rehearsal.advance, rehearsal.trained = advanced, trained
         return rehearsal.run(faults)
@@ -186,7 +191,7 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
         rows += [_fault_row(FoundFault(one, None), in_range=False) for one in found.outside]
         n_found = f"{as_set.n_found} of {len(as_set.faults)} known failures found"
         say("")
-        table(FAULTS, f"{n_found} with the dataset file as it is", rows)
+        table(FAULTS, n_found, rows)
     say("")
     table(SENSITIVITIES, "Alarms a week", [_tried_row(one, found.weeks) for one in found.tried])
     say("")
@@ -207,16 +212,19 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
     for note in found.notes:
         say(note)
     if as_set.faults:
-        say(f"An alarm up to {before} before a failure, or until its end, is one of it.")
-        say("An hourly run tells of an alarm within the hour.")
+        before_s = duration_text(seconds("--before", before))
+        say("First alarm: its first strange reading, from the failure's start on; an hourly")
+        say(f"run tells it within the hour. And before: over by then, in the {before_s} before.")
     say(f"Nothing of this is live. Remove it: tsad rehearse {config.dataset} --remove")
 
 
 def _fault_row(one: FoundFault, *, in_range: bool) -> tuple[Any, ...]:
     fault, is_found = one.fault, one.delay_s is not None
+    earlier = Shown(one.earlier_s, duration_text(one.earlier_s) if one.earlier_s else "")
     when = _delay_text(one.delay_s) or "not found" if in_range else "not in this range"
     found = is_found if in_range else None
-    return (*fault[:3], Shown(one.delay_s, when), fault.note, found, in_range)
+    first = fault.machine, fault.start_at, Shown(one.delay_s, when), earlier
+    return (*first, fault.note, fault.end_at, found, in_range)
 
 
 def _tried_row(tried: Tried, weeks: float) -> tuple[Any, ...]:

@@ -183,7 +183,8 @@ def show_error(error: TsadError) -> int:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """A bar with time and remaining time; call what it gives with a step and a few words.
+    """A bar with time and remaining time; call what it gives with a step and a few words, or with
+    0 after what is none of the steps.
 
     Where neither stdout nor stderr is a terminal: lines on stderr, see `PLAIN_EVERY_S`.
     """
@@ -262,13 +263,18 @@ class _PlainProgress:
     def __init__(self, what: str, total: int) -> None:
         self._what, self._total, self._n = what, total, 0
         self._lines = PlainLines()
+        # What took time and is none of the steps says nothing of how long those take.
+        self._seen_s, self._apart_s = self._lines.began_s, 0.0
 
     def advance(self, n: int, detail: str) -> None:
         self._n += n
-        took_s = monotonic() - self._lines.began_s
-        left_s = took_s / max(self._n, 1) * max(self._total - self._n, 0)
+        self._apart_s += 0 if n else monotonic() - self._seen_s
+        self._seen_s = monotonic()
+        took_s = self._seen_s - self._lines.began_s
+        left_s = (took_s - self._apart_s) / max(self._n, 1) * max(self._total - self._n, 0)
         far = f"{self._n} of {self._total} ({self._n / max(self._total, 1):.0%})"
-        times = f"{duration_text(round(took_s))}, about {duration_text(round(left_s))} left"
+        left = f", about {duration_text(round(left_s))} left" if self._n else ""
+        times = f"{duration_text(round(took_s))}{left}"
         self._lines.say(f"{self._what}: {far}, {detail}; {times}")
 
 

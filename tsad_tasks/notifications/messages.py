@@ -120,7 +120,8 @@ def subject(payload: Payload) -> str:
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _SUBJECTS[payload["event"]].format(**payload)
-    return " ".join(f"{payload['dataset']}: {said}".split())
+    mark = "[rehearsal] " * ("rehearsal_of" in payload)
+    return " ".join(f"{mark}{payload['dataset']}: {said}".split())
 
 
 def _seen(value: Any) -> Any:
@@ -150,6 +151,11 @@ def letter(payload: Payload) -> Letter:
     else:
         said = _event_letter(payload)
     kicker = " · ".join(filter(None, [said.kicker, payload["dataset"]]))
+    if "rehearsal_of" in payload:
+        kicker = f"rehearsal · {kicker}"
+        others = joined(payload["rehearsal_of"]) or "nobody: notifications.targets is empty"
+        note = f"A rehearsal: this goes to you alone. It would have gone to {others}."
+        said = replace(said, paragraphs=[note, *said.paragraphs])
     return replace(said, kicker=kicker, link=payload.get("link", ""), sql=payload["sql"])
 
 

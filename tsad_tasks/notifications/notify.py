@@ -37,7 +37,7 @@ from tsad_tasks.notifications.messages import (
     subject,
     with_link,
 )
-from tsad_tasks.notifications.news import News, news_payload
+from tsad_tasks.notifications.news import NEWS, News, Payload, news_payload
 from tsad_tasks.notifications.outside import (
     OUTSIDE,
     OutsideExperience,
@@ -460,13 +460,40 @@ def _insert(
         few = others + (digest(late, to) if len(late) > 1 else late)
         rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
     unnested = columns(rows, queries.NewNotification)
-    linked = [with_link(row.payload, config.notifications.base_url) for row in rows]
+    marked = [_marked(config, row.payload) for row in rows]
+    linked = [with_link(payload, config.notifications.base_url) for payload in marked]
     unnested["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in linked]
     return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
 
 
+def _marked(config: DatasetConfig, payload: Payload) -> Payload:
+    """The payload; in a rehearsal with whom it would have gone to."""
+    if config.notifications.mode != "rehearsal":
+        return payload
+    told = payload.get("n_by_event") or {payload["event"]: 1}
+    news = {event for event in told if event in NEWS}
+    # A digest of incidents is for every target, as an incident is.
+    to = [
+        one.address or one.connection
+        for one, chosen in _targets(config).items()
+        if not news or news & chosen
+    ]
+    return payload | {"rehearsal_of": to}
+
+
 def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
-    """Each address once, with the kinds of news that any target which names it asks for."""
+    """Each address once, with the kinds of news that any target which names it asks for; in a
+    rehearsal the owner alone, with all that anybody would get.
+    """
+    wanted = _targets(config)
+    if config.notifications.mode == "rehearsal" and (owner := _owner(config)) is not None:
+        every = set(NewsEvent) if not wanted else set().union(*wanted.values())
+        return {owner: {str(one) for one in every}}
+    return wanted
+
+
+def _targets(config: DatasetConfig) -> dict[Address, set[str]]:
+    """Addresses of the targets, with the kinds of news that each asks for."""
     wanted: dict[Address, set[str]] = {}
     for target in config.notifications.targets:
         for address in target.addresses:
@@ -559,7 +586,11 @@ def deliver(
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
     pictures = _Pictures(store, picture)
-    attempts = list(_attempts(store, dataset_id, send, (now or store.now)(), pictures))
+    # What waits for targets waits on while a rehearsal lasts.
+    owner = _owner(config) if config.notifications.mode == "rehearsal" else None
+    only = None if owner is None else owner.address
+    now_at = (now or store.now)()
+    attempts = list(_attempts(store, dataset_id, send, now_at, pictures, only))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
@@ -597,7 +628,12 @@ class _Pictures:
 
 
 def _attempts(
-    store: Store, dataset_id: int, send: Send, now_at: datetime, pictures: _Pictures
+    store: Store,
+    dataset_id: int,
+    send: Send,
+    now_at: datetime,
+    pictures: _Pictures,
+    only_address: str | None,
 ) -> Iterator[queries.Attempt]:
     """What came of each message that is due, committed.
 
@@ -606,7 +642,8 @@ def _attempts(
     unreachable: set[str] = set()
     while True:
         with store.transaction():
-            asked = {"dataset_id": dataset_id, "unreachable": sorted(unreachable)}
+            asked: dict[str, object] = {"dataset_id": dataset_id, "only_address": only_address}
+            asked["unreachable"] = sorted(unreachable)
             due = store.first(queries.SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return

@@ -98,46 +98,56 @@ class Alarm(NamedTuple):
     severity: str = Severity.LOW
 
 
-def is_of(alarm: Alarm, fault: Fault, before: timedelta) -> bool:
-    """Whether an alarm tells of a fault: raised or lasting in [start - before, end)."""
-    begins_in_time = alarm.started_at < fault.end_at
-    lasts = alarm.last_flag_at >= fault.start_at - before
-    return alarm.entity == fault.machine and begins_in_time and lasts
+def is_of(alarm: Alarm, fault: Fault) -> bool:
+    """Whether an alarm tells of a fault: it is of its machine, and lasts at any time of it."""
+    is_there = alarm.started_at < fault.end_at and alarm.last_flag_at >= fault.start_at
+    return alarm.entity == fault.machine and is_there
+
+
+def is_before(alarm: Alarm, fault: Fault, before: timedelta) -> bool:
+    """Whether an alarm of the machine was over by the fault's start, so long before it at most."""
+    is_there = fault.start_at - before <= alarm.last_flag_at < fault.start_at
+    return alarm.entity == fault.machine and is_there
 
 
 class FoundFault(NamedTuple):
-    """A known fault, and the first alarm that tells of it.
+    """A known fault, and the alarms that tell of it.
 
     Attributes
     ----------
-    delay_s : from the fault's start to the alarm's; below 0 the alarm came before it; None: none.
+    delay_s : from the fault's start to that of its first alarm, below 0 where that had begun before
+        and still lasted; None: there is none.
+    earlier_s : how long before the fault's start an alarm began that was over by then, which may be
+        a warning, or chance; None: there is none.
     """
 
     fault: Fault
     delay_s: float | None
+    earlier_s: float | None = None
 
 
 def found_faults(
     faults: Sequence[Fault], alarms: Sequence[Alarm], before: timedelta
 ) -> list[FoundFault]:
-    """Each fault with the first alarm that tells of it.
+    """Each fault with the first alarm that tells of it, and the first one in the time before.
 
     >>> at = datetime(2026, 3, 1)
     >>> fault = Fault("m", at, at + HOUR)
     >>> alarms = [Alarm("m", at + i * HOUR, at + i * HOUR) for i in (-3, -1, 0)]
-    >>> found_faults([fault], alarms, 2 * HOUR)[0].delay_s
-    -3600.0
-    >>> found_faults([fault], alarms[:1], 2 * HOUR)[0].delay_s is None
-    True
+    >>> [one[1:] for one in found_faults([fault], alarms, 2 * HOUR)]
+    [(0.0, 3600.0)]
+    >>> lasting = [Alarm("m", at - HOUR, at)]
+    >>> [one[1:] for one in found_faults([fault], lasting, 2 * HOUR)]
+    [(-3600.0, None)]
     """
     found = []
     for fault in faults:
-        delays = [
-            (alarm.started_at - fault.start_at).total_seconds()
-            for alarm in alarms
-            if is_of(alarm, fault, before)
+        after = [(one.started_at - fault.start_at) for one in alarms if is_of(one, fault)]
+        earlier = [
+            fault.start_at - one.started_at for one in alarms if is_before(one, fault, before)
         ]
-        found.append(FoundFault(fault, min(delays, default=None)))
+        delay_s = min(after).total_seconds() if after else None
+        found.append(FoundFault(fault, delay_s, max(earlier).total_seconds() if earlier else None))
     return found
 
 
@@ -147,7 +157,7 @@ class Tried:
 
     Attributes
     ----------
-    n_other : alarms that tell of no known fault.
+    n_other : alarms that tell of no known fault, and were in no time before one.
     """
 
     sensitivity: Sensitivity
@@ -236,7 +246,7 @@ class Rehearsal:
     Attributes
     ----------
     every : time between trainings.
-    before : so long before a fault an alarm counts as one of it.
+    before : so long before a fault an alarm is told beside it.
     trained : told of each model, when it was trained.
     """
 
@@ -334,7 +344,8 @@ class Rehearsal:
         for sensitivity, raised in zip(chosen, alarms, strict=True):
             counted = as_made if sensitivity.is_set else raised
             n_other = sum(
-                not any(is_of(one, fault, self.before) for fault in inside) for one in counted
+                not any(is_of(one, it) or is_before(one, it, self.before) for it in inside)
+                for one in counted
             )
             of_faults = found_faults(inside, counted, self.before)
             tried.append(Tried(sensitivity, counted, of_faults, n_other))

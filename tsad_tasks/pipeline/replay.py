@@ -163,7 +163,7 @@ class Replay:
                 for summary in retrain(run):
                     self.registered.append(summary)
                     self.trained(run, summary)
-                    self._say(at, f"version {summary.version} {_outcome(summary)}")
+                    self._say(at, f"{_named(summary.version)} {_outcome(summary)}")
             except NothingToDo:
                 pass  # It was registered before this replay was interrupted, or is young no more.
             except BadInput as error:
@@ -176,7 +176,7 @@ class Replay:
             compared = compare_shadows(self.store, self.config, **until)
             for version, rules in compared.failed.items():
                 self.rejected[version] = rules
-                self._say(at, f"version {version} leaves the shadow: {', '.join(rules)}")
+                self._say(at, f"{_named(version)} leaves the shadow: {', '.join(rules)}")
             ready = compared.ready
             changes = promote_ready(self.store, self.config, ready, by=str(self.lineage), **until)
         except NothingToDo:
@@ -184,7 +184,7 @@ class Replay:
             return
         for change in changes:
             self.promoted.append(change)
-            self._say(at, f"version {change.version} takes over")
+            self._say(at, f"{_named(change.version)} takes over")
 
     def _say(self, at: datetime, text: str) -> None:
         self.say(f"{at:%Y-%m-%d %H:%M}  {text}")
@@ -195,6 +195,15 @@ class Replay:
             build_incidents(self.store, self.config, **ends, lineage=self.lineage)
 
 
+def _named(version: int) -> str:
+    """A model for people; those of a rehearsal count down from -1.
+
+    >>> _named(3), _named(-1)
+    ('version 3', 'rehearsed model 1')
+    """
+    return f"version {version}" if version > 0 else f"rehearsed model {-version}"
+
+
 def _outcome(summary: RegisterSummary) -> str:
     if not summary.gate_passed:
         return f"did not pass the gate: {', '.join(summary.failed_rules)}"
@@ -203,5 +212,5 @@ def _outcome(summary: RegisterSummary) -> str:
     if summary.promoted:
         return "is champion"
     if summary.waits_for is not None:
-        return f"passed the gate and waits: version {summary.waits_for} is in the shadow"
+        return f"passed the gate and waits: {_named(summary.waits_for)} is in the shadow"
     return "passed the gate and is in the shadow"

@@ -1,5 +1,4 @@
--- Registers a trained model; the same training again is the same model, unless the gate refused that and this is another bundle.
--- Versions of a rehearsal count down from -1: those of the others stay as they would be.
+-- Registers a trained model, unless it is there already and was not refused; versions of a rehearsal count down from -1, beside all others.
 INSERT INTO tsad.model (dataset_id, scope_entity_id, lineage, version, parent_model_id, detector, seed, train_start_at, train_end_at,
   config_hash, window_reach_s, score_reach_s, n_parameters, artifact_uri, sha256, card, folds,
   is_young, weekdays_seen, weekdays_held)
