@@ -14,26 +14,21 @@ anomalies, which are others since decision 55. Fails where a row differs.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from devstack import postgres
+from lab.builds import Build, builds, checkout_of
+
 from tsad_tasks.base.interval import HOUR, moment
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.storage.database import connect
 
 BASE = "f1a3c4b"
 START_AT = moment("2026-08-31T00:00Z")
-RUN = "from tsad_tasks.cli import main; main()"
 DETECTORS = {
     "lstm_autoencoder": "{name: lstm_autoencoder, window: 10}",
     "isolation_forest": "{name: isolation_forest, window: 10}",
@@ -100,37 +95,6 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class Build:
-    """A checkout, and the database that its commands write to."""
-
-    name: str
-    checkout: Path
-    warehouse_uri: str
-    environment: dict[str, str]
-
-    def run(self, *arguments: str) -> float:
-        """CPU-seconds of one command."""
-        began = os.times()
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, *arguments],
-            cwd=self.checkout,
-            env=os.environ | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"{self.name}: tsad {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-        ended = os.times()
-        return (
-            ended.children_user
-            + ended.children_system
-            - began.children_user
-            - began.children_system
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true")
@@ -150,48 +114,6 @@ def main() -> None:
         n_different = compared(both, datasets)
     print(f"{time.perf_counter() - began:.0f} s")
     sys.exit(1 if n_different else 0)
-
-
-@contextmanager
-def checkout_of(commit: str, folder: Path) -> Iterator[Path]:
-    """A checkout of a commit, removed afterwards."""
-    path, git = folder / "base", ["git", "-C", str(project_folder()), "worktree"]
-    subprocess.run([*git, "add", "--detach", "--quiet", str(path), commit], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run([*git, "remove", "--force", str(path)], check=True)
-
-
-@contextmanager
-def builds(folder: Path, checkouts: dict[str, Path]) -> Iterator[list[Build]]:
-    """A build per checkout, with databases of their own on one server, removed afterwards."""
-    folder.chmod(0o711)
-    cluster = postgres.ensure_running(folder / "postgres", durable=False)
-    try:
-        made = []
-        for number, (name, checkout) in enumerate(checkouts.items()):
-            warehouse = cluster.create_database(f"warehouse_{number}", owner=postgres.OWNER)
-            plant = cluster.create_database(f"plant_{number}", owner=postgres.OWNER)
-            connection = connect(plant)
-            with connection, connection.cursor() as cursor:
-                cursor.execute("CREATE SCHEMA plant")
-            connection.close()
-            environment = {
-                "TSAD_DATABASE_URI": warehouse,
-                "TSAD_HOME": str(folder / f"home_{number}"),
-                "TSAD_PROJECT": str(checkout),
-                "TSAD_DATASETS": str(folder / "datasets"),
-                "AIRFLOW_CONN_TSAD_DEMO": plant,
-                "PYTHONPATH": str(checkout),
-                "OMP_NUM_THREADS": "1",
-                "OPENBLAS_NUM_THREADS": "1",
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-            }
-            made.append(Build(name, checkout, warehouse, environment))
-        yield made
-    finally:
-        postgres.remove(folder / "postgres")
 
 
 def write_files(folder: Path, days: int) -> list[str]:

@@ -22,7 +22,7 @@ def connection_of(connection_id: str) -> Connection:
     scheme, _, place = (host if "://" in host else f"{scheme}://{host}").partition("://")
     login = ":".join(quote(part or "", safe="") for part in (found.login, found.password))
     port = f":{found.port}" if found.port else ""
-    uri = f"{scheme}://{login + '@' if found.login else ''}{place}{port}"
+    uri = f"{scheme}://{login + '@' if found.login or found.password else ''}{place}{port}"
     return Connection(uri, found.extra_dejson)
 
 

@@ -23,6 +23,7 @@ class Receiver:
         self.keys: list[str] = []
         self.said: list[Any] = []
         self.faults: list[str] = []
+        self.taken_status = 204
         self.ended = Event()
 
     @property
@@ -124,7 +125,7 @@ class _WebHandler(BaseHTTPRequestHandler):
         if fault == STALLED:
             self.server.receiver.ended.wait(5)
         if fault == TAKEN:
-            self._say(204)
+            self._say(self.server.receiver.taken_status)
 
     def _say(self, status: int) -> None:
         self.send_response(status)

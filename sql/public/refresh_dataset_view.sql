@@ -36,11 +36,14 @@ BEGIN
   EXECUTE format('COMMENT ON VIEW tsad.%I IS %L', view_name,
     'Readings of ' || dataset_name || ', a column per channel. Filter on hour_at (indexed) as well as on at.');
   FOR sensor IN
-    SELECT c.name, c.unit FROM tsad.channel c
+    SELECT c.name, w.said FROM tsad.channel c
     JOIN pg_attribute a ON a.attrelid = format('tsad.%I', view_name)::regclass AND a.attname = c.name
-    WHERE c.dataset_id = of_dataset_id AND c.unit IS NOT NULL
+    -- As queries/storage/refresh_dataset_view.sql says it: a column stays when its channel leaves the file, and says so.
+    CROSS JOIN LATERAL (SELECT nullif(concat_ws('. ', 'Unit: ' || c.unit, 'Not in the dataset file since '
+      || to_char(c.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; what was read until then stays'), '') AS said) w
+    WHERE c.dataset_id = of_dataset_id AND col_description(a.attrelid, a.attnum) IS DISTINCT FROM w.said
   LOOP
-    EXECUTE format('COMMENT ON COLUMN tsad.%I.%I IS %L', view_name, sensor.name, 'Unit: ' || sensor.unit);
+    EXECUTE format('COMMENT ON COLUMN tsad.%I.%I IS %L', view_name, sensor.name, sensor.said);
   END LOOP;
   EXECUTE format('GRANT SELECT ON tsad.%I TO tsad_reader, tsad_writer', view_name);
   RETURN view_name;
@@ -49,7 +52,7 @@ EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
   RETURN NULL;
 END $$;
 
-COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset> (of its first 1,597 channels), or adds the columns by which its layout grew. While somebody reads it for longer than two seconds, or has built on one that must be made anew, it stays as it is, and NULL is returned.';
+COMMENT ON FUNCTION tsad.refresh_dataset_view IS 'Makes the dataset''s own view readings_<dataset> (of its first 1,597 channels), or adds the columns by which its layout grew; what a column is, and that its channel is no longer in the file, are comments. While somebody reads it for longer than two seconds, or has built on one that must be made anew, it stays as it is, and NULL is returned.';
 
 REVOKE ALL ON FUNCTION tsad.refresh_dataset_view FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tsad.refresh_dataset_view TO tsad_writer;

@@ -18,7 +18,7 @@ CREATE OR REPLACE VIEW tsad.v_health AS
               END AS why,
          x.finished_at AS last_run_at, r.read_until, r.newest_reading_at, n.n_live, n.n_silent, n.n_retired,
          p.champion, p.trained_until AS champion_trained_until, r.read_until - p.trained_until AS champion_age,
-         e.error AS last_error, e.finished_at AS last_error_at, n.n_missed, q.state AS scoring_state
+         CASE WHEN f.step IS NOT NULL THEN format('%s: %s %s', f.step, f.state, f.message) END AS last_error, e.finished_at AS last_error_at, n.n_missed, q.state AS scoring_state
   FROM tsad.dataset d
   CROSS JOIN LATERAL (SELECT coalesce(d.interval_s, 3600) AS interval_s, coalesce(d.wait_s, 0) AS wait_s) i
   LEFT JOIN LATERAL (
@@ -78,19 +78,20 @@ CREATE OR REPLACE VIEW tsad.v_health AS
   LEFT JOIN LATERAL (
     SELECT z.finished_at FROM tsad.run_status z WHERE z.dataset_id = d.dataset_id ORDER BY z.finished_at DESC LIMIT 1) x ON true
   LEFT JOIN LATERAL (
-    SELECT z.step, z.state, z.finished_at, format('%s: %s %s', z.step, z.state, left(z.message, 300)) AS error
-    FROM tsad.run_status z
+    SELECT z.finished_at FROM tsad.run_status z
     WHERE z.dataset_id = d.dataset_id AND z.state NOT IN ('done', 'nothing_to_do', 'not_yet')
     ORDER BY z.finished_at DESC LIMIT 1) e ON true
-  -- A failure that nothing has made good yet.
+  -- The newest failure that nothing has made good yet. OFFSET: asked of each failure, by the index of times.
   LEFT JOIN LATERAL (
     SELECT z.step, z.state, left(z.message, 300) AS message
     FROM tsad.run_status z
-    WHERE z.dataset_id = d.dataset_id AND z.state NOT IN ('done', 'nothing_to_do', 'not_yet') AND z.finished_at = e.finished_at
+    WHERE z.dataset_id = d.dataset_id AND z.state NOT IN ('done', 'nothing_to_do', 'not_yet')
       AND NOT EXISTS (
         SELECT FROM tsad.run_status y
-        WHERE y.dataset_id = d.dataset_id AND y.step = z.step AND y.finished_at > z.finished_at AND y.state IN ('done', 'nothing_to_do'))
-    LIMIT 1) f ON true
+        WHERE y.dataset_id = d.dataset_id AND y.step = z.step AND y.run_id <> z.run_id AND y.finished_at > z.finished_at
+          AND y.state IN ('done', 'nothing_to_do')
+        OFFSET 0)
+    ORDER BY z.finished_at DESC LIMIT 1) f ON true
   CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE y.state = 'alive') AS n_live, count(*) FILTER (WHERE y.state = 'silent') AS n_silent,
            count(*) FILTER (WHERE y.state = 'retired') AS n_retired,
@@ -99,7 +100,8 @@ CREATE OR REPLACE VIEW tsad.v_health AS
            max(y.silent_since) FILTER (WHERE y.state = 'silent' AND y.has_habit) AS missed_since
     FROM tsad.v_entity y WHERE y.dataset = d.name) n
   CROSS JOIN LATERAL (
-    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.failed_at > now() - interval '2 days') m
+    SELECT count(*) AS n_failed FROM tsad.notification k WHERE k.dataset_id = d.dataset_id AND k.bundled_into IS NULL
+      AND k.failed_at > now() - interval '2 days') m
   CROSS JOIN LATERAL (
     SELECT CASE WHEN s.scored_until IS NULL OR p.n_champions = 0 OR a.all_failed OR l.late_s > greatest(21600, 6 * i.interval_s) THEN 'not_scoring'
                 WHEN l.late_s > greatest(900, i.interval_s / 4) THEN 'late'
@@ -121,8 +123,8 @@ COMMENT ON COLUMN tsad.v_health.n_retired IS 'Entities that are retired.';
 COMMENT ON COLUMN tsad.v_health.champion IS 'The live champion, the newest of several; NULL: there is none.';
 COMMENT ON COLUMN tsad.v_health.champion_trained_until IS 'End of the training range of the champion, the oldest of several.';
 COMMENT ON COLUMN tsad.v_health.champion_age IS 'From there to where the source was read.';
-COMMENT ON COLUMN tsad.v_health.last_error IS 'The newest failure of a step, whether or not it was made good since.';
-COMMENT ON COLUMN tsad.v_health.last_error_at IS 'When that was.';
+COMMENT ON COLUMN tsad.v_health.last_error IS 'The newest failure of a step that nothing has made good since; NULL: there is none.';
+COMMENT ON COLUMN tsad.v_health.last_error_at IS 'When a step last failed, whether or not it was made good since; NULL: none did.';
 COMMENT ON COLUMN tsad.v_health.n_missed IS 'Silent entities that have reported for two days or more: nobody knows how they are until they are back, or retired.';
 COMMENT ON COLUMN tsad.v_health.scoring_state IS 'The state, whichever entities are silent.';
 

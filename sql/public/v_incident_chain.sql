@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW tsad.v_incident_chain AS
   SELECT i.incident_id, i.dataset, i.entity, i.lineage, c.severity, i.kind, l.state, i.started_at, c.last_flag_at, c.n_parts, c.n_flags,
-         c.peak_score, c.peak_at, i.channel, i.sentence, i.direction, i.verdict, i.suppressed_by, i.held, i.group_id, c.last_incident_id
+         c.peak_score, c.peak_at, i.channel, i.sentence, i.direction, i.verdict, i.suppressed_by, i.held, i.group_id, c.last_incident_id, i.model_id
   FROM tsad.v_incident i
   CROSS JOIN LATERAL (
     WITH RECURSIVE part AS (
@@ -40,5 +40,6 @@ COMMENT ON COLUMN tsad.v_incident_chain.suppressed_by IS 'The maintenance window
 COMMENT ON COLUMN tsad.v_incident_chain.held IS 'All of the first part lies on days that a young model does not know.';
 COMMENT ON COLUMN tsad.v_incident_chain.group_id IS 'The group of incidents with which it began, see v_incident_group; NULL: it began alone or with one other machine.';
 COMMENT ON COLUMN tsad.v_incident_chain.last_incident_id IS 'The last part.';
+COMMENT ON COLUMN tsad.v_incident_chain.model_id IS 'The model of the first part; see v_model.';
 
 GRANT SELECT ON tsad.v_incident_chain TO tsad_writer, tsad_reader;

@@ -362,18 +362,23 @@ def test_each_error_of_a_file_is_a_line_of_a_check(
     assert "Received: 2 errors, listed above." in found.err
 
 
-def test_of_a_dataset_that_is_not_live_a_check_knows_no_range(
+def test_of_a_dataset_that_is_not_live_a_check_names_the_range_of_its_readings(
     tsad: Tsad, migrated: str, warehouse_uri: str
 ) -> None:
     run(
         warehouse_uri,
         "CREATE SCHEMA plant; CREATE TABLE plant.metrics (at timestamptz, host text, cpu float8, "
         "temperature float8); "
-        "INSERT INTO plant.metrics VALUES ('2026-03-01 05:00Z', 'a', 1, 2); "
+        "INSERT INTO plant.metrics VALUES ('2026-03-01 05:20Z', 'a', 1, 2), "
+        "('2026-03-02 07:10Z', 'a', 1, 2); "
         "GRANT USAGE ON SCHEMA plant TO PUBLIC; GRANT SELECT ON plant.metrics TO PUBLIC",
     )
     flat = " ".join(tsad("datasets", "check", "room").out.split())
-    assert "Next: tsad ingest room --from START --to END and: tsad retrain room --end END" in flat
+    ingest = "tsad ingest room --from 2026-03-01T05:00 --to 2026-03-02T08:00"
+    assert f"Next: {ingest} and: tsad retrain room --end 2026-03-02T08:00" in flat
+    assert tsad(*shlex.split(ingest)[1:]).code == 0
+    said = " ".join(tsad("models", "room").out.split())
+    assert "No model yet: tsad retrain room --end 2026-03-02T08:00" in said
 
 
 TWO_SOURCES = """dataset: hall

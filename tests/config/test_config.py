@@ -785,7 +785,8 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
         (
             "{mail: [a@b.c]}",
             "notifications.targets.0.mail: Expected one of email, webhook, channel, to, "
-            "connection, news (did you mean email?)",
+            "connection, least_severity, entities, channels, quiet_hours, digest, taken, news "
+            "(did you mean email?)",
         ),
         (
             "{email: [shift]}",

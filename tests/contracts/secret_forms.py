@@ -92,6 +92,13 @@ SMTP = _logins("smtp://", f"{{at}}?{_PLAIN}") | {
     "TLS": f"smtp://me:{SECRET}@{{server}}?from_email=a%40example.com&timeout=1",
 }
 
+APPRISE = {
+    "login": f"json://me:{SECRET}@{{at}}/x",
+    "path": f"json://{{at}}/hooks/{SECRET}",
+    "path that refuses": f"json://{{server}}/{SECRET}",
+    "parameter": f"json://{{at}}/x?+X-Api-Key={SECRET}",
+    "service that nobody knows": f"nowhere://{SECRET}",
+}
 WEBHOOK = _logins("http://", "{at}/hooks") | {
     "path of Slack": f"http://{{at}}/services/T0123/B4567/{SECRET}",
     "path of Discord": f"http://{{at}}/api/webhooks/123/{SECRET}",

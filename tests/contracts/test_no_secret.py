@@ -24,7 +24,16 @@ import pytest
 
 from devstack.postgres import PIPELINE, Cluster, free_port
 from tests.cli.test_commands import Tsad, tsad
-from tests.contracts.secret_forms import POSTGRES, SAID, SECRET, SMTP, STORES, WEBHOOK, traces
+from tests.contracts.secret_forms import (
+    APPRISE,
+    POSTGRES,
+    SAID,
+    SECRET,
+    SMTP,
+    STORES,
+    WEBHOOK,
+    traces,
+)
 from tests.storage.rooms import HOUR_AT, Room, opened_room
 from tsad_tasks.base import masking
 from tsad_tasks.base.errors import TsadError
@@ -199,7 +208,16 @@ def delivered(room: Room, medium: str, connections: dict[str, Any], log: io.Stri
     return "\n".join([*said, _read(log), *(error for _, _, error in outbox)])
 
 
-@pytest.mark.parametrize(("medium", "forms"), [("email", SMTP), ("webhook", WEBHOOK)])
+@pytest.mark.parametrize(
+    ("medium", "forms"),
+    [
+        ("email", SMTP),
+        ("webhook", WEBHOOK),
+        ("slack", WEBHOOK),
+        ("pagerduty", WEBHOOK),
+        ("apprise", APPRISE),
+    ],
+)
 def test_a_receiver_that_is_not_reached_is_told_without_the_secret(
     room: Room,
     filled: Callable[[str], str],

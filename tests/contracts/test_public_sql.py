@@ -82,7 +82,7 @@ VIEWS = {
         state text, started_at timestamptz, last_flag_at timestamptz, n_parts integer, n_flags
         integer, peak_score real, peak_at timestamptz, channel text, sentence text, direction
         text, verdict text, suppressed_by text, held boolean, group_id text, last_incident_id
-        text""",
+        text, model_id integer""",
     "v_incident_group": """
         group_id text, dataset text, lineage text, headline text, severity text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_entities integer, n_all_entities
@@ -126,7 +126,8 @@ VIEWS = {
         alert_state text, started_at timestamptz, incident_id text, medium text, connection
         text, address text, state text, attempts integer, next_attempt_at timestamptz,
         last_error text, created_at timestamptz, delivered_at timestamptz, failed_at
-        timestamptz, payload jsonb, key text, version integer""",
+        timestamptz, payload jsonb, key text, version integer, held_until timestamptz,
+        bundled_into bigint""",
     "v_outside_experience": """
         dataset text, entity text, channel text, unit text, lineage text, started_at
         timestamptz, ended_at timestamptz, n_hours integer""",

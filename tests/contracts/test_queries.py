@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args, get_type_hints, is_typeddict
 from uuid import uuid4
@@ -43,6 +43,7 @@ PYTHON_TYPES: dict[str, type] = {
     "float8": float,
     "text": str,
     "timestamptz": datetime,
+    "date": date,
     "interval": timedelta,
     "bytea": memoryview,
     "jsonb": dict,

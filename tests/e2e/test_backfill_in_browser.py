@@ -4,124 +4,51 @@ turn green.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import psycopg2
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
-from upath import UPath
+from playwright.sync_api import Locator, Page, expect
 
-from devstack import postgres, stack
-from devstack.environment import ADMIN, Places
+from devstack import postgres
+from devstack.environment import ADMIN
+from tests.e2e.browser import Ui, log_in, opened_page, running_ui
 from tests.e2e.rest import Rest, wait_for
 from tests.e2e.small_room import (
-    CONNECTION,
     DATASET,
     HOUR,
     N_HOSTS,
     TRAINED_AT,
-    fill_source,
-    write_dataset,
 )
 from tsad_tasks.base.enums import Outcome
-from tsad_tasks.base.places import project_folder
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.champions.champions import register_model
 from tsad_tasks.champions.queries import SELECT_MODEL
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
-from tsad_tasks.pipeline.retrain import retrain
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
-from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.queries import NewModel
-from tsad_tasks.training.retrain import Retraining
 
 SCORE, PROMOTE, RETRAIN = (f"{DATASET}.{kind}" for kind in ("score", "promote", "retrain"))
 N_HOURS = 3
-expect.set_options(timeout=30_000)
-# As root, in a container, without a graphics card, and without calling home.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-proxy-server",
-]
 ANSWERED_AFTER_MS = 5000
-
-
-@dataclass(frozen=True)
-class Ui:
-    """A stack with its admin's password, and where its pictures go."""
-
-    url: str
-    password: str
-    cluster: postgres.Cluster
-    pictures: Path
 
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    folder = tmp_path_factory.mktemp("browser")
-    places = Places.of(project_folder(), folder / "home")
-    file = write_dataset(folder / "datasets")
-    asking = file.read_text(encoding="utf-8").replace("epochs: 2}", "epochs: 2, preview: manual}")
-    file.write_text(asking, encoding="utf-8")
-    cluster = postgres.ensure_running(places.home / "postgres", durable=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TSAD_DATASETS", str(folder / "datasets"))
-        patch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", cluster.create_database("plant"))
-        try:
-            train_champion(cluster, folder)
-            running = stack.up(places, port=postgres.free_port())
-            assert running.new_admin_password
-            yield Ui(running.url, running.new_admin_password, cluster, folder)
-        finally:
-            stack.down(places.home)
-            postgres.remove(places.home / "postgres")
-
-
-def train_champion(cluster: postgres.Cluster, folder: Path) -> None:
-    """Source, warehouse, and a model that is champion from the end of its training range on."""
-    fill_source(cluster.uri("plant"))
-    migrate(cluster.uri(), writer=postgres.PIPELINE, reader=postgres.BROWSER)
-    config = load_config(folder / "datasets" / f"{DATASET}.yaml")
-    artifacts = UPath(folder / "home" / "artifacts")
-    with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:
-        run = Retraining(store, config, TRAINED_AT, UPath(folder / "retraining"), artifacts)
-        start_at, end_at = run.span.start_at, run.span.end_at
-        ingest_interval(store, config, cluster.uri("plant"), start_at=start_at, end_at=end_at)
-        retrain(run)
+    with running_ui(tmp_path_factory.mktemp("browser"), training=", preview: manual") as ui:
+        yield ui
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        opened = browser.new_page(
-            viewport={"width": 1400, "height": 900}, locale="en-GB", timezone_id="UTC"
-        )
-        opened.set_default_timeout(60_000)
-        yield opened
-        browser.close()
-
-
-def log_in(page: Page, ui: Ui) -> None:
-    page.goto(ui.url)
-    page.get_by_label("Username").fill(ADMIN)
-    page.get_by_label("Password").fill(ui.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{ui.url}/")
+    with opened_page() as page:
+        yield page
 
 
 def choose_time(page: Page, dialog: Locator, position: int, at: datetime) -> None:

@@ -13,19 +13,16 @@ import psycopg2
 import pytest
 from playwright.sync_api import Frame, Page, Route, expect
 
-from devstack import postgres, stack
-from devstack.environment import ADMIN, Places
-from tests.e2e.small_room import CONNECTION, DATASET, HOUR, TRAINED_AT, write_dataset
-from tests.e2e.test_backfill_in_browser import Ui, log_in, page, train_champion
-from tsad_tasks.base.places import project_folder
+from devstack import postgres
+from devstack.environment import ADMIN
+from tests.e2e.browser import Ui, log_in, opened_page, running_ui
+from tests.e2e.small_room import DATASET, HOUR, TRAINED_AT
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
-
-__all__ = ["page"]
 
 N_HOURS = 6
 # The CPU of one host is far too high for a quarter of an hour.
@@ -45,22 +42,14 @@ FORM = """
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     folder = tmp_path_factory.mktemp("page")
-    places = Places.of(project_folder(), folder / "home")
-    write_dataset(folder / "datasets")
-    cluster = postgres.ensure_running(places.home / "postgres", durable=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TSAD_DATASETS", str(folder / "datasets"))
-        patch.setenv("TSAD_HOME", str(places.home))
-        patch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", cluster.create_database("plant"))
-        try:
-            train_champion(cluster, folder)
-            score_fault(cluster, folder)
-            running = stack.up(places, port=postgres.free_port())
-            assert running.new_admin_password
-            yield Ui(running.url, running.new_admin_password, cluster, folder)
-        finally:
-            stack.down(places.home)
-            postgres.remove(places.home / "postgres")
+    with running_ui(folder, fill=lambda cluster: score_fault(cluster, folder)) as ui:
+        yield ui
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with opened_page() as page:
+        yield page
 
 
 def score_fault(cluster: postgres.Cluster, folder: Path) -> None:

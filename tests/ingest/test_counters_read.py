@@ -10,6 +10,7 @@ import pytest
 from tests.plants.plant import SOURCE, Plant, at
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
+from tsad_tasks.ingest import ingest
 
 METER = {"channels": {"temp": {"signal": "counter", "per": "step"}, "load": {}}}
 LONG = METER | {"shape": "long", "channel_column": "channel", "value_column": "value"}
@@ -375,3 +376,77 @@ def test_of_a_table_that_has_gone_no_row_is_not_none(plant: Plant) -> None:
     plant.ingest("10:00", "11:00", config)
     assert _counts(plant) == _steps("08:30", "09:00", at_0830=1)
     assert _counts(plant, "fr") == _steps("08:30", "11:00", at_0830=1)
+
+
+def _in_tables(plant: Plant, **shops: str) -> None:
+    """A table of each name, with an event of each of these shops at 8:30 of the first of May."""
+    for name, words in shops.items():
+        plant.run(f"CREATE TABLE login_{name} (at timestamptz, shop text, user_name text, id text)")
+        for shop in words.split():
+            fill = f"INSERT INTO login_{name} VALUES ('2024-05-01 08:30Z', %s, 'x', '')"  # noqa: S608
+            run(plant.source_uri, fill, (shop,))
+
+
+SHARED = EVENTS | {"tables": "login_*"}
+GONE = "SELECT entity, hour_at, detail FROM tsad.ingest_issue WHERE issue = 'unusable_table'"
+
+
+def test_of_a_shared_table_that_has_gone_no_row_is_not_none(plant: Plant) -> None:
+    _in_tables(plant, north="de dk", south="fr")
+    config = plant.config(**SHARED)
+    plant.ingest("08:00", "09:00", config)
+    plant.run("DROP TABLE login_north")
+    plant.ingest("09:00", "10:00", config)
+    known = _steps("08:30", "09:00", at_0830=1)
+    assert (_counts(plant), _counts(plant, "dk")) == (known, known)
+    assert _counts(plant, "fr") == _steps("08:30", "10:00", at_0830=1)
+    why = "public.login_north: it had its rows until 2024-05-01, and is gone; no row is no 0"
+    assert plant.rows(GONE) == [(shop, at("09:00"), why) for shop in ("de", "dk")]
+    # Its rows come in another table: from that hour on.
+    _in_tables(plant, west="de")
+    plant.run("UPDATE login_west SET at = '2024-05-02 03:20Z'")
+    plant.ingest("2024-05-02 01:00", "2024-05-02 04:00", config)
+    assert _counts(plant) == known | _steps("03:00", "04:00", at_0320=1)
+    # What lies between stays unknown, though it is read once more.
+    plant.ingest("09:00", "10:00", config, force=True)
+    assert _counts(plant) == known | _steps("03:00", "04:00", at_0320=1)
+
+
+def test_an_old_table_of_a_rotation_may_go(plant: Plant) -> None:
+    _in_tables(plant, april="de", may="de")
+    plant.run("UPDATE login_april SET at = '2024-04-30 23:10Z'")
+    config = plant.config(**SHARED)
+    plant.ingest("2024-04-30 23:00", "2024-05-01 09:00", config)
+    plant.run("DROP TABLE login_april")
+    plant.ingest("09:00", "10:00", config)
+    assert _counts(plant)["09:50"] == 0
+    assert plant.rows(GONE) == []
+
+
+# Runs that are weeks apart lock no hour of one another.
+LATER = "2024-07-01 10:00", "2024-07-01 11:00"
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_heard"), [("joined", True), ("joined", False), ("life_ends", False)]
+)
+def test_a_run_counts_an_entity_that_becomes_known_while_it_reads(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, moment: str, is_heard: bool
+) -> None:
+    _log_in(plant)
+    if is_heard:
+        plant.run("INSERT INTO login VALUES ('2024-07-01 10:40Z', 'de', 'x', '')")
+    config, looked, runs = plant.config(**EVENTS), getattr(ingest, moment), [("08:00", "09:00")]
+
+    def meanwhile(*of: Any) -> Any:
+        # Another one comes between, reads hours of May and ends, before or after it is decided what
+        # counts in July.
+        found = looked(*of) if moment == "life_ends" else None
+        while runs:
+            plant.ingest(*runs.pop(), config)
+        return looked(*of) if moment == "joined" else found
+
+    monkeypatch.setattr(ingest, moment, meanwhile)
+    plant.ingest(*LATER, config)
+    counted = {time: n for time, n in COUNTED.items() if time < "09"}
+    assert _counts(plant) == counted | _steps("10:00", "11:00", at_1040=float(is_heard))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,103 @@ def test_a_meter_of_many_ticks_or_none_asks_for_no_longer_step(
     empty_plant: Plant, total: Any
 ) -> None:
     assert _said(empty_plant, "energy_total", total, signal="counter") == []
+
+
+# At random moments of six hours: errors, in a burst the same again; a valve when it is turned; a
+# temperature now and then.
+WHEN_S = np.sort(np.random.default_rng(5).uniform(0, 6 * 3600, 120)).round(3)
+CODES = np.random.default_rng(6).choice([100, 404, 500, 503], 120)
+TURNS = np.arange(120) % 2
+WARM = (20 + np.random.default_rng(7).normal(0, 1, 120)).round(2)
+
+
+def _of_log(plant: Plant, name: str, values: Any, shape: str = "wide") -> list[str]:
+    """What check says of a table with rows at random moments."""
+    kind = "text" if np.asarray(values).dtype.kind == "U" else "float8"
+    plant.run(f"CREATE TABLE reading (at timestamptz, machine text, item text, x {kind})")
+    insert = """
+      INSERT INTO reading SELECT (json_populate_record(NULL::reading, one)).*
+      FROM json_array_elements(%s::json) one"""
+    rows = [
+        {"at": str(from_unix_s(START_S) + timedelta(seconds=s)),
+         "machine": "m1", "item": name, "x": value}
+        for s, value in zip(WHEN_S.tolist(), np.asarray(values).tolist(), strict=True)
+    ]  # fmt: skip
+    run(plant.source_uri, insert, (json.dumps(rows),))
+    long: Any = {"shape": "long", "channel_column": "item", "value_column": "x"}
+    source = {"channels": {name: {}}} | long if shape == "long" else {
+        "channels": {name: {"column": "x"}}
+    }  # fmt: skip
+    found = check_dataset(
+        plant.config(**source, step="5min"), plant.source_uri, now_at=from_unix_s(START_S + 21600)
+    )
+    return [one.text for one in found if "Is it signal" in one.text or "apart" in one.text]
+
+
+@pytest.mark.parametrize("shape", ["wide", "long"])
+@pytest.mark.parametrize(
+    ("name", "values", "what"),
+    [
+        ("error_code", CODES, "4 codes"),
+        ("message", np.char.add("E", CODES.astype("U3")), "4 texts"),
+    ],
+)
+def test_rows_of_an_error_log_are_proposed_as_events(
+    empty_plant: Plant, name: str, values: Any, what: str, shape: str
+) -> None:
+    said = _of_log(empty_plant, name, values, shape)
+    again = int((np.diff(CODES) == 0).sum())
+    evidence = f"120 rows say {what}, {again} the same as the row before, and come irregularly"
+    (line,) = (one for one in said if "event_count" in one)
+    assert line.startswith(f"{name}: These look like events: {evidence}. Is it signal: event_count")
+    assert not any("apart" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("valve", TURNS),
+        ("door", np.where(TURNS, "open", "closed")),
+        ("temp", WARM),
+        ("x", CODES),
+        ("error_level", WARM),
+    ],
+)
+def test_what_is_written_on_change_or_now_and_then_is_no_event(
+    empty_plant: Plant, name: str, values: Any
+) -> None:
+    assert not any("event_count" in one for one in _of_log(empty_plant, name, values))
+
+
+@pytest.mark.parametrize(
+    ("per_day", "step", "advice"),
+    [
+        (1, "1min", "1 of 1,440 steps has one, of which little can be learned. Set step: 1h (1 of"),
+        (144, "1min", ""),
+        (
+            24,
+            "1min",
+            "1 of 60 steps has one, of which little can be learned. Set step: 15min (1 of",
+        ),
+        (1, "1h", ""),
+    ],
+)
+def test_events_of_which_few_steps_have_one_ask_for_a_longer_step(
+    empty_plant: Plant, per_day: int, step: str, advice: str
+) -> None:
+    create = """
+      CREATE TABLE reading AS SELECT 'm1' AS machine, at FROM generate_series(
+      to_timestamp(%s), to_timestamp(%s), make_interval(secs => %s)) at"""
+    span = START_S, START_S + 8 * 86400 - 1
+    run(empty_plant.source_uri, create, (*span, 86400 // per_day))
+    config = empty_plant.config(
+        channels={"trips": {"column": "machine", "signal": "event_count"}}, step=step
+    )
+    now_at = from_unix_s(START_S + 8 * 86400)
+    found = [one.text for one in check_dataset(config, empty_plant.source_uri, now_at=now_at)]
+    said = [one for one in found if one.startswith("trips: ")]
+    assert len(said) == bool(advice)
+    assert all(advice in one for one in said)
 
 
 def test_a_count_of_rows_is_proposed_as_events(empty_plant: Plant) -> None:

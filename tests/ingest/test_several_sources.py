@@ -183,6 +183,22 @@ def test_what_goes_wrong_keeps_its_kind_and_names_its_source(two: TwoSources) ->
     assert caught.value.by_chance
 
 
+def test_what_one_source_lacked_is_counted_again_though_the_other_spoke(two: TwoSources) -> None:
+    late = [*range(1, 4)]
+    for hour in range(7):
+        two.fill(f"('2024-05-01 {10 + hour}:00Z', 'm1', {hour})")
+        if hour == 5:
+            # The gateway of the store was down from 11 to 14; its rows come after it is back.
+            two.fill("", ", ".join(f"(7, {T + 3600 * one}, {20 + one})" for one in late))
+        if hour not in late:
+            two.fill("", f"(7, {T + 3600 * hour}, {20 + hour})")
+        two.ingest(f"{10 + hour}:00", f"{11 + hour}:00")
+    temps = {time: v for (_, time, name), v in two.plant.readings().items() if name == "temp"}
+    assert temps == {f"{10 + hour}:00": 20 + hour for hour in range(7)}
+    noted = "SELECT hour_at, arrived_at FROM tsad.late_hour ORDER BY 1"
+    assert two.plant.rows(noted) == [(at(f"{10 + hour}:00"), at("16:00")) for hour in late]
+
+
 def test_a_source_that_fails_between_two_hours_leaves_whole_hours(two: TwoSources) -> None:
     two.fill("('2024-05-01 10:00Z', 'm1', 4), ('2024-05-01 11:00Z', 'm1', 5)", f"(7, {T}, 21)")
     _history(two.other_uri, f"(7, {T + 3700}, 1)")

@@ -108,15 +108,11 @@ def test_what_does_not_go_with_states_is_a_clear_error(channel: dict[str, Any], 
         _config(**channel)
 
 
-def test_a_text_is_one_state_in_all_of_a_source() -> None:
-    channels = {
-        "a": {"signal": "discrete", "states": {"on": 1, "idle": 0}},
-        "b": {"signal": "discrete", "states": {"on": 5, "idle": 0}},
-    }
-    with pytest.raises(ValidationError, match="1, as words or another channel have it"):
-        DatasetConfig.model_validate(
-            {"dataset": "plant", "source": SOURCE | {"channels": channels}}
-        )
+def test_a_word_of_the_source_is_no_other_number_as_a_state() -> None:
+    channels = {"a": {"signal": "discrete", "states": {"on": 5, "idle": 0}}}
+    source = SOURCE | {"channels": channels, "words": {"on": 1}}
+    with pytest.raises(ValidationError, match="1, as words have it"):
+        DatasetConfig.model_validate({"dataset": "plant", "source": source})
 
 
 def test_a_model_sees_shares_in_place_of_states() -> None:
@@ -241,6 +237,53 @@ def test_words_of_a_long_table_are_states_of_discrete_channels_alone(empty_plant
     assert _stored(empty_plant, "mode=other") == {"08:00": 0, "08:10": 1, "08:20": 1}
     assert empty_plant.issues()[("not_numeric", "m1", "temp")] == 2
     assert empty_plant.rows(SAID) == [("mode", "'hold', 'on': not one of the states manual, auto")]
+
+
+# A state's name is one of its own channel alone: of any other it is a text that nobody knows.
+OF_THEIR_OWN: dict[str, dict[str, Any]] = {
+    "valve": {"signal": "discrete", "states": {"closed": 0, "open": 1}},
+    "door": {"signal": "discrete", "states": {"open": 7, "shut": 3, "on": 4}},
+    "pump": {"signal": "discrete"},
+    "temp": {},
+}
+ROWS_OF_THEIR_OWN = (
+    "08:00 valve open,08:10 valve shut,08:00 door Open,08:10 door shut,08:20 door on,"
+    "08:30 door closed,08:00 pump on,08:10 pump open,08:00 temp 20,08:10 temp open,08:20 temp on"
+)
+
+
+def _check_of_their_own(plant: Plant) -> None:
+    assert _stored(plant, "valve") == {"08:00": 1}
+    assert _stored(plant, "valve=other")["08:10"] == 1
+    assert _stored(plant, "door") == {"08:00": 7, "08:10": 3, "08:20": 4}
+    assert _stored(plant, "door=other")["08:30"] == 1
+    assert _stored(plant, "pump") == {"08:00": 1}
+    assert _stored(plant, "temp") == {"08:00": 20}
+    assert plant.issues()[("not_numeric", "m1", "temp")] == 2
+    assert plant.rows(SAID) == [
+        ("door", "'closed': not one of the states open, shut, on"),
+        ("pump", "'open': not one of the states 0, 1, since none are named: say states"),
+        ("valve", "'shut': not one of the states closed, open"),
+    ]
+
+
+def test_names_of_states_are_those_of_their_channel_in_a_long_table(empty_plant: Plant) -> None:
+    empty_plant.ingest("08:00", "09:00", _long(empty_plant, ROWS_OF_THEIR_OWN, **OF_THEIR_OWN))
+    _check_of_their_own(empty_plant)
+
+
+def test_names_of_states_are_those_of_their_channel_in_a_wide_table(empty_plant: Plant) -> None:
+    cells: dict[str, dict[str, str]] = {}
+    for time, name, value in (one.split(" ") for one in ROWS_OF_THEIR_OWN.split(",")):
+        cells.setdefault(time, {})[name] = value
+    columns = ", ".join(f"{name} text" for name in OF_THEIR_OWN)
+    empty_plant.run(f"CREATE TABLE reading (at timestamptz, machine text, {columns})")
+    for time, said in cells.items():
+        values = [f"2024-05-01 {time}Z", *map(said.get, OF_THEIR_OWN)]
+        insert = "INSERT INTO reading VALUES (%s, 'm1', %s, %s, %s, %s)"
+        run(empty_plant.source_uri, insert, values)
+    empty_plant.ingest("08:00", "09:00", empty_plant.config(channels=OF_THEIR_OWN))
+    _check_of_their_own(empty_plant)
 
 
 def test_a_json_truth_and_a_text_truth_are_one_state(empty_plant: Plant) -> None:

@@ -194,7 +194,31 @@ def test_a_failure_is_named_until_it_is_made_good(room: Room) -> None:
     said = "ingest: source_error Expected a table. Received: none."
     assert seen(room, "state", "why", "last_error") == ("degraded", said, said)
     step(room, "ingest", "done")
-    assert seen(room, "state", "why", "last_error") == ("ok", None, said)
+    assert seen(room, "state", "why", "last_error") == ("ok", None, None)
+    # When it was is kept.
+    ((failed_at,),) = room.rows("SELECT finished_at FROM tsad.run_status WHERE message <> ''")
+    assert seen(room, "last_error_at") == (failed_at,)
+
+
+def test_a_failure_that_was_made_good_does_not_hide_one_that_was_not(room: Room) -> None:
+    scored(room, hour_floor(utc_now()))
+    step(room, "train", "bad_input", "Expected rows. Received: none.", ago=50)
+    step(room, "ingest", "source_error", "Expected a table. Received: none.", ago=30)
+    step(room, "ingest", "done", ago=10)
+    said = "train: bad_input Expected rows. Received: none."
+    assert seen(room, "state", "why", "last_error") == ("degraded", said, said)
+
+
+def test_another_shard_of_the_same_run_makes_nothing_good(room: Room) -> None:
+    scored(room, hour_floor(utc_now()))
+    step(room, "score", "unavailable", "No answer.", ago=9)
+    room.rows(
+        "INSERT INTO tsad.run_status (dataset_id, run_id, step, shard, state) "
+        "SELECT dataset_id, run_id, step, 1, 'done' FROM tsad.run_status"
+    )
+    assert seen(room, "state") == ("degraded",)
+    step(room, "score", "done")
+    assert seen(room, "state", "last_error") == ("ok", None)
 
 
 def test_without_a_champion_nothing_is_scored(room: Room) -> None:

@@ -164,6 +164,30 @@ def test_a_verdict_that_is_withdrawn_lets_the_severity_be_told() -> None:
     assert [book.follow(step) for step in steps] == [["opened"], [], ["escalated"], []]
 
 
+def test_what_went_the_way_that_nobody_asks_for_opens_nothing_and_makes_nothing_worse() -> None:
+    def changes(alerts: list[Alert], *found: AlertableIncident) -> list[AlertChange]:
+        return alert_changes(
+            alerts,
+            found,
+            gap=GAP,
+            young=Young(ALWAYS),
+            is_asked=lambda one: one.direction in (None, "rise"),
+        )
+
+    fell = replace(seen(0, 1, "HIGH"), direction="fall")
+    assert changes([], fell) == []
+    rose, unknown = replace(seen(3, 4, name="rose"), direction="rise"), seen(30, 31, name="unknown")
+    opened = changes([], fell, rose, unknown)
+    assert [(one.alert.severity, one.alert.incident_id) for one in opened] == [
+        ("LOW", "rose"),
+        ("LOW", "unknown"),
+    ]
+    known = [replace(one.alert, alert_id=i) for i, one in enumerate(opened)]
+    assert [one.events for one in changes(known, fell, rose, unknown)] == []
+    # What was told goes on to its end whichever way it went since.
+    assert [one.events for one in changes(known[:1], replace(fell, is_open=False))] == [("closed",)]
+
+
 incidents = st.builds(
     lambda start, length, severity, is_open, entity, is_normal: replace(
         seen(start, start + length, severity, is_open=is_open), entity=entity, is_normal=is_normal

@@ -85,12 +85,33 @@ def test_a_new_channel_is_told_of_an_incident_by_the_command(
     assert slip.read_text().startswith("room: HIGH incident at a\n")
 
 
+def test_a_trial_by_the_command_says_what_came_of_it_and_leaves_no_row(
+    hall: Hall, room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tried() -> object:
+        monkeypatch.setattr(sys, "argv", ["tsad", "notify", "room", "--try"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    assert tried() == 2
+    said = capsys.readouterr()
+    assert "Expected a board at connection boards." in said.out
+    assert "Received: 1 of 1 not taken." in said.err
+    room.joinpath("hallway").mkdir()
+    assert not tried()
+    (slip,) = room.joinpath("hallway").iterdir()
+    assert slip.read_text().startswith("room: test message\nThis test message of room;")
+    assert hall.rows("event") == []
+
+
 @pytest.mark.parametrize(
     ("target", "text"),
     [
         (
             {"channel": "pin_board", "connection": "boards"},
-            "channel: Expected one of email, pinboard, webhook. Received: pin_board.",
+            "channel: Expected one of apprise, email, pagerduty, pinboard, slack, webhook. "
+            "Received: pin_board.",
         ),
         (
             {"channel": "pinboard", "to": ["hall 7"], "connection": "boards"},
@@ -113,5 +134,8 @@ def test_a_wrong_target_is_found_when_the_file_is_read(
 
 def test_a_message_of_a_channel_that_is_gone_waits_and_says_so() -> None:
     message = Message("k", "fax", "there", "1", "s", "t", {})
-    with pytest.raises(Unreachable, match="Expected a notification channel: email, webhook"):
+    with pytest.raises(
+        Unreachable,
+        match="Expected a notification channel: apprise, email, pagerduty, slack, webhook",
+    ):
         sender(lambda _: "file:///")(message)

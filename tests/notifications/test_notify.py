@@ -106,7 +106,7 @@ class Hall:
 
     def clear(self) -> None:
         self.ask("DELETE FROM tsad.notification; DELETE FROM tsad.alert; DELETE FROM tsad.news")
-        self.ask("DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
+        self.ask("DELETE FROM tsad.triage; DELETE FROM tsad.incident; DELETE FROM tsad.score_block")
         self.ask(
             "DELETE FROM tsad.model_decision; DELETE FROM tsad.training_decision; DELETE FROM "
             "tsad.gate_decision"
@@ -1094,10 +1094,9 @@ def _incidents_have_alerts(hall: Hall) -> None:
     assert (hall.ask(UNTOLD), hall.ask(EMPTY)) == ([], [])
 
 
-def test_in_a_rehearsal_everything_goes_to_its_owner_and_says_whom_it_would_have_gone_to(
-    hall: Hall,
-) -> None:
-    targets = [SHIFT | {"news": []}, {"webhook": "web"}]
+def test_in_a_rehearsal_everything_goes_to_its_owner_and_says_so(hall: Hall) -> None:
+    # Neither target would be told of this incident.
+    targets = [SHIFT | {"entities": ["b*"]}, {"webhook": "web", "entities": ["b*"]}]
     hall.config = configured(mode="rehearsal", owner="ada@example.com", targets=targets)
     hall.becomes(Span(0, 1, "HIGH"))
     hall.enqueue()
@@ -1108,10 +1107,10 @@ def test_in_a_rehearsal_everything_goes_to_its_owner_and_says_whom_it_would_have
     incident, stopped = hall.mail.receiver.said
     assert {one["To"] for one in hall.mail.receiver.said} == {"ada@example.com"}
     assert incident["Subject"] == "[rehearsal] room: HIGH incident at a"
-    assert "It would have gone to shift@example.com and web." in plain_text(incident)
-    # The shift asked for no news.
+    assert "A rehearsal: this goes to you alone, and to none of the targets." in plain_text(
+        incident
+    )
     assert stopped["Subject"].startswith("[rehearsal] room: ")
-    assert "It would have gone to web." in plain_text(stopped)
 
 
 def test_what_waits_for_targets_waits_on_while_a_rehearsal_lasts(hall: Hall) -> None:

@@ -44,6 +44,34 @@ def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
         assert f"<h1>{html.escape(sentence)}</h1>" in answer.text
 
 
+def test_incidents_of_a_group_are_one_row_that_leads_to_all_of_them(room: PageRoom) -> None:
+    headline = "2 of 2 machines: cpu rose, since 7 Mar 12:00"
+    ids = [key for key, _ in room.incidents]
+    room.execute(
+        "INSERT INTO tsad.incident_group (group_id, dataset_id, lineage, started_at, n_entities, "
+        "n_all_entities, headline) SELECT 'GRP-1', dataset_id, 'live', now(), 2, 2, %s "
+        "FROM tsad.dataset WHERE name = 'room'",
+        headline,
+    )
+    room.execute("UPDATE tsad.incident SET group_id = 'GRP-1' WHERE incident_id = ANY(%s)", ids)
+    try:
+        text = html.unescape(room.client().get("/?dataset=room").text)
+        needs = text[text.index('id="needs"') : text.index('id="unwatched"')]
+        assert needs.count(headline) == 1
+        assert f"{len(ids)} incidents, the worst" in needs
+        assert needs.count("incidents/INC-") == 1
+        (link,) = re.findall(r'href="(\?[^"]*group=GRP-1[^"]*)"', needs)
+        listed = room.client().get(f"/{link}").text
+        assert all(f"incidents/{key}" in listed[listed.index('id="list"') :] for key in ids)
+        other = room.client().get("/?dataset=room&group=GRP-2").text
+        assert "No incident answers to this" in other
+        shown = html.unescape(room.client().get(f"/incidents/{ids[0]}").text)
+        assert headline in shown
+    finally:
+        room.execute("UPDATE tsad.incident SET group_id = NULL")
+        room.execute("DELETE FROM tsad.incident_group")
+
+
 def test_a_link_to_an_incident_that_late_rows_replaced_leads_to_what_took_its_place(
     room: PageRoom,
 ) -> None:

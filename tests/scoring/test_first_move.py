@@ -99,8 +99,14 @@ def test_where_it_moves_elsewhere_it_is_known_to_move(plant_of: Any) -> None:
         assert severities == {"u1": "MEDIUM"}
 
 
-def test_the_next_training_learns_it(plant_of: Any) -> None:
-    with plant_of(readings(0.0, 0.4), shadow={"hours": 0}) as plant:
+@pytest.mark.parametrize(
+    ("before", "after", "channel"), [(0.0, 0.4, {}), (350.0, 30.0, {"signal": "angle"})]
+)
+def test_the_next_training_learns_it(
+    plant_of: Any, before: float, after: float, channel: dict[str, Any]
+) -> None:
+    channels, values = _of_signal(before, after, **channel)
+    with plant_of(values, channels=channels, shadow={"hours": 0}) as plant:
         plant.train(TRAINED)
         plant.score(TRAINED, 10)
         # Most of what it learns from is as before: where the channel went is known all the same.
@@ -192,17 +198,6 @@ def test_it_is_one_incident_of_any_signal(
         assert found == [("u1", day(MOVES), day(10) - STEP, "MEDIUM", name)]
         sentence = "SELECT sentence FROM tsad.v_incident WHERE channel LIKE 'alarm%%'"
         assert plant.execute(sentence) == [(f"u1: {said}",)]
-
-
-def test_the_next_training_learns_where_a_vane_went(plant_of: Any) -> None:
-    channels, values = _of_signal(350.0, 30.0, signal="angle")
-    with plant_of(values, channels=channels, shadow={"hours": 0}) as plant:
-        plant.train(TRAINED)
-        plant.score(TRAINED, 10)
-        assert plant.train(10).gate_passed
-        plant.score(10, 12)
-        (last,) = (row for row in plant.incidents() if row[4] == "alarm")
-        assert last[1:3] == (day(MOVES), day(10) - STEP)
 
 
 def test_a_network_has_no_echo_of_a_vane_that_turned(plant_of: Any) -> None:

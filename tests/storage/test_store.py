@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,6 +116,24 @@ def test_a_unit_that_changes_is_told_in_the_datasets_view(room: Room) -> None:
     source = room.config.source.model_copy(update={"channels": channels})
     room.grown(room.config.model_copy(update={"sources": (source,)}))
     assert room.rows("SELECT col_description('tsad.readings_room'::regclass, 4)") == [("Unit: W",)]
+
+
+def test_a_channel_that_left_the_file_keeps_its_column_and_says_so(warehouse_uri: str) -> None:
+    with opened_room(warehouse_uri, room_config("cpu", "fan")) as room:
+        room.write(HOUR_AT, [[1, 5], [2, 6]])
+        room.rows("CREATE VIEW public.mine AS SELECT max(fan) AS fan FROM tsad.readings_room")
+        without = room.grown(room_config("cpu"))
+        without.write(HOUR_AT + HOUR, [[3, np.nan], [4, np.nan]])
+        said = "SELECT col_description('tsad.readings_room'::regclass, 5)"
+        ((told,),) = room.rows(said)
+        assert re.fullmatch(r"Unit: %. Not in the dataset file since 20[0-9: -]+ UTC; .*", told)
+        assert room.rows("SELECT fan FROM tsad.readings_room ORDER BY at") == [
+            (5.0,), (6.0,), (None,), (None,),
+        ]  # fmt: skip
+        assert room.rows("SELECT fan FROM public.mine") == [(6.0,)]
+        # Of the others nothing is said, and nothing of one that is back.
+        room.grown(room_config("cpu", "fan"))
+        assert room.rows(said) == [("Unit: %",)]
 
 
 def test_an_unknown_dataset_is_bad_input(room: Room) -> None:

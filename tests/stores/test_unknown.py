@@ -92,6 +92,14 @@ LOGINS = f"""CREATE TABLE log AS SELECT {AT.replace("i * ", "(i * i % 97) * ")} 
   1 AS login {STEPS.replace("23", "59")};"""
 
 
+# Rows when something fails, of codes and of texts that come as they come.
+AFTER = "(SELECT sum(k * k % 97) FROM generate_series(0, i) k) * "
+FAILS = f"""CREATE TABLE log AS SELECT {AT.replace("i * ", AFTER)} AS at, 'm1' AS machine,
+  {{}} {STEPS.replace("23", "79")};"""
+CODES = FAILS.format("400 + i * i % 97 % 3 AS error_code")
+TEXTS = FAILS.format("'E' || 400 + i * i % 97 % 3 AS message")
+
+
 @pytest.mark.parametrize(
     ("table", "channel", "remark"),
     [
@@ -101,6 +109,10 @@ LOGINS = f"""CREATE TABLE log AS SELECT {AT.replace("i * ", "(i * i % 97) * ")} 
         (SIGNALS, "run_total", ""),
         (LOGINS, "login", "# CHECK: events? signal: event_count (60 rows all say 1, and come "
          "irregularly, 11 with the time of another one)"),
+        (CODES, "error_code", "# CHECK: events? signal: event_count (80 rows say 3 codes, 27 the "
+         "same as the row before, and come irregularly)"),
+        (TEXTS, "message", "# CHECK: events? signal: event_count (80 rows say 3 texts, 27 the "
+         "same as the row before, and come irregularly)"),
     ],
 )  # fmt: skip
 def test_totals_and_events_are_asked_about_and_not_set(

@@ -10,6 +10,7 @@ from tsad_tasks.base.errors import BadInput
 EXTRAS = {
     "train": ("tensorflow", "tf2onnx", "skl2onnx", "imblearn"),
     "files": ("pandas", "pyarrow"),
+    "apprise": ("apprise",),
 }
 
 

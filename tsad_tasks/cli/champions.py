@@ -61,9 +61,12 @@ def models(
     with local.open_store() as store, store.transaction():
         select_dataset(store, dataset)
         rows = store.rows(HISTORY if history else MODELS, dataset=dataset, n=n)
+        read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=dataset)
     if not history:
         rows = [with_weekdays(row) for row in rows]
-    nothing = f"No model yet: tsad retrain {dataset} --end <end of its readings>"
+    nothing = f"No model yet, and nothing was read: tsad datasets check {dataset}"
+    if read_until is not None:
+        nothing = f"No model yet: tsad retrain {dataset} --end {read_until:%Y-%m-%dT%H:%M}"
     list_rows(DECISIONS if history else LISTED, f"{dataset}, UTC", rows, nothing)
 
 

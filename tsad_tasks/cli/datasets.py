@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.base.errors import BadInput, TsadError
-from tsad_tasks.base.interval import hour_floor
+from tsad_tasks.base.interval import HOUR, hour_floor
 from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
@@ -96,7 +96,7 @@ def check(
         Checked,
         Finding,
         check_sources,
-        oldest_reading,
+        readings_range,
     )
     from tsad_tasks.stores.named import named_otherwise
 
@@ -119,14 +119,18 @@ def check(
             table(FINDINGS, f"{name}, {heading}" if heading else name, rows)
         if not any(level == "error" for _, findings in found for level, _ in findings):
             is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
-            _say_next(config, is_live=is_live, oldest_at=oldest_reading(found))
+            _say_next(config, is_live=is_live, readings=readings_range(found))
     if n_errors:
         said = f"Received: {n_errors} errors, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
 
 
-def _say_next(config: DatasetConfig, *, is_live: bool, oldest_at: datetime | None) -> None:
-    """What a person has still to look at in the file, and what to do with a dataset that is new."""
+def _say_next(
+    config: DatasetConfig, *, is_live: bool, readings: tuple[datetime, datetime] | None
+) -> None:
+    """What a person has still to look at in the file, and what to do with a dataset that is new:
+    commands as they are, up to now or, where nothing comes any more, to the newest reading.
+    """
     name = config.dataset
     path = next(path for path in dataset_paths() if path.stem == name)
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
@@ -136,12 +140,14 @@ def _say_next(config: DatasetConfig, *, is_live: bool, oldest_at: datetime | Non
         say(f"{path}: {len(unseen)} {which} still {are} CHECK, for you to decide: {few}")
     if not _was_read(name):
         end_at = hour_floor(local.now())
+        if readings is not None and not is_live:
+            end_at = hour_floor(readings[1]) + HOUR
         start_at = end_at - timedelta(seconds=config.training.range_s)
         start, end = f"{start_at:%Y-%m-%d}", f"{end_at:%Y-%m-%dT%H:%M}"
         # By the hour, as readings are brought in: its first one is the oldest reading's.
+        oldest_at = None if readings is None else readings[0]
         if oldest_at is not None and f"{oldest_at:%Y-%m-%d}" >= start and oldest_at < end_at:
             start = f"{hour_floor(oldest_at):%Y-%m-%dT%H:%M}"
-        start, end = (start, end) if is_live else ("START", "END")
         say(f"Next: tsad ingest {name} --from {start} --to {end}")
         say(f"and:  tsad retrain {name} --end {end}")
 

@@ -99,7 +99,9 @@ def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
         approval = approve if asks else None
 
         def said(name: str, counts: Count) -> None:
-            say_counts(name, counts)
+            say_counts(name, {key: one for key, one in counts.items() if key != "rare_events"})
+            for line in counts.get("rare_events", []):
+                say(line)
             if counts.get("n_young"):
                 say(_young_text(run))
 

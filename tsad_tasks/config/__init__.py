@@ -29,6 +29,7 @@ from tsad_tasks.config.sections import (
     GateSection,
     NotificationsSection,
     NotificationTarget,
+    QuietHours,
     ThresholdSection,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "GateSection",
     "NotificationTarget",
     "NotificationsSection",
+    "QuietHours",
     "ThresholdSection",
     "config_of",
     "dataset_paths",

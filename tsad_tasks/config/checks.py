@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, time
 from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -145,6 +145,22 @@ def _is_page_url(text: str) -> bool:
     return _PAGE_URL.fullmatch(text) is not None
 
 
+def _wall_time(text: object) -> time:
+    """A time of day; YAML may have read 22:00 as 22 times 60.
+
+    >>> [str(_wall_time(text)) for text in ("06:30", "6:30", 1320)]
+    ['06:30:00', '06:30:00', '22:00:00']
+    """
+    if isinstance(text, time):
+        return text
+    if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < 1440:
+        return time(text // 60, text % 60)
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)", text) if isinstance(text, str) else None
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError('a time of day such as "22:00"')
+    return time(int(found[1]), int(found[2]))
+
+
 @cache
 def holidays_of(code: str) -> tuple[tuple[int, ...], int]:
     """Holidays of a country or region as days since 1970, and its weekly day of rest (0 is Monday).
@@ -205,6 +221,11 @@ ConnectionId = Annotated[
     _TEXT_JSON,
 ]
 MailAddress = Annotated[str, BeforeValidator(_mail_address), _TEXT_JSON]
+WallTime = Annotated[
+    time,
+    BeforeValidator(_wall_time),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,2}:\d\d$"}),
+]
 _PAGE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:%-]*)*")
 PageUrl = Annotated[
     str,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent, Role, Signal
+from tsad_tasks.base.enums import NewsEvent, Role, Severity, Signal
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import (
     DurationS,
@@ -45,6 +45,7 @@ from tsad_tasks.config.checks import (
     TableNames,
     TagsFile,
     ValidFor,
+    WallTime,
     Width,
     Word,
     Words,
@@ -238,6 +239,7 @@ class ChannelSection(FileSection):
         wind_from: {unit: °, signal: angle}
         yaw: {unit: rad, signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416]}
         target: {unit: °C, role: setpoint, settles_within: 30min}
+        vibration: {unit: mm/s, alert_on: rise}
 
     source:
       series: tagid
@@ -273,10 +275,13 @@ class ChannelSection(FileSection):
     past its end says so by sensor_range, as in [0, 540]. By default it is 360."""
     states: States = Field(default_factory=dict)
     """These are the states of a discrete channel: their numbers, or their numbers by name, which is
-    also what a text in the source stands for. By default they are 0 and 1."""
+    also what a text of this channel stands for. By default they are 0 and 1."""
     role: Role = Role.MEASURED
     """A measured channel is judged. A setpoint, a load and an ambient condition are what the others
     are judged under: they raise nothing themselves."""
+    alert_on: Literal["rise", "fall", "both"] = "both"
+    """People are told of incidents that this channel leads where it rose, fell, or either; of what
+    is neither they are told in any case. Incidents are found all the same."""
     settles_within_s: DurationS = 0
     """So long after each change of a setpoint the machine is on its way: it is neither scored nor
     learned from, as after a start."""
@@ -367,6 +372,11 @@ class ChannelSection(FileSection):
         if self.signal != Signal.DISCRETE:
             return {}
         return self.states or {"0": 0.0, "1": 1.0}
+
+    @property
+    def state_words(self) -> dict[str, float]:
+        """Numbers of a discrete channel's states by the texts that stand for them."""
+        return {name.strip().lower(): code for name, code in self.state_codes.items()}
 
     @property
     def has_plain_states(self) -> bool:
@@ -657,12 +667,11 @@ class SourceSection(FileSection):
         return self
 
     def _check_words(self) -> None:
-        """A text is one number, whichever of a source's columns it is in."""
+        """A text that is a number in all of a source is no other one as a state."""
         for name, channel in self.channels.items():
             for word, code in channel.states.items():
-                if (known := self.known_words.get(word.strip().lower())) != code:
-                    other = "null" if known is None else f"{known:g}"
-                    expected = f"{other}, as words or another channel have it"
+                if (said := self.words.get(word.strip().lower(), code)) != code:
+                    expected = f"{'null' if said is None else f'{said:g}'}, as words have it"
                     raise wrong(expected, f"{code:g}", "channels", name, "states", word)
 
     def _check_names(self) -> None:
@@ -754,15 +763,6 @@ class SourceSection(FileSection):
     def series_columns(self) -> tuple[str, ...]:
         """Those that together name a series; empty where columns name entity and channel."""
         return _listed(self.series)
-
-    @property
-    def known_words(self) -> dict[str, float | None]:
-        """Words that are numbers in columns of values: names of states, and `words`."""
-        found = dict(self.words)
-        for channel in self.channels.values():
-            for name, code in channel.state_codes.items():
-                found.setdefault(name.strip().lower(), code)
-        return found
 
     def channel_columns(self) -> dict[str, str]:
         """Column (or long name) by channel name."""
@@ -1235,6 +1235,31 @@ class ReportSection(FileSection):
     """This is the size of the PDF's pages."""
 
 
+class QuietHours(FileSection):
+    """A time of each day in which messages wait, on the clock of the site.
+
+    Examples
+    --------
+    notifications:
+      targets:
+        - email: [shift@example.com]
+          quiet_hours: {start: "22:00", end: "06:00", still_told: HIGH}
+    """
+
+    start: WallTime
+    """They begin at this time of day."""
+    end: WallTime
+    """They end at this time of day, of the next one where it is not after the start."""
+    still_told: Severity | None = None
+    """Incidents of at least this severity are told all the same. By default none are."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> QuietHours:
+        if self.start == self.end:
+            raise wrong("another time than the start", f"{self.end:%H:%M}", "end")
+        return self
+
+
 class NotificationTarget(FileSection):
     """Who is told: e-mail addresses, a webhook, or addresses of another channel.
 
@@ -1245,6 +1270,11 @@ class NotificationTarget(FileSection):
         - {email: [shift@example.com], connection: smtp_default}
         - {webhook: plant_chat, news: []}
         - {channel: email, to: [models@example.com], news: [gate_failed, promoted]}
+        - {channel: slack, connection: pumps_chat, entities: ["P-*"], channels: ["*pressure*"]}
+        - {channel: pagerduty, connection: pager, least_severity: HIGH, taken: true}
+        - email: [plant@example.com]
+          digest: "0 5 * * *"
+          quiet_hours: {start: "22:00", end: "06:00", still_told: HIGH}
     """
 
     email: list[MailAddress] | None = Field(None, min_length=1)
@@ -1260,9 +1290,26 @@ class NotificationTarget(FileSection):
     connection: ConnectionId = "smtp_default"
     """This is the id of the connection of the mail server or notification channel. By default it is
     smtp_default for email, and the one that another notification channel says of itself."""
+    least_severity: Severity = Severity.LOW
+    """It is told of incidents that are, or become, of at least this severity."""
+    entities: list[Named] | None = Field(None, min_length=1)
+    """It is told of these entities; * stands for any characters. By default it is told of all."""
+    channels: list[Named] | None = Field(None, min_length=1)
+    """It is told of incidents that one of these channels of the dataset leads; * stands for any
+    characters. By default it is told of all."""
+    quiet_hours: QuietHours | None = None
+    """In this time of day its messages wait, and leave together at the end. By default none
+    wait."""
+    digest: Cron | None = None
+    """Its messages wait for these moments, a cron expression in UTC, and leave together. By default
+    they leave at once."""
+    taken: bool | None = None
+    """It is told who has taken an incident in hand. By default it is where the notification channel
+    keeps each alert open until it hears that it ended."""
     news: list[NewsEvent] = Field([one for one in NewsEvent if one is not NewsEvent.PROMOTED])
     """It is told these news of models, beside incidents, and nothing with []. By default it is told
-    all but promoted."""
+    all but promoted, and none where the notification channel keeps each alert open until it hears
+    that it ended."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> NotificationTarget:
@@ -1272,11 +1319,13 @@ class NotificationTarget(FileSection):
         if self.channel is None:
             return self
         check_known(self.channel, CHANNELS, "channel")
+        if "news" not in self.model_fields_set and CHANNELS[self.channel].keeps_state:
+            # News never end. Frozen for everybody else; this is still a part of making it.
+            self.__dict__["news"] = []
         if "connection" not in self.model_fields_set:
             default = CHANNELS[self.channel].default_connection
             if default is None:
                 raise wrong("the id of the channel's connection", "nothing", "connection")
-            # Frozen for everybody else; this is still a part of making it.
             self.__dict__["connection"] = default
         for i, address in enumerate(self.to or ()):
             try:
@@ -1284,6 +1333,11 @@ class NotificationTarget(FileSection):
             except ValueError as error:
                 raise wrong(str(error), address, "to", str(i)) from None
         return self
+
+    @property
+    def tells_taken(self) -> bool:
+        """Whether it is told who has taken an incident in hand."""
+        return CHANNELS[self.medium].keeps_state if self.taken is None else self.taken
 
     @property
     def medium(self) -> str:
@@ -1346,8 +1400,8 @@ class NotificationsSection(FileSection):
     goes on. By default nobody is asked by name, and those who are told of training_stopped are
     reminded."""
     mode: Literal["live", "rehearsal"] = "live"
-    """With rehearsal, every message goes to the owner alone, marked as one of a rehearsal that
-    says whom it would have gone to; nothing is sent to targets."""
+    """With rehearsal, every message goes to the owner alone at once, marked as one of a rehearsal;
+    nothing is sent to targets."""
     max_age_s: LastingS = 172800
     """An incident whose last flag is older than this opens no alert, and older decisions and
     silences are no news."""

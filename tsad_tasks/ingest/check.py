@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, groupby
@@ -21,7 +21,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
-from tsad_tasks.ingest.proposals import signal_proposals
+from tsad_tasks.ingest.proposals import event_proposals, signal_proposals
 from tsad_tasks.ingest.proposed_roles import proposed_roles
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import (
@@ -89,12 +89,15 @@ def check_sources(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> lis
     return [*found, Checked("", _ordered(of_all))] if of_all else found
 
 
-def oldest_reading(found: Iterable[Checked]) -> datetime | None:
-    """The minute of the oldest reading that a check of the sources tells of; None: of none."""
+def readings_range(found: Iterable[Checked]) -> tuple[datetime, datetime] | None:
+    """The minutes of the oldest and the newest reading that a check of the sources tells of; None:
+    of none.
+    """
     texts = [text for _, findings in found for _, text in findings]
     said = [text.removeprefix(READINGS_FROM) for text in texts if text.startswith(READINGS_FROM)]
-    times = [datetime.strptime(text[:16], "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for text in said]
-    return min(times, default=None)
+    ends = [at for text in said for at in text.removesuffix(" UTC.").split(" to ")]
+    times = [datetime.strptime(at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) for at in ends]
+    return (min(times), max(times)) if times else None
 
 
 def check_dataset(config: DatasetConfig, uris: Uris, *, now_at: datetime) -> list[Finding]:
@@ -112,7 +115,7 @@ def _source_findings(config: DatasetConfig, uri: str, now_at: datetime) -> list[
     """About the tables of one source and their last six hours."""
     try:
         with open_source(uri, config) as source:
-            return [*_tables(config, source), *_readings(config, source, now_at)]
+            return [*_tables(config, source), *_readings(config, uri, source, now_at)]
     except TsadError as error:
         return [Finding("error", str(error))]
 
@@ -204,7 +207,9 @@ def _said_once(said: Iterable[Hint]) -> Iterator[Finding]:
         yield Finding(level, f"{titles[0]}{more}: {text}" if titles[0] else text)
 
 
-def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterator[Finding]:
+def _readings(
+    config: DatasetConfig, uri: str, source: Source, now_at: datetime
+) -> Iterator[Finding]:
     found: list[tuple[SourceTable, _Bounds]] = []
     # By name the last ones are the newest of tables over time.
     for table in source.tables[-_SAMPLE_TABLES:]:
@@ -258,8 +263,9 @@ def _readings(config: DatasetConfig, source: Source, now_at: datetime) -> Iterat
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
         yield from _silent_series(rows, span_us)
-        yield from _rates(config, rows, is_inside)
-        yield from _channels(config, rows)
+        events = event_proposals(config, uri, rows, span_us)
+        yield from _rates(config, rows, is_inside, {*events, *config.event_channels})
+        yield from _channels(config, rows, events)
         yield from _roles(config, rows)
         for text in signal_proposals(config, source, rows, span_us):
             yield Finding("info", text)
@@ -323,15 +329,20 @@ def _not_taken(
 
 
 def _rates(
-    config: DatasetConfig, rows: SourceRows, is_inside: NDArray[np.bool_]
+    config: DatasetConfig, rows: SourceRows, is_inside: NDArray[np.bool_], events: set[str]
 ) -> Iterator[Finding]:
-    """How far apart readings are, against the step; of long tables in each channel."""
+    """How far apart readings are, against the step; of long tables in each channel. Events come
+    when they do.
+    """
     channels = config.channels
     if rows.channel is None:
-        yield from _rate(config, rows, is_inside, [*channels])
+        if {*channels} - events:
+            yield from _rate(config, rows, is_inside, [*channels])
         return
     said: dict[Finding, list[str]] = {}
     for position, name in enumerate(channels):
+        if name in events:
+            continue
         for found in _rate(config, rows, is_inside & (rows.channel == position), [name]):
             said.setdefault(found, []).append(name)
     for (level, text), names in said.items():
@@ -342,9 +353,6 @@ def _rate(
     config: DatasetConfig, rows: SourceRows, chosen: NDArray[np.bool_], channels: Sequence[str]
 ) -> Iterator[Finding]:
     """How far apart the chosen readings of one series are, which are of these channels."""
-    if all(config.channels[name].counts_events for name in channels):
-        # Events come when they do.
-        return
     series = rows.entity if rows.tag is None else rows.tag
     of_one = chosen & (series == series.max(initial=-1, where=chosen))
     times_us = np.unique(rows.times_us[of_one])
@@ -382,12 +390,17 @@ def proposed_step(apart_s: float, longest_s: int) -> str | None:
     return f"{fit[0] // 60}min" if fit[0] >= 60 else f"{fit[0]}s"
 
 
-def _channels(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:
+def _channels(
+    config: DatasetConfig, rows: SourceRows, events: Mapping[str, str]
+) -> Iterator[Finding]:
     if unknown := rows.channel_names[len(config.channel_names) :]:
         names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
     silent = []
     for position, (name, channel) in enumerate(config.channels.items()):
+        if name in events:
+            yield _asked(name, events[name], "like events", " Each row counts then; no row is 0.")
+            continue
         is_long = rows.channel is not None
         values = rows.values[rows.channel == position] if is_long else rows.values[:, position]
         known = values[np.isfinite(values)]
@@ -422,9 +435,13 @@ def _by_series(rows: SourceRows, position: int) -> list[NDArray[np.float64]]:
 def _proposed(name: str, unit: str | None, series: list[NDArray[np.float64]]) -> Iterator[Finding]:
     """What the channel's values may be, where they are no level."""
     if said := proposed_signal(name, unit, series):
-        written, _, evidence = said.partition(" (")
-        text = f"{name}: These look like no level: {evidence.removesuffix(')')}."
-        yield Finding("warning", f"{text} Is it {written}?")
+        yield _asked(name, said, "like no level")
+
+
+def _asked(name: str, said: str, what: str, then: str = "") -> Finding:
+    written, _, evidence = said.partition(" (")
+    text = f"{name}: These look {what}: {evidence.removesuffix(')')}."
+    return Finding("warning", f"{text} Is it {written}?{then}")
 
 
 def _roles(config: DatasetConfig, rows: SourceRows) -> Iterator[Finding]:

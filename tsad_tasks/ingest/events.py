@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,9 +14,16 @@ from tsad_tasks.base.interval import HOUR, hour_floor, unix_s
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows
+from tsad_tasks.ingest.entity_tables import Heard, LostTable, lost_tables
 from tsad_tasks.ingest.queries import UnreadRetirement
 from tsad_tasks.ingest.sources.base import OpenPart
-from tsad_tasks.storage.lives import counting_steps, life_ends, with_heard
+from tsad_tasks.storage.lives import (
+    LifeEnd,
+    counted_entities,
+    counting_steps,
+    life_ends,
+    with_heard,
+)
 from tsad_tasks.storage.store import Store
 
 Mask = NDArray[np.bool_]
@@ -29,10 +36,14 @@ _LATEST_AT = datetime(2100, 1, 1, tzinfo=UTC)
 class EventCells(NamedTuple):
     """Cells (n_entities, n_steps, n_channels) in which no row is no event, and those in which that
     is not so any more, since the entity is retired.
+
+    `lost` are entities and hours, by position, that would count if a table were there, and its
+    name with the last day on which it was.
     """
 
     is_none: Mask
     is_gone: Mask
+    lost: Sequence[tuple[int, int, LostTable]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class EventHours:
     ----------
     read_until : how far the last of them was read.
     unread : channels of which some table could not be read.
+    ends : ends of the entities' lives as they were known.
+    heard_in : by source, in which of its tables rows of entities were read.
     """
 
     store: Store
@@ -54,16 +67,19 @@ class EventHours:
     unread: frozenset[str]
     entity_ids: Sequence[int]
     read: AcceptedRows
+    ends: Sequence[LifeEnd]
+    heard_in: Mapping[str, Heard]
 
     def cells(self) -> EventCells:
         """In which cells no row is no event.
 
         So it is in steps that were read to their end, of tables that could be read and that reach
-        back so far, from the entity's first row on and until it is retired.
+        back so far, from the entity's first row on and until it is retired; not where a table that
+        may have had its rows is gone.
         """
         config, read = self.config, self.read
         start_s, n_steps = unix_s(self.hours[0]), read.gridded.present.shape[1]
-        ends = with_heard(life_ends(self.store, self.entity_ids), self._heard())
+        ends = with_heard(self.ends, self._heard())
         of_grid = self.entity_ids, start_s, n_steps, config.step_s, self._first_rows_s()
         began, gone = counting_steps([*ends], *of_grid)
         n_seen = (unix_s(self.read_until) - start_s) // config.step_s
@@ -75,7 +91,24 @@ class EventHours:
             is_gone[:, :, at] = gone
             if read.is_whole[at] and name not in self.unread:
                 is_none[:, :, at] = counted & self._has_table(name)[:, None]
-        return EventCells(is_none, is_gone)
+        return EventCells(is_none, is_gone, [*self._lost(counted, is_none)])
+
+    def _lost(self, counted: Mask, is_none: Mask) -> Iterator[tuple[int, int, LostTable]]:
+        """Takes back what is not known since tables are gone, and tells it.
+
+        Of `counted` (n_entities, n_steps) each entity and hour that had counted.
+        """
+        per_hour, names = 3600 // self.config.step_s, self.config.channel_names
+        for part in self.parts:
+            of = self.entity_ids, self.read.entity_names, self.heard_in.get(part.name, {})
+            own = [names.index(name) for name in part.config.event_channels]
+            for position, table in lost_tables(self.store, part, *of):
+                for k, hour in enumerate(self.hours):
+                    steps = slice(k * per_hour, (k + 1) * per_hour)
+                    is_its = table.first_at <= hour < table.end_at
+                    if is_its and counted[position, steps].any():
+                        is_none[position, steps, own] = False
+                        yield position, k, table
 
     def counted_otherwise(self) -> list[Span]:
         """Hours after the first of two, up to and with the other, in which entities count otherwise
@@ -89,6 +122,16 @@ class EventHours:
                 if after is not None and (before is None or after < before):
                     spans.append((after, before or _LATEST_AT))
         return spans
+
+    def counted_meanwhile(self, dataset_id: int) -> list[datetime]:
+        """These hours, where others have read at the same time what decides which entities count in
+        them, and how.
+        """
+        span = self.hours[0], self.hours[-1] + HOUR
+        counted = counted_entities(self.store, dataset_id, *span).values()
+        is_same = {*counted} <= {*self.entity_ids}
+        is_same &= {*life_ends(self.store, self.entity_ids)} == {*self.ends}
+        return [] if is_same else [*self.hours]
 
     def _heard(self) -> dict[int, list[datetime]]:
         """Hours in which each entity is heard of, of those that are."""

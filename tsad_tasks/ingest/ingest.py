@@ -35,6 +35,7 @@ from tsad_tasks.ingest import queries
 from tsad_tasks.ingest.accepted_rows import AcceptedRows, accepted_rows, may_lack
 from tsad_tasks.ingest.afterwards import Needs, dependent_hours_after
 from tsad_tasks.ingest.awaited import awaited_ranges, hours_with_more
+from tsad_tasks.ingest.entity_tables import Heard, names_its_tables, note_tables, tables_heard
 from tsad_tasks.ingest.events import (
     EventCells,
     EventHours,
@@ -65,8 +66,10 @@ from tsad_tasks.storage import datasets
 from tsad_tasks.storage.fitted import EarlierValue, first_values
 from tsad_tasks.storage.lives import (
     counted_entities,
+    life_ends,
     living_entities,
     note_lives,
+    note_source_lives,
 )
 from tsad_tasks.storage.readings import (
     WrittenBlocks,
@@ -484,6 +487,7 @@ class _Chunk:
     Attributes
     ----------
     unread : channels of which some table could not be read.
+    heard_in : by source, in which of its tables rows of entities were read.
     """
 
     ingest: _Ingest
@@ -492,6 +496,7 @@ class _Chunk:
     ledger: dict[datetime, queries.IngestHour]
     tally: Tally
     unread: set[str] = field(default_factory=set)
+    heard_in: dict[str, Heard] = field(default_factory=dict)
 
     def ingest_hours(self) -> IngestSummary:
         """Read, merge, write."""
@@ -504,7 +509,9 @@ class _Chunk:
         ids = datasets.ensure_entities(store, dataset_id, read.entity_names)
         entity_ids = [ids[name] for name in read.entity_names]
         events = self._events(entity_ids, read)
-        merged = self._merge(layout, entity_ids, read, known, events.cells() if events else None)
+        cells = events.cells() if events else None
+        self._tell_lost(read, cells)
+        merged = self._merge(layout, entity_ids, read, known, cells)
         written, changed = merged.written, merged.changed
         rows = self._keep_ledger(read, every, merged.is_cut, read_at, updated)
         self._note_late(entity_ids, changed)
@@ -528,9 +535,19 @@ class _Chunk:
         store.execute(queries.DELETE_INGEST_ISSUES, dataset_id=dataset_id, hours=self.hours)
         store.execute(queries.INSERT_INGEST_ISSUES, dataset_id=dataset_id, **told)
         found = Counter(self.tally.totals())
-        self.ingest.again.update(self._counted_otherwise(events))
+        if events is not None:
+            # Of two that read other hours of an entity the later one sees what the first has read.
+            datasets.lock_dataset(store, dataset_id, "lives")
+            self.ingest.again.update(self._counted_otherwise(events))
+            self.ingest.again.update(events.counted_meanwhile(dataset_id))
+            for part in self.parts:
+                note_tables(store, part, ids, self.heard_in.get(part.name, {}))
         # Last, since whoever reads other hours of the same month waits for the end of this.
         grown = set(note_lives(store, entity_ids, self.hours, read.is_heard))
+        for part, (_, of_part) in zip(self.parts, every, strict=True):
+            if not part.is_alone:
+                own = [ids[name] for name in of_part.entity_names]
+                note_source_lives(store, part.name, own, self.hours, of_part.is_heard)
         self.ingest.back.update(
             (entity_ids[i], self.hours[k])
             for i, k in np.argwhere(read.is_heard).tolist()
@@ -558,25 +575,28 @@ class _Chunk:
         changed: Mask,
     ) -> list[datetime]:
         """Hours that were read before, and are not read after these anyway, of which rows of these
-        decide that have changed since these were read.
+        decide that were not there when they were read.
+
+        Those are rows of changed hours, and of hours that are read for the first time, after later
+        ones.
         """
         config, known = self.ingest.config, self.hours
         n_hours_after = Needs.of(config).longest
-        of_before = [self.ledger.get(hour) for hour in known]
-        if not (n_hours_after and entity_ids and any(of_before)):
+        if not (n_hours_after and entity_ids):
             return []
-        of_channels: Mask = changed[:, :, : len(config.channel_names)].copy()
-        of_channels[:, [row is None for row in of_before]] = False
-        n_before = [
-            now if row is None else row.n_rows
-            for row, now in zip(of_before, read.n_rows, strict=True)
-        ]
+        of_before, gridded = [self.ledger.get(hour) for hour in known], read.gridded
+        shape = (len(entity_ids), len(known), layout.n_steps, -1)
+        # What only holds there is said by rows before it, which may have been known.
+        is_said = np.any(gridded.n_values.reshape(shape), axis=2)
+        is_first = np.array([row is None for row in of_before])
+        of_channels: Mask = np.where(is_first[:, None], is_said, changed)
+        n_before = [0 if row is None else row.n_rows for row in of_before]
         is_other: Mask = np.not_equal(n_before, read.n_rows)
         if is_other.any():
             # A word that there is no value may end one that holds much later.
-            gridded, shape = read.gridded, (len(entity_ids), len(known), layout.n_steps, -1)
             is_none = (gridded.present & np.isnan(gridded.values)).reshape(shape)
-            of_channels |= np.any(is_none, axis=2)[:, :, : of_channels.shape[2]] & is_other[:, None]
+            of_channels |= np.any(is_none, axis=2) & is_other[:, None]
+        of_channels = of_channels[:, :, : len(config.channel_names)]
         if not of_channels.any():
             return []
         last_at = known[-1] + min(n_hours_after, (_LATEST_AT - known[-1]) // HOUR - 1) * HOUR
@@ -600,7 +620,7 @@ class _Chunk:
         if not len(entity):
             return
         self.ingest.store.execute(
-            queries.UPSERT_LATE_HOURS,
+            queries.INSERT_LATE_HOURS,
             arrived_at=self.ingest.end_at,
             entity_id=[entity_ids[i] for i in entity.tolist()],
             hour_at=[self.hours[k] for k in hour.tolist()],
@@ -687,11 +707,21 @@ class _Chunk:
         if not ingest.config.event_channels:
             return None
         of_chunk = self.parts, self.hours, self.read_until, ingest.now(), frozenset(self.unread)
-        return EventHours(ingest.store, ingest.config, *of_chunk, entity_ids, read)
+        ends = life_ends(ingest.store, entity_ids)
+        return EventHours(
+            ingest.store, ingest.config, *of_chunk, entity_ids, read, ends, self.heard_in
+        )
 
-    def _counted_otherwise(self, events: EventHours | None) -> list[datetime]:
+    def _tell_lost(self, read: AcceptedRows, cells: EventCells | None) -> None:
+        """Counts what is not known since a table is gone."""
+        for position, hour, table in () if cells is None else cells.lost:
+            said = f"{table.name}: it had its rows until {table.last_day}, and is gone"
+            where = {"entity": read.entity_names[position], "detail": f"{said}; no row is no 0"}
+            self.tally.add_count("unusable_table", unix_us(self.hours[hour]), 1, **where)
+
+    def _counted_otherwise(self, events: EventHours) -> list[datetime]:
         """Hours that were read before, in which entities now count otherwise."""
-        spans = [] if events is None else events.counted_otherwise()
+        spans = events.counted_otherwise()
         if not spans:
             return []
         asked = [min(first for first, _ in spans), max(until for _, until in spans)]
@@ -716,6 +746,8 @@ class _Chunk:
         with part.asked() as source:
             rows = source.read(span_us[0], until_us, known)
             faults = (*source.faults, *rows.faults)
+        if names_its_tables(part):
+            self.heard_in[part.name] = tables_heard(rows, span_us[0])
         self.unread.update(part.config.stored_names if faults else ())
         self.unread.update(
             fault.channel

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from tsad_tasks.base.enums import Signal
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration
-from tsad_tasks.ingest.sources.base import HOUR_US, Source, SourceRows
+from tsad_tasks.ingest.proposed_events import STEPS_S, Rate, proposed_events, rare_events
+from tsad_tasks.ingest.sources.base import HOUR_US, Source, SourceRows, open_source
 
 _TOTAL = re.compile(
     r"total|count|kwh|mwh|energy|meter|consum|bytes|packets|octets|pulse|impulse|zähler|zaehler",
@@ -37,9 +39,8 @@ _EVEN = 0.01
 _SAMPLED_ENTITIES = 20
 # Fewer ticks in a step scatter by half of what they are; a rise is whole ticks but for so much.
 _ENOUGH_TICKS, _MIN_TICKS, _WHOLE = 5, 3, 0.02
-_STEPS_S = (60, 120, 300, 600, 900, 1200, 1800, 3600)
-# Events come at random: gaps scatter by about their mean, those of a clock by nearly nothing.
-_MIN_GAPS, _IRREGULAR = 20, 0.5
+# Of events so few one looks further back, so many hours, while the source has no more rows of them.
+_FEW_EVENTS, _FURTHER_H, _MANY_ROWS = 20, (24, 96, 384, 672), 2_000
 
 
 class _Course(NamedTuple):
@@ -63,13 +64,16 @@ def signal_proposals(
     config: DatasetConfig, source: Source, rows: SourceRows, span_us: tuple[int, int]
 ) -> Iterator[str]:
     """What each channel that says nothing may be, of rows of a span; and of counters that tick
-    less than once a step.
+    less than once a step, and events of which few steps have one.
     """
     earlier: list[SourceRows] | None = None
     for position, (name, channel) in enumerate(config.channels.items()):
         series = _series(rows, position, span_us)
         if channel.is_counter:
             yield from _ticks(config, name, series)
+        elif channel.counts_events:
+            if said := rare_events(config, name, _rate_of(source, rows, position, span_us)):
+                yield said
         elif channel.aggregate == "count" and channel.signal is Signal.GAUGE:
             yield from _events(name, rows, span_us)
         elif channel.signal is Signal.GAUGE and (course := _course(series)).grows:
@@ -98,6 +102,73 @@ def _series(
         own = own[np.argsort(rows.times_us[own], kind="stable")]
         found.append((rows.times_us[own], column[own]))
     return found
+
+
+def event_proposals(
+    config: DatasetConfig, uri: str, rows: SourceRows, span_us: tuple[int, int]
+) -> dict[str, str]:
+    """What to write of gauges whose rows look like events, of numbers or texts, by channel."""
+    found = dict[str, str]()
+    for position, (name, channel) in enumerate(config.channels.items()):
+        if channel.signal is not Signal.GAUGE or channel.aggregate == "count":
+            continue
+        series, are_texts = _series(rows, position, span_us), False
+        if not series and _has_texts(rows, position):
+            series, are_texts = _series_of_texts(config, uri, name, span_us), True
+        known = [(times_us / 1e6, values) for times_us, values in series]
+        if said := proposed_events(name, known, are_texts=are_texts):
+            found[name] = said
+    return found
+
+
+def _has_texts(rows: SourceRows, position: int) -> bool:
+    """Whether some value of the channel is no number."""
+    values = (
+        rows.values[:, position] if rows.channel is None else rows.values[rows.channel == position]
+    )
+    return bool(np.isneginf(values).any())
+
+
+def _series_of_texts(
+    config: DatasetConfig, uri: str, name: str, span_us: tuple[int, int]
+) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Times of a channel's texts and a number for each text, of some entities."""
+    source, channel = config.source, config.channels[name]
+    column = channel.column or name if source.channel_column is None else source.value_columns[0]
+    events = channel.model_copy(update={"signal": Signal.EVENT_COUNT, "event_id": column})
+    alone = config.model_copy(
+        update={"sources": (source.model_copy(update={"channels": {name: events}}),)}
+    )
+    with open_source(uri, alone) as opened:
+        rows = opened.read(*span_us)
+    if rows.event is None:
+        return []
+    texts = np.unique(rows.event, return_inverse=True)[1].astype(np.float64)
+    values = texts if rows.channel is not None else texts[:, None]
+    return _series(replace(rows, values=values), 0, span_us)
+
+
+def _rate_of(source: Source, rows: SourceRows, position: int, span_us: tuple[int, int]) -> Rate:
+    """Events of a machine in as long as it takes to see some."""
+    found = _rate(rows, position, span_us)
+    for hours in _FURTHER_H:
+        if found.n_events >= _FEW_EVENTS or len(rows.times_us) > _MANY_ROWS:
+            break
+        span_us = span_us[1] - hours * HOUR_US, span_us[1]
+        rows = source.read(*span_us)
+        found = _rate(rows, position, span_us)
+    return found
+
+
+def _rate(rows: SourceRows, position: int, span_us: tuple[int, int]) -> Rate:
+    """Events of a machine, after a first one, from the first row of any to the last."""
+    inside = (rows.times_us >= span_us[0]) & (rows.entity >= 0)
+    if not inside.any():
+        return Rate(0, 0.0)
+    n_entities = len(np.unique(rows.entity[inside]))
+    n_events = sum(len(times_us) - 1 for times_us, _ in _series(rows, position, span_us))
+    seconds = float(np.ptp(rows.times_us[inside])) / 1e6
+    return Rate(n_events, seconds * min(n_entities, _SAMPLED_ENTITIES))
 
 
 def _course(series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> _Course:
@@ -190,30 +261,6 @@ def _falls(course: _Course) -> Iterator[str]:
         yield f"{course.n_falling} falls, {course.n_to_zero} of them to 0"
 
 
-def proposed_events(
-    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
-) -> str:
-    """What to write of a channel whose rows look like events, and why; empty: they do not.
-
-    Rows of events say the same each time, and come when they do. `series` are times in seconds and
-    known values of each series, in the order of time.
-
-    >>> times = np.cumsum(np.arange(30.0) ** 2 % 37)
-    >>> proposed_events([(times, np.ones(30))])
-    'signal: event_count (30 rows all say 1, and come irregularly)'
-    """
-    gaps = np.concatenate([np.diff(times) for times, _ in series] or [np.zeros(0)])
-    codes = np.unique(np.concatenate([values for _, values in series] or [np.zeros(0)]))
-    if len(gaps) < _MIN_GAPS or len(codes) != 1 or gaps.mean() <= 0:
-        return ""
-    if gaps.std() < _IRREGULAR * gaps.mean():
-        return ""
-    n_rows, n_same = sum(len(values) for _, values in series), int(np.count_nonzero(gaps == 0))
-    same = f", {n_same:,} with the time of another one" * bool(n_same)
-    said = f"{n_rows:,} rows all say {codes[0]:g}, and come irregularly{same}"
-    return f"signal: event_count ({said})"
-
-
 def _ticks(
     config: DatasetConfig,
     name: str,
@@ -228,7 +275,7 @@ def _ticks(
     size, apart_s = max(found, key=lambda tick: tick[1])
     if apart_s * _ENOUGH_TICKS <= config.step_s:
         return
-    longer = [one for one in _STEPS_S if one <= config.interval_s]
+    longer = [one for one in STEPS_S if one <= config.interval_s]
     enough = [one for one in longer if one >= apart_s * _ENOUGH_TICKS]
     step_s = enough[0] if enough else longer[-1]
     step = written_duration(step_s)

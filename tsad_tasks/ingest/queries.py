@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsad_tasks.base.enums import QualityVerdict
@@ -184,6 +184,15 @@ class UnreadRetirement(NamedTuple):
     back_at: datetime | None
 
 
+class EntityTable(NamedTuple):
+    """A table in which rows of an entity came, and the first hour and last day with any."""
+
+    entity_id: int
+    table_name: str
+    first_at: datetime
+    last_day: date
+
+
 class LedgerEnds(NamedTuple):
     """The newest hour that was read from the source, and the newest reading found."""
 
@@ -194,8 +203,10 @@ class LedgerEnds(NamedTuple):
 SELECT_FIRST_HOURS = Query("ingest/select_first_hours", FirstHour)
 SELECT_LEDGER_ENDS = Query("ingest/select_ledger_ends", LedgerEnds)
 SELECT_NEWEST_LEDGER_HOUR = Query.or_null("ingest/select_newest_ledger_hour", datetime)
+SELECT_ENTITY_TABLES = Query("ingest/select_entity_tables", EntityTable)
+UPSERT_ENTITY_TABLES = Statement("ingest/upsert_entity_tables")
 SELECT_GAPS = Query("ingest/select_gaps", Gap)
-UPSERT_LATE_HOURS = Statement("ingest/upsert_late_hours")
+INSERT_LATE_HOURS = Statement("ingest/insert_late_hours")
 SELECT_INGEST_HOURS = Query("ingest/select_ingest_hours", IngestHour)
 UPSERT_INGEST_HOURS = Statement("ingest/upsert_ingest_hours")
 SELECT_HAS_SETTINGS = Query("ingest/select_has_settings", bool)

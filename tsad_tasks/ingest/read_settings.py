@@ -24,7 +24,7 @@ NO_VALUES = {
     "connection", "tags", "dictionary", "inventory", "label", "wait_for_rows_s",
     "late_rows_within_s", "late_s", "statement_timeout_s", "full_scan", "max_connections",
 }  # fmt: skip
-NO_VALUES_OF_CHANNEL = {"unit", "hold_s", "role", "settles_within_s"}
+NO_VALUES_OF_CHANNEL = {"unit", "hold_s", "role", "settles_within_s", "alert_on"}
 # Of a channel: what decides verdicts on its values, and not the values.
 _JUDGED = ("sensor_range",)
 _LISTED = ("tables", "tables_except", "series", "value_column")

@@ -6,7 +6,7 @@ incidents, under whatever id: as long as one overlaps, the alert goes on; nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +27,9 @@ class Alert:
     closed_told: bool
     incident_id: str
     sentence: str
+    channel: str | None = None
+    # Who people were told has it in hand.
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,25 @@ class AlertableIncident:
     continues: str | None = None
     # When the rows of its last flag's hour were found, where they came late.
     arrived_at: datetime | None = None
+    channel: str | None = None
+    # rise or fall; None: neither, or nobody knows.
+    direction: str | None = None
+    # Who has it in hand, and until when it is snoozed.
+    taken_by: str | None = None
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
 class AlertChange:
     """An alert as it is now, as it was (None: it is new), and what to tell of it, in order;
-    whether that is found late.
+    whether that is found late; until when somebody snoozed it.
     """
 
     alert: Alert
     former: Alert | None
     events: tuple[str, ...]
     is_late: bool = False
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ def alert_changes(
     *,
     gap: timedelta,
     young: Young,
+    is_asked: Callable[[AlertableIncident], bool] = lambda _: True,
 ) -> list[AlertChange]:
     """Alerts that change; `opened`, `escalated`, `closed`, `withdrawn` are told at most once each.
 
@@ -131,6 +142,8 @@ def alert_changes(
     incidents : standing ones, not suppressed.
     gap : an alert stands for incidents that come this near to it.
     young : which incidents open alerts.
+    is_asked : says of an incident whether people want to be told of such; others neither open an
+        alert nor make one more severe.
 
     >>> from datetime import UTC
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -160,20 +173,28 @@ def alert_changes(
         # Of several alerts the one that was opened first stands for a cluster.
         owned = [cluster for cluster in met if id(cluster) not in owners]
         owners |= {id(cluster) for cluster in met}
-        changes.append(_followed(alert, owned, met))
+        changes.append(_followed(alert, owned, met, is_asked))
     opened = [
-        _opened(cluster, young)
+        _opened(cluster, young, is_asked)
         for cluster in clusters
-        if id(cluster) not in owners and young.opens(cluster.end_at, cluster.arrived_at)
+        if id(cluster) not in owners
+        and any(map(is_asked, cluster.incidents))
+        and young.opens(cluster.end_at, cluster.arrived_at)
     ]
     return [change for change in changes if change.alert != change.former] + opened
 
 
-def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) -> AlertChange:
+def _followed(
+    alert: Alert,
+    owned: Sequence[_Cluster],
+    met: Sequence[_Cluster],
+    is_asked: Callable[[AlertableIncident], bool],
+) -> AlertChange:
     """The alert after its incidents; one whose incidents went over to an older alert only ends."""
     if not met:
         return AlertChange(replace(alert, state="withdrawn"), alert, ("withdrawn",))
     is_open = any(cluster.is_open for cluster in owned or met)
+    snoozed_until = None
     now = replace(
         alert, state="open" if is_open else "closed", closed_told=alert.closed_told or not is_open
     )
@@ -181,15 +202,23 @@ def _followed(alert: Alert, owned: Sequence[_Cluster], met: Sequence[_Cluster]) 
         incidents = [incident for cluster in owned for incident in cluster.incidents]
         # It rises only with incidents that no person called normal, and people who were told of a
         # severity are never told of a lower one.
-        counted = [incident for incident in incidents if not incident.is_normal]
-        worst = _worst(counted or incidents)
+        asked = [incident for incident in incidents if is_asked(incident)]
+        counted = [incident for incident in asked if not incident.is_normal]
+        worst = _worst(counted or asked or incidents)
         if counted and severity_rank(worst.severity) > severity_rank(alert.severity):
             now = replace(now, severity=worst.severity)
         now = replace(now, start_at=owned[0].start_at, end_at=owned[-1].end_at)
         now = replace(now, incident_id=worst.incident_id, sentence=worst.sentence)
+        now = replace(now, channel=worst.channel)
+        takers = [one.taken_by for one in (worst, *incidents) if one.taken_by]
+        if is_open and takers:
+            now = replace(now, taken_by=takers[0])
+        snoozed_until = worst.snoozed_until
     has_risen = now.severity != alert.severity
     has_closed = now.closed_told and not alert.closed_told
-    return AlertChange(now, alert, ("escalated",) * has_risen + ("closed",) * has_closed)
+    is_taken = now.taken_by != alert.taken_by
+    events = ("escalated",) * has_risen + ("taken",) * is_taken + ("closed",) * has_closed
+    return AlertChange(now, alert, events, snoozed_until=snoozed_until)
 
 
 def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
@@ -197,9 +226,11 @@ def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
     return max(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
-def _opened(cluster: _Cluster, young: Young) -> AlertChange:
+def _opened(
+    cluster: _Cluster, young: Young, is_asked: Callable[[AlertableIncident], bool]
+) -> AlertChange:
     """A new alert; one that has ended already says so itself, and is not closed once more."""
-    worst = _worst(cluster.incidents)
+    worst = _worst([one for one in cluster.incidents if is_asked(one)])
     alert = Alert(
         alert_id=None,
         thread="",
@@ -211,6 +242,9 @@ def _opened(cluster: _Cluster, young: Young) -> AlertChange:
         closed_told=not cluster.is_open,
         incident_id=worst.incident_id,
         sentence=worst.sentence,
+        channel=worst.channel,
+        taken_by=worst.taken_by if cluster.is_open else None,
     )
     is_late = young.is_late(cluster.end_at, cluster.arrived_at)
-    return AlertChange(alert, None, ("opened",), is_late)
+    events = ("opened", *(["taken"] if alert.taken_by else []))
+    return AlertChange(alert, None, events, is_late, worst.snoozed_until)

@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
 
+from tsad_tasks.base.enums import Severity
+
 PICTURE_WIDTH = 560
 # A channel puts its own name of the picture in this place, which no name in the text can hold.
 PICTURE = 'src="cid:picture"'
-_SEVERITIES = {"HIGH": "▲ High", "MEDIUM": "◆ Medium", "LOW": "● Low"}
+_SEVERITIES: dict[str, str] = {
+    Severity.HIGH: "▲ High",
+    Severity.MEDIUM: "◆ Medium",
+    Severity.LOW: "● Low",
+}
 # Light first; what is dark overrides it where the reader's screen is dark.
 _STYLE = """
  .ground, .ground td.pad { background-color: #f4f6f8; }

@@ -23,15 +23,18 @@ from tsad_tasks.notifications.news import (
 from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
 from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
-from tsad_tasks.text.formats import joined, span_text, stamp_text
+from tsad_tasks.text.formats import counted, joined, span_text, stamp_text
 
 _MOST_LISTED = 50
 _SUBJECTS = {
     "opened": "{severity} incident at {entity}",
     "escalated": "now {severity}: incident at {entity}",
+    "taken": "{taken_by} has it in hand: incident at {entity}",
     "closed": "closed: incident at {entity}",
     "withdrawn": "withdrawn: incident at {entity}",
 }
+_TRIALS = {"test": "test message", "test_over": "the test is over"}
+_REHEARSAL = "A rehearsal: this goes to you alone, and to none of the targets."
 _LATE = "It was not known when it happened: its readings came late, or no run had come to them."
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
@@ -56,9 +59,27 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         "zone": zone,
         "sql": shown_statement("incident").replace("$incident", alert.incident_id),
     }
+    if alert.channel is not None:
+        payload["channel"] = alert.channel
+    if event == "taken":
+        payload["taken_by"] = alert.taken_by
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
     return payload
+
+
+def trial_payload(dataset: str, zone: str, thread: str, event: str, sent_at: datetime) -> Payload:
+    """A test message, or what ends it; nothing happened."""
+    over = " is over" if event == "test_over" else ""
+    return {
+        "event": event,
+        "dataset": dataset,
+        "sentence": f"This test message of {dataset}{over}; nothing happened",
+        "started_at": sent_at.isoformat(),
+        "thread": thread,
+        "zone": zone,
+        "sql": shown_statement("incidents").replace("$dataset", dataset),
+    }
 
 
 def with_link(payload: Payload, base_url: str | None) -> Payload:
@@ -84,7 +105,9 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
     """Many events of incidents, many news of models, many silences or many conditions outside
     of experience, in one message.
     """
-    first = events[0]["event"]
+    # Of what is not alike, what is most asked for.
+    kinds = [event["event"] for event in events]
+    first = next((kind for kind in kinds if kind in _SUBJECTS), kinds[0])
     shown = "entities" if first in SILENCES else "outside" if first == OUTSIDE else "incidents"
     sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
@@ -108,7 +131,7 @@ def subject(payload: Payload) -> str:
     """
     payload = _seen(payload)
     if payload["event"] == "digest":
-        said = f"{payload['n_events']} events: {_counts(payload)}"
+        said = f"{counted(payload['n_events'], 'event')}: {_counts(payload)}"
         if payload.get("found_late"):
             said = f"{payload['n_events']} incidents found late"
     elif payload["event"] in NEWS:
@@ -117,10 +140,12 @@ def subject(payload: Payload) -> str:
         said = silence_subject(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_subject(payload)
+    elif payload["event"] in _TRIALS:
+        said = _TRIALS[payload["event"]]
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _SUBJECTS[payload["event"]].format(**payload)
-    mark = "[rehearsal] " * ("rehearsal_of" in payload)
+    mark = "[rehearsal] " * bool(payload.get("rehearsal"))
     return " ".join(f"{mark}{payload['dataset']}: {said}".split())
 
 
@@ -148,14 +173,16 @@ def letter(payload: Payload) -> Letter:
         said = silence_letter(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_letter(payload)
+    elif payload["event"] in _TRIALS:
+        sent_at = datetime.fromisoformat(payload["started_at"])
+        facts = {"Dataset": payload["dataset"], "Sent": stamp_text(sent_at, payload["zone"])}
+        said = Letter(f"{payload['sentence']}.", facts=facts)
     else:
         said = _event_letter(payload)
     kicker = " · ".join(filter(None, [said.kicker, payload["dataset"]]))
-    if "rehearsal_of" in payload:
+    if payload.get("rehearsal"):
         kicker = f"rehearsal · {kicker}"
-        others = joined(payload["rehearsal_of"]) or "nobody: notifications.targets is empty"
-        note = f"A rehearsal: this goes to you alone. It would have gone to {others}."
-        said = replace(said, paragraphs=[note, *said.paragraphs])
+        said = replace(said, paragraphs=[_REHEARSAL, *said.paragraphs])
     return replace(said, kicker=kicker, link=payload.get("link", ""), sql=payload["sql"])
 
 
@@ -165,8 +192,10 @@ def body(payload: Payload) -> str:
 
 
 def _digest_letter(payload: Payload) -> Letter:
+    events = counted(payload["n_events"], "event")
+    when = "that waited" if payload.get("waited") else "in one run"
     return Letter(
-        f"{payload['n_events']} events in one run: {_counts(payload)}.",
+        f"{events} {when}: {_counts(payload)}.",
         listed=[_listed(event) for event in payload["events"][:_MOST_LISTED]],
         n_left=max(0, payload["n_events"] - _MOST_LISTED),
     )
@@ -198,6 +227,8 @@ def _event_letter(payload: Payload) -> Letter:
     }
     is_late = bool(payload.get("found_late"))
     paragraphs = [_LATE] if is_late else []
+    if payload["event"] == "taken":
+        facts["In hand"] = payload["taken_by"]
     if payload["event"] == "withdrawn":
         paragraphs.append(_WITHDRAWN)
     elif payload["event"] == "closed":

@@ -26,7 +26,7 @@ from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
-from tsad_tasks.notifications.alerts import AlertChange, Young, alert_changes
+from tsad_tasks.notifications.alerts import AlertableIncident, AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.heartbeat import beat
@@ -37,7 +37,7 @@ from tsad_tasks.notifications.messages import (
     subject,
     with_link,
 )
-from tsad_tasks.notifications.news import NEWS, News, Payload, news_payload
+from tsad_tasks.notifications.news import News, Payload, news_payload
 from tsad_tasks.notifications.outside import (
     OUTSIDE,
     OutsideExperience,
@@ -51,6 +51,7 @@ from tsad_tasks.notifications.silences import (
     new_silences,
     silence_payload,
 )
+from tsad_tasks.notifications.targets import Address, Recipient, Subject, recipients
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
 from tsad_tasks.storage.store import Store, columns
 
@@ -59,7 +60,7 @@ log = logging.getLogger("tsad")
 # Draws the incident of a message's payload as PNG; None: there is nothing to draw.
 Picture = Callable[[Mapping[str, Any]], bytes | None]
 MOST_REFUSALS = 5
-_PICTURED = ("opened", "escalated", "closed")
+_PICTURED = ("opened", "escalated", "taken", "closed")
 # So long before anything that could open an alert, closed ones stay as they are: years of them cost
 # nothing.
 SETTLED = timedelta(days=60)
@@ -108,14 +109,6 @@ class DeliverySummary:
     n_failed: int = 0
 
 
-class Address(NamedTuple):
-    """Where a message goes: by which channel, through which connection, to whom there."""
-
-    medium: str
-    connection: str
-    address: str
-
-
 def notify(
     store: Store,
     config: DatasetConfig,
@@ -159,7 +152,7 @@ def enqueue(
     made_up_from : from when on the run made up what no run had come to; None: it made up nothing.
         What is older than `source.late` is history.
     """
-    wanted = _wanted_news(config)
+    wanted = recipients(config)
     if not wanted:
         return EnqueueSummary()
     with store.transaction():
@@ -181,19 +174,39 @@ def enqueue(
             ),
             gap=timedelta(seconds=dataset.merge_gap_s),
             young=young,
+            is_asked=lambda incident: _is_asked(config, incident),
         )
         stored = [_stored(store, dataset_id, change) for change in changes]
         told = [(change, event) for change in stored for event in change.events]
+        ids = [change.alert.alert_id for change, _ in told if change.former is not None]
+        known = set(store.rows(queries.SELECT_TOLD_ADDRESSES, alert_ids=ids) if ids else ())
+        now_at = store.now()
 
-        def message(change: AlertChange, event: str, to: Address) -> queries.NewNotification:
+        def message(
+            change: AlertChange, event: str, recipient: Recipient
+        ) -> queries.NewNotification | None:
+            alert, to = change.alert, recipient.to
+            was_told = (alert.alert_id, *to) in known
+            of = Subject(event, alert.severity, [alert.entity], alert.channel)
+            targets = recipient.wanting(of, was_told=was_told)
+            if not targets:
+                return None
+            zone, snoozed = config.site_zone, change.snoozed_until
+            held = recipient.held_until(of, targets, now_at, zone, snoozed)
             severity = change.alert.severity if event == "escalated" else ""
-            key = message_key(change.alert.thread, event, severity, *to)
+            about = alert.taken_by or "" if event == "taken" else severity
+            key = message_key(alert.thread, event, about, *to)
             payload = event_payload(config.dataset, config.site_zone, change, event)
             payload |= {"found_late": True} if change.is_late else {}
-            return queries.NewNotification(change.alert.alert_id, event, key, *to, payload)
+            row = queries.NewNotification(alert.alert_id, event, key, *to, payload)
+            return replace(row, held_until=held)
 
-        messages = {to: [message(*one, to) for one in told] for to in wanted}
-        return EnqueueSummary(len(changes), len(told), _insert(store, config, dataset_id, messages))
+        messages = {
+            one.to: [row for what in told if (row := message(*what, one)) is not None]
+            for one in wanted
+        }
+        n_told = len({(row.alert_id, row.event) for own in messages.values() for row in own})
+        return EnqueueSummary(len(changes), n_told, _insert(store, config, dataset_id, messages))
 
 
 def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
@@ -203,7 +216,11 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
     `notifications.max_age`, and what no target wanted when it was new, is never told. Of a training
     that stopped, and after which none went on, its owner is reminded each week.
     """
-    wanted = _wanted_news(config)
+    hearing = {one.to: one for one in recipients(config)}
+    wanted = {
+        to: {event for target in one.targets for event in target.news}
+        for to, one in hearing.items()
+    }
     if (owner := _owner(config)) is not None:
         wanted.setdefault(owner, set()).add(NewsEvent.TRAINING_STOPPED)
     events = sorted({event for chosen in wanted.values() for event in chosen})
@@ -221,7 +238,13 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
         def message(news: News, to: Address, week: int = 0) -> queries.NewNotification:
             key = message_key(news.thread, *([f"week {week}"] if week else []), *to)
             payload = news_payload(config.dataset, config.site_zone, news, asked, week)
-            return queries.NewNotification(None, news.event, key, *to, payload, news.news_id)
+            row = queries.NewNotification(None, news.event, key, *to, payload, news.news_id)
+            if to == owner or to not in hearing:
+                return row
+            of = Subject(news.event)
+            targets = [one for one in hearing[to].targets if news.event in one.news]
+            held = hearing[to].held_until(of, targets, now_at, config.site_zone)
+            return replace(row, held_until=held)
 
         messages = {
             to: [message(news, to) for news in told if news.event in chosen]
@@ -243,7 +266,7 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
     As of where the source was read up to; what became silent longer than `notifications.max_age`
     before is not told. Told and put into the outbox in one transaction.
     """
-    wanted = _wanted_news(config)
+    wanted = recipients(config)
     if not wanted or not config.notifications.silence:
         return SilenceSummary()
     with store.transaction():
@@ -255,7 +278,13 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
         told = [*_ended_silences(store, config, dataset, known)]
         told += _begun_silences(store, config, dataset, known)
 
-        def message(silence: _ToldSilence, to: Address) -> queries.NewNotification:
+        now_at = store.now()
+
+        def message(silence: _ToldSilence, recipient: Recipient) -> queries.NewNotification | None:
+            to = recipient.to
+            of = Subject(silence.event, entities=silence.names)
+            if not (targets := recipient.wanting(of)):
+                return None
             # Of one silence some may be back before the others.
             key = message_key(silence.thread, silence.event, *to)
             said = silence_payload(
@@ -267,11 +296,14 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
                 silence.names,
                 silence.still_silent,
             )
-            return queries.NewNotification(
-                None, silence.event, key, *to, said, silence_id=silence.silence_id
-            )
+            held = recipient.held_until(of, targets, now_at, config.site_zone)
+            row = queries.NewNotification(None, silence.event, key, *to, said)
+            return replace(row, silence_id=silence.silence_id, held_until=held)
 
-        messages = {to: [message(one, to) for one in told] for to in wanted}
+        messages = {
+            one.to: [row for what in told if (row := message(what, one)) is not None]
+            for one in wanted
+        }
         return SilenceSummary(len(told), _insert(store, config, dataset.dataset_id, messages))
 
 
@@ -282,7 +314,8 @@ def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) ->
     maintenance window, is not told. Weather that people were told of at some entities is not told
     again at others that day. Told and put into the outbox in one transaction.
     """
-    wanted = _wanted_news(config)
+    # What never ends is nothing for who keeps it open until it does.
+    wanted = [one for one in recipients(config) if not one.keeps_state]
     if not (wanted and config.roles and config.notifications.outside_experience):
         return OutsideSummary()
     with store.transaction():
@@ -300,13 +333,25 @@ def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) ->
         found = [one for one in found if not one.is_held(windows)]
         told = [*_told_outside(store, config, found)]
 
-        def message(episode: _ToldOutside, to: Address) -> queries.NewNotification:
+        now_at = store.now()
+
+        def message(episode: _ToldOutside, recipient: Recipient) -> queries.NewNotification | None:
+            to = recipient.to
+            names = [one.entity for one in episode.found]
+            of = Subject(OUTSIDE, entities=names, channel=episode.found[0].channel)
+            if not (targets := recipient.wanting(of)):
+                return None
             key = message_key(episode.thread, OUTSIDE, *to)
             of_it = config.dataset, config.site_zone, episode.thread, episode.found
             said, number = outside_payload(*of_it), episode.episode_id
-            return queries.NewNotification(None, OUTSIDE, key, *to, said, episode_id=number)
+            held = recipient.held_until(of, targets, now_at, config.site_zone)
+            row = queries.NewNotification(None, OUTSIDE, key, *to, said, episode_id=number)
+            return replace(row, held_until=held)
 
-        messages = {to: [message(one, to) for one in told] for to in wanted}
+        messages = {
+            one.to: [row for what in told if (row := message(what, one)) is not None]
+            for one in wanted
+        }
         return OutsideSummary(len(told), _insert(store, config, dataset_id, messages))
 
 
@@ -445,7 +490,7 @@ def _insert(
     messages: Mapping[Address, list[queries.NewNotification]],
 ) -> int:
     """Messages put into the outbox that were not in it; a digest where there are too many, and one
-    of what was found late.
+    of what was found late. What waits is bundled when its time comes.
     """
 
     def digest(own: list[queries.NewNotification], to: Address) -> list[queries.NewNotification]:
@@ -454,52 +499,37 @@ def _insert(
         return [queries.NewNotification(None, "digest", key, *to, payload)]
 
     rows = []
-    for to, own in messages.items():
+    for to, every in messages.items():
+        if CHANNELS[to.medium].keeps_state:
+            rows += every
+            continue
+        own = [row for row in every if row.held_until is None]
+        rows += [row for row in every if row.held_until is not None]
         late = [row for row in own if row.payload.get("found_late")]
         others = [row for row in own if not row.payload.get("found_late")]
         few = others + (digest(late, to) if len(late) > 1 else late)
         rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
+    return _insert_rows(store, config, dataset_id, rows)
+
+
+def _insert_rows(
+    store: Store,
+    config: DatasetConfig,
+    dataset_id: int,
+    rows: Sequence[queries.NewNotification],
+) -> int:
     unnested = columns(rows, queries.NewNotification)
-    marked = [_marked(config, row.payload) for row in rows]
+    marked = [_marked(config, row) for row in rows]
     linked = [with_link(payload, config.notifications.base_url) for payload in marked]
     unnested["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in linked]
     return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
 
 
-def _marked(config: DatasetConfig, payload: Payload) -> Payload:
-    """The payload; in a rehearsal with whom it would have gone to."""
-    if config.notifications.mode != "rehearsal":
-        return payload
-    told = payload.get("n_by_event") or {payload["event"]: 1}
-    news = {event for event in told if event in NEWS}
-    # A digest of incidents is for every target, as an incident is.
-    to = [
-        one.address or one.connection
-        for one, chosen in _targets(config).items()
-        if not news or news & chosen
-    ]
-    return payload | {"rehearsal_of": to}
-
-
-def _wanted_news(config: DatasetConfig) -> dict[Address, set[str]]:
-    """Each address once, with the kinds of news that any target which names it asks for; in a
-    rehearsal the owner alone, with all that anybody would get.
-    """
-    wanted = _targets(config)
-    if config.notifications.mode == "rehearsal" and (owner := _owner(config)) is not None:
-        every = set(NewsEvent) if not wanted else set().union(*wanted.values())
-        return {owner: {str(one) for one in every}}
-    return wanted
-
-
-def _targets(config: DatasetConfig) -> dict[Address, set[str]]:
-    """Addresses of the targets, with the kinds of news that each asks for."""
-    wanted: dict[Address, set[str]] = {}
-    for target in config.notifications.targets:
-        for address in target.addresses:
-            to = Address(target.medium, target.connection_id, address)
-            wanted.setdefault(to, set()).update(target.news)
-    return wanted
+def _marked(config: DatasetConfig, row: queries.NewNotification) -> Payload:
+    """The row's payload; in a rehearsal its owner is told that it is one."""
+    told = config.notifications
+    is_rehearsed = told.mode == "rehearsal" and row.address == told.owner
+    return row.payload | {"rehearsal": True} if is_rehearsed else row.payload
 
 
 def _owner(config: DatasetConfig) -> Address | None:
@@ -527,6 +557,13 @@ def _young(
         return Young(since)
     known_from = max(made_up_from, end_at - timedelta(seconds=config.late_s))
     return Young(since, known_from, end_at - timedelta(seconds=config.interval_s))
+
+
+def _is_asked(config: DatasetConfig, incident: AlertableIncident) -> bool:
+    """Whether people want to be told of what its channel did."""
+    channel = config.channel_of(incident.channel) if incident.channel else None
+    wanted = "both" if channel is None else channel.alert_on
+    return wanted == "both" or incident.direction in (None, wanted)
 
 
 def _newer_than(config: DatasetConfig, dataset: DatasetRow, newest_at: datetime) -> datetime:
@@ -583,17 +620,41 @@ def deliver(
     now : tells what is due: by default the warehouse's clock.
     picture : draws an incident for channels that show one; by default there are no pictures.
     """
+    now_at = (now or store.now)()
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        _bundle(store, config, dataset_id, now_at)
     pictures = _Pictures(store, picture)
     # What waits for targets waits on while a rehearsal lasts.
-    owner = _owner(config) if config.notifications.mode == "rehearsal" else None
-    only = None if owner is None else owner.address
-    now_at = (now or store.now)()
+    only = config.notifications.owner if config.notifications.mode == "rehearsal" else None
     attempts = list(_attempts(store, dataset_id, send, now_at, pictures, only))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
+
+
+def _bundle(store: Store, config: DatasetConfig, dataset_id: int, now_at: datetime) -> None:
+    """Makes one digest, to each address, of the messages that waited until now.
+
+    Of an alert it says how it stands: what came last.
+    """
+    waited: dict[Address, list[queries.ReleasedNotification]] = {}
+    of = {"dataset_id": dataset_id, "now": now_at}
+    for one in store.rows(queries.SELECT_RELEASED_NOTIFICATIONS, **of):
+        waited.setdefault(Address(one.medium, one.connection, one.address), []).append(one)
+    for to, own in waited.items():
+        if len(own) < 2 or (to.medium in CHANNELS and CHANNELS[to.medium].keeps_state):
+            continue
+        last = {one.payload.get("thread", one.key): one.payload for one in own}
+        payload = digest_payload(config.dataset, config.site_zone, list(last.values()))
+        payload |= {"waited": True}
+        key = message_key("digest", *(one.key for one in own))
+        _insert_rows(
+            store, config, dataset_id, [queries.NewNotification(None, "digest", key, *to, payload)]
+        )
+        ids = [one.notification_id for one in own]
+        store.execute(queries.UPDATE_BUNDLE, key=key, notification_ids=ids)
 
 
 class _Pictures:

@@ -27,6 +27,7 @@ class NewNotification:
     news_id: int | None = None
     silence_id: int | None = None
     episode_id: int | None = None
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,27 @@ class DueNotification:
     payload: dict[str, Any]
     attempts: int
     n_refused: int
+
+
+@dataclass(frozen=True)
+class ReleasedNotification:
+    """A message that waited, and may leave with others to the same address."""
+
+    notification_id: int
+    key: str
+    medium: str
+    connection: str
+    address: str
+    payload: dict[str, Any]
+
+
+class ToldAddress(NamedTuple):
+    """An address to which something of an alert was said."""
+
+    alert_id: int
+    medium: str
+    connection: str
+    address: str
 
 
 class AlertName(NamedTuple):
@@ -114,6 +136,11 @@ SELECT_NEWS = Query("notifications/select_news", News)
 SELECT_OPEN_STOP = Query("notifications/select_open_stop", OpenStop)
 
 INSERT_NOTIFICATIONS = Statement("notifications/insert_notifications")
+SELECT_TOLD_ADDRESSES = Query("notifications/select_told_addresses", ToldAddress)
+SELECT_RELEASED_NOTIFICATIONS = Query(
+    "notifications/select_released_notifications", ReleasedNotification
+)
+UPDATE_BUNDLE = Statement("notifications/update_bundle")
 SELECT_DUE_NOTIFICATION = Query("notifications/select_due_notification", DueNotification)
 UPDATE_NOTIFICATION = Statement("notifications/update_notification")
 DELETE_NOTIFICATIONS = Statement("notifications/delete_notifications")

@@ -22,7 +22,7 @@ from tsad_tasks.page.guard import Guard, Visitor
 from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, read_incident
 from tsad_tasks.page.lanes import drawn_lanes
 from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
-from tsad_tasks.page.queries import ListedIncident, PageDataset
+from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
 from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
 from tsad_tasks.storage.store import Store
@@ -63,7 +63,7 @@ class Page:
 
     def incident(
         self, store: Store, visitor: Visitor, incident_id: str
-    ) -> tuple[PageDataset, ListedIncident]:
+    ) -> tuple[PageDataset, ShownIncident]:
         """An incident with its dataset; 404 where there is none that the visitor may see."""
         with store.snapshot():
             row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
@@ -91,7 +91,7 @@ class Page:
                 raise HTTPException(404, str(error)) from error
             return read_incident(store, dataset, row, drawn)
 
-    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ListedIncident:
+    def writable(self, store: Store, visitor: Visitor, incident_id: str) -> ShownIncident:
         """An incident of a dataset that the visitor may edit; 403 for others."""
         _, row = self.incident(store, visitor, incident_id)
         if not visitor.may_edit(row.dataset):
@@ -118,7 +118,10 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     app.add_middleware(Guard)
     page, looks = Page(uri), Depends(visitor)
     _say_errors(app)
-    _add_pages(app, page, looks)
+    _add_overview(app, page, looks)
+    _add_incident(app, page, looks)
+    _add_models_and_data(app, page, looks)
+    _add_reports(app, page, looks)
     _add_writes(app, page, looks)
 
     @app.get("/static/{name}")
@@ -136,7 +139,7 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     return app
 
 
-def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
+def _add_overview(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/")
     def overview(request: Request, visitor: Visitor = looks) -> Response:
         filters = Filters.of(request.query_params)
@@ -166,6 +169,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
         )
         return answer
 
+
+def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
@@ -201,6 +206,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = page.content(store, visitor, incident_id)
         return JSONResponse(plots(content, rest=part == "rest"))
 
+
+def _add_models_and_data(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/models/{dataset}")
     def shown_models(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
@@ -216,6 +223,8 @@ def _add_pages(app: FastAPI, page: Page, looks: Any) -> None:
             content = data.read_data(store, chosen.name)
         return html(request, "data.html", dataset=chosen, zone=chosen.site_zone, content=content)
 
+
+def _add_reports(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/reports/{dataset}")
     def shown_reports(request: Request, dataset: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:

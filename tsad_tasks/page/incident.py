@@ -16,7 +16,7 @@ from tsad_tasks.feedback.maintenance import Maintenance, maintenance_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS
 from tsad_tasks.page import queries
 from tsad_tasks.page.alike import AlikeIncident, nearest
-from tsad_tasks.page.queries import ListedIncident, PageDataset
+from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.reporting.period.channel_figures import ChannelFigures, channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.one_incident import read_incident_page
@@ -52,7 +52,7 @@ class Drawn:
 class IncidentContent:
     """Everything that the page of one incident says."""
 
-    row: ListedIncident
+    row: ShownIncident
     dataset: PageDataset
     drawn: Drawn
     figures: tuple[ChannelFigures, ...]
@@ -86,7 +86,7 @@ class DrawnIncidents:
         self._kept: OrderedDict[tuple[object, ...], Drawn] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, store: Store, dataset: PageDataset, row: ListedIncident) -> Drawn:
+    def of(self, store: Store, dataset: PageDataset, row: ShownIncident) -> Drawn:
         """What the incident's plots show; computed anew when the incident has changed."""
         key: tuple[object, ...] = (
             row.incident_id,
@@ -111,7 +111,7 @@ class DrawnIncidents:
         return drawn
 
 
-def drawn_incident(store: Store, row: ListedIncident) -> Drawn:
+def drawn_incident(store: Store, row: ShownIncident) -> Drawn:
     """The report's content of one incident, and the same hours a week before.
 
     Raises `LookupError` when the incident is gone.
@@ -121,7 +121,7 @@ def drawn_incident(store: Store, row: ListedIncident) -> Drawn:
     return Drawn(page, _week_before(store, row, page))
 
 
-def _week_before(store: Store, row: ListedIncident, page: IncidentPage) -> Floats64:
+def _week_before(store: Store, row: ShownIncident, page: IncidentPage) -> Floats64:
     """Readings (n_points, n_channels) seven days of the clocks of Unix before the plotted ones."""
     times = page.scores.times.astype("datetime64[s]").astype(np.int64)
     layout = select_layouts(store, select_dataset(store, row.dataset).dataset_id)[0]
@@ -135,7 +135,7 @@ def _week_before(store: Store, row: ListedIncident, page: IncidentPage) -> Float
 
 
 def read_incident(
-    store: Store, dataset: PageDataset, row: ListedIncident, drawn: Drawn
+    store: Store, dataset: PageDataset, row: ShownIncident, drawn: Drawn
 ) -> IncidentContent:
     """What the page says of an incident, beside its plots."""
     step = timedelta(seconds=dataset.step_s)
@@ -167,7 +167,7 @@ def read_incident(
     )
 
 
-def _shown_span(drawn: Drawn, row: ListedIncident) -> dict[str, Any]:
+def _shown_span(drawn: Drawn, row: ShownIncident) -> dict[str, Any]:
     times = drawn.page.scores.times.astype("datetime64[s]").astype(np.int64)
     if not len(times):
         return {"from_at": row.started_at, "to_at": row.last_flag_at}

@@ -48,6 +48,7 @@ class Filters:
     state: str | None = None
     verdict: str | None = None
     word: str | None = None
+    group: str | None = None
     days: int = 14
     before: str | None = None
 
@@ -80,13 +81,14 @@ class Filters:
             dataset = dag_id.rpartition(".")[0]
         chosen = {name: given.get(name) for name in ("entity", "severity", "state", "verdict")}
         days = int(given.get("days") or cls.days)
-        return cls(dataset, **chosen, word=given.get("q"), days=days, before=given.get("before"))
+        rest = {"word": given.get("q"), "group": given.get("group"), "before": given.get("before")}
+        return cls(dataset, **chosen, **rest, days=days)
 
     def address(self, **changed: Any) -> dict[str, str]:
         """The parameters of an address that asks for the same, but for what is changed."""
         own = {"q": self.word, "before": None} | {
             name: getattr(self, name)
-            for name in ("dataset", "entity", "severity", "state", "verdict", "days")
+            for name in ("dataset", "entity", "severity", "state", "verdict", "group", "days")
         }
         if self.days == Filters.days:
             own["days"] = None
@@ -275,6 +277,7 @@ def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
     asked = span | {
         name: getattr(filters, name) for name in ("entity", "severity", "state", "verdict", "word")
     }
+    asked |= {"group_id": filters.group}
     key: dict[str, Any] = {"before_at": None, "before_id": None}
     if filters.before:
         seconds, _, incident_id = filters.before.partition(".")

@@ -65,13 +65,33 @@ class ListedIncident:
     taken_by: str | None
     snoozed_until: datetime | None
     sensor_suspected: bool
+    n_parts: int
 
 
 @dataclass(frozen=True)
 class NeedingIncident(ListedIncident):
-    """One that needs a person, and how many there are."""
+    """One that needs a person, alone or the worst of a group, and how many there are.
+
+    Attributes
+    ----------
+    headline : of the group; None: it is alone.
+    n_needing : incidents of the group that need a person.
+    """
 
     n_all: int
+    group_id: str | None
+    headline: str | None
+    n_needing: int
+
+
+@dataclass(frozen=True)
+class ShownIncident(ListedIncident):
+    """One with the parts beside it, and the group with which it began; None: there is none."""
+
+    continues: str | None
+    continued_by: str | None
+    group_id: str | None
+    headline: str | None
 
 
 @dataclass(frozen=True)
@@ -193,7 +213,7 @@ SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
-SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ListedIncident)
+SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)
 SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)

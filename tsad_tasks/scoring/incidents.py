@@ -112,8 +112,9 @@ def build_incidents(
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
             late = late_span(store, config, dataset, span, name) or Interval(first_at, end_at)
             first_at = min(first_at, late.start_at)
-            champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, end_at))
-            last_at = seen_until(store, dataset, name, champions, max(end_at, late.end_at))
+            last_at = max(end_at, late.end_at)
+            champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, last_at))
+            last_at = seen_until(store, dataset, name, champions, last_at)
             if config.event_channels:
                 # Sentences on outages tell readings of the hour before.
                 last_at += timedelta(hours=1)

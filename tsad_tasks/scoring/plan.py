@@ -26,7 +26,7 @@ from tsad_tasks.scoring.own_scales import OwnScale, later_scales
 from tsad_tasks.scoring.queries import Champion, champions_in
 from tsad_tasks.scoring.reach import anchor_at, is_alive, score_reach, window_hours
 from tsad_tasks.storage.datasets import DatasetRow, upsert_dataset
-from tsad_tasks.storage.lives import counted_entities, living_entities
+from tsad_tasks.storage.lives import counted_entities, living_entities, stored_entities
 from tsad_tasks.storage.readings import read_checksums
 from tsad_tasks.storage.scores import READ_SCORE_DIGESTS, read_digests
 from tsad_tasks.storage.store import Store
@@ -158,7 +158,8 @@ class Plan:
 
     Attributes
     ----------
-    hours : hours of the interval that were read.
+    hours : hours of the interval that were read, and others that late rows may have changed, of
+        which was said that they had no champion.
     others : ids of entities with life that another shard plans for.
     emptied : scored hours whose windows see no readings any more, since these were taken back.
     """
@@ -184,16 +185,18 @@ def entities_with_life(
     store: Store, config: DatasetConfig, dataset: DatasetRow, span: Interval, lineage: str
 ) -> dict[str, int]:
     """Entities, by name, of which a run of an interval may have something to say: rows came of them
-    so lately that its hours, or those that late rows still change, see any.
+    so lately, or blocks are stored of them, that its hours, or those that late rows still change,
+    see any.
     """
-    changed_from, _, last_at, _ = _ends(store, config, dataset, span, lineage)
+    changed_from, _, last_at, late_until = _ends(store, config, dataset, span, lineage)
     champions = _champions(store, dataset, lineage, changed_from, last_at)
     back_hours = max((window_hours(one) for one in champions), default=1)
+    of_dataset, first_at = (store, dataset.dataset_id), hours_later(changed_from, -back_hours)
+    stored = stored_entities(*of_dataset, first_at, late_until)
     if config.event_channels:
         # Where rows are events their absence is a reading, however long it lasts.
-        ends = hours_later(changed_from, -back_hours), last_at
-        return counted_entities(store, dataset.dataset_id, *ends)
-    return living_entities(store, dataset.dataset_id, hours_later(changed_from, -back_hours))
+        return stored | counted_entities(*of_dataset, first_at, last_at)
+    return stored | living_entities(*of_dataset, first_at)
 
 
 def _ends(
@@ -258,8 +261,8 @@ def plan_interval(
     until_at = seen_until(store, dataset, lineage, champions, late_until, is_learning=is_learning)
     bounds = changed_from, first_at, last_at, late_until, until_at
     span = _Span(store, dataset, entities, bounds, lineage, is_learning=is_learning)
-    read, ids = span.ingested[span.mine], list(entities.values())
-    jobs, covered, n_current = [], np.zeros((len(ids), len(read)), bool), 0
+    looked, ids = span.looked_at(), list(entities.values())
+    jobs, covered, n_current = [], np.zeros((len(ids), len(looked)), bool), 0
     asked_of, emptied = list[tuple[int, datetime]](), list[ScoredHour]()
     # A model of the entity's own goes before the dataset's.
     own = {champion.scope_entity_id for champion in champions if champion.scope_entity_id}
@@ -273,19 +276,18 @@ def plan_interval(
             job, n_kept, of_none = span.job(champion, chosen)
             n_current += n_kept
             emptied += of_none
-            covered[is_its] |= _within(span.hours[span.mine], champion)[None, :]
+            covered[is_its] |= _within(span.hours[looked], champion)[None, :]
             jobs += split_by_scale(job) if job is not None else []
     # Only of what people see an hour without a champion is worth a word.
-    is_open = ~covered & read[None, :] & span.began(ids)[:, span.mine]
+    is_open = ~covered & span.ingested[looked][None, :] & span.began(ids)[:, looked]
     is_open &= lineage in VISIBLE_LINEAGES
     if is_open.any():
-        checksums = read_checksums(store, ids, hours_later(first_at, -1), last_at)
-        is_open &= is_alive(checksums, 1)[:, 1:]
-    places = np.argwhere(is_open).tolist()
-    unchampioned = tuple((ids[entity], hours_later(first_at, hour)) for entity, hour in places)
-    hours = tuple(hours_later(first_at, hour) for hour in np.flatnonzero(read).tolist())
+        is_open &= span.has_blocks(ids)[:, looked]
+    at = [from_unix_s(hour) for hour in span.hours[looked].tolist()]
+    unchampioned = tuple((ids[i], at[k]) for i, k in np.argwhere(is_open).tolist())
+    hours = tuple(at[k] for k in np.flatnonzero(span.ingested[looked]).tolist())
     others = tuple(key for name, key in known.items() if name not in chosen_names)
-    n_not_ingested = int((~read).sum())
+    n_not_ingested = int((~span.ingested[span.mine]).sum())
     made = tuple(jobs), unchampioned, n_current, n_not_ingested, tuple(asked_of)
     return Plan(*made, hours, others, tuple(emptied))
 
@@ -372,6 +374,24 @@ class _Span:
         self.mine = slice(_n_hours(self._from_at, first_at), _n_hours(self._from_at, last_at))
         self._n_changed = _n_hours(self._from_at, late_until)
         self._first_hours = dict(store.rows(SELECT_FIRST_HOURS, entity_ids=list(entities.values())))
+
+    def looked_at(self) -> NDArray[np.intp]:
+        """Positions of the interval's own hours, and of those before and after it that late rows
+        may have changed, and of which a run has said that they have no champion.
+        """
+        changed_until = hours_later(self._from_at, self._n_changed)
+        asked = {"dataset_id": self._dataset.dataset_id, "lineage": self._lineage}
+        ends = {"start_at": self._from_at, "end_at": changed_until}
+        marked = self._store.rows(queries.SELECT_MARKED_HOURS, **asked, **ends)
+        mine = np.arange(len(self.hours))[self.mine]
+        others = [_n_hours(self._from_at, hour_at) for hour_at in marked]
+        return np.union1d(mine, np.array(others, np.intp))
+
+    def has_blocks(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
+        """bool (n_entities, n_hours): there is a block in the hour or the one before it."""
+        until_at = hours_later(self._from_at, len(self.hours))
+        span = hours_later(self._from_at, -1), until_at
+        return is_alive(read_checksums(self._store, entity_ids, *span), 1)[:, 1:]
 
     def began(self, entity_ids: Sequence[int]) -> NDArray[np.bool_]:
         """bool (n_entities, n_hours): from the entity's first reading on."""

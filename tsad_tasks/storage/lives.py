@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import hour_ceil, unix_s
 from tsad_tasks.storage.blocks import n_hours
 from tsad_tasks.storage.datasets import EntityRow
-from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.storage.store import Query, Statement, Store
 
 
 class LifeEnd(NamedTuple):
@@ -31,7 +31,9 @@ class LifeEnd(NamedTuple):
 
 
 UPSERT_LIVES = Query("storage/upsert_lives", int)
+UPSERT_SOURCE_LIVES = Statement("storage/upsert_source_lives")
 SELECT_LIVING = Query("storage/select_living", EntityRow)
+SELECT_STORED_ENTITIES = Query("storage/select_stored_entities", EntityRow)
 SELECT_LIFE_ENDS = Query("storage/select_life_ends", LifeEnd)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -54,12 +56,42 @@ def note_lives(
     )
 
 
+def note_source_lives(
+    store: Store,
+    source: str,
+    entity_ids: Sequence[int],
+    hours: Sequence[datetime],
+    heard: NDArray[np.bool_],
+) -> None:
+    """Adds hours to lives in one of several sources. `heard` (n_entities, n_hours) says in which of
+    `hours` it had rows of each entity.
+    """
+    entity, hour = np.nonzero(heard)
+    if len(entity):
+        store.execute(
+            UPSERT_SOURCE_LIVES,
+            source=source,
+            entity_id=[entity_ids[i] for i in entity.tolist()],
+            hour_at=[hours[i] for i in hour.tolist()],
+        )
+
+
 def living_entities(
     store: Store, dataset_id: int, start_at: datetime, end_at: datetime = FOR_EVER
 ) -> dict[str, int]:
     """Ids, by name, of entities that the source had rows of in some hour of [start_at, end_at)."""
     asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
     return dict(store.rows(SELECT_LIVING, **asked))
+
+
+def stored_entities(
+    store: Store, dataset_id: int, start_at: datetime, end_at: datetime
+) -> dict[str, int]:
+    """Ids, by name, of entities with a block in some hour of [start_at, end_at): of rows without a
+    value, and of what holds without rows, lives know nothing.
+    """
+    asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+    return dict(store.rows(SELECT_STORED_ENTITIES, **asked))
 
 
 def counted_entities(

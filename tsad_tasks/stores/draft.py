@@ -25,7 +25,8 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
-from tsad_tasks.ingest.proposals import proposed_events, proposed_total
+from tsad_tasks.ingest.proposals import proposed_total
+from tsad_tasks.ingest.proposed_events import proposed_events
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
@@ -281,24 +282,29 @@ def signal_remark(
     name: str,
     unit: str | None,
     series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    *,
+    are_texts: bool = False,
 ) -> str:
     """What to ask about a channel whose values look like those of no gauge; empty: nothing.
 
     Parameters
     ----------
-    series : times in seconds and known values of each series, in the order of time.
+    series : times in seconds and known values of each series, in the order of time; of texts
+        numbers that stand for them.
 
     >>> signal_remark("kwh", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
     'CHECK: a counter? signal: counter (100.0% of 39 differences do not fall; its name kwh)'
     """
+    events = proposed_events(name, series, are_texts=are_texts)
+    if events or are_texts:
+        return visible(f"CHECK: events? {events}" if events else "")
     values = [known for _, known in series]
     proposed = proposed_signal(name, unit, values)
     if proposed:
         return f"CHECK: {'an angle' if 'angle' in proposed else 'states'}? {proposed}"
     if proposed := proposed_total(name, unit, values):
         return visible(f"CHECK: a counter? {proposed}")
-    proposed = proposed_events(series)
-    return f"CHECK: events? {proposed}" if proposed else ""
+    return ""
 
 
 def training_lines(oldest_at: datetime | None, now_at: datetime) -> Iterator[str]:

@@ -22,6 +22,7 @@ from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
+from tsad_tasks.ingest.proposed_events import proposed_events
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -68,6 +69,7 @@ _VALUE = re.compile(r"(^|_)(val|value|reading|v|wert|messwert)(_|$)", re.I)
 _WHOLE = re.compile(r"(^|[-_ ])(total|all|sum|gesamt)([-_ ]|$)", re.I)
 _QUALITY = re.compile(r"qual|status|integrity|valid", re.I)
 _LABEL = re.compile(r"label|anomal|fault|is_bad", re.I)
+_EVENT = re.compile(r"code|error|event|fault|alarm|message|msg|reason|type|level|severity", re.I)
 _NUMBER = re.compile(r"(^|_)(id|no|nr|number|pk|seq|row)$", re.I)
 _DIGITS = re.compile(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*")
 # A column of names repeats them.
@@ -123,6 +125,8 @@ class _Roles:
     quality: SourceColumn | None
     updated_at: SourceColumn | None
     label: SourceColumn | None
+    # Rows are events, of which a column of texts says the kind.
+    are_texts: bool = False
 
     @property
     def is_long(self) -> bool:
@@ -212,10 +216,34 @@ def _roles(sample: _Sample) -> _Roles:
     entities = [*names, *(one for one in ids if one in repeated)]
     entities = [one for one in entities if one is not channel]
     entity = _first(entities, _ENTITY, bool) or next(iter(entities), None)
+    are_texts = False
+    if not values:
+        values, channel, are_texts = _event_texts(sample, time, rest, entity), None, True
+        entity = None if entity in values else entity
     if not values:
         raise _missing(sample, "columns of numbers (or rows that are events: signal: event_count)")
     unit = sample.unit(time) if time.family in NUMBERS else None
-    return _Roles(time, unit, entity, channel, tuple(values), quality, updated_at, label)
+    of = time, unit, entity, channel, tuple(values), quality, updated_at, label
+    return _Roles(*of, are_texts=are_texts)
+
+
+def _event_texts(
+    sample: _Sample,
+    time: SourceColumn,
+    columns: Sequence[SourceColumn],
+    entity: SourceColumn | None,
+) -> list[SourceColumn]:
+    """The column of texts of a table whose rows look like events; empty: they do not, or none."""
+    named = entity if entity is not None and _ENTITY.search(entity.name) else None
+    texts = [one for one in columns if one.family == "text" and one is not named]
+    texts.sort(key=lambda one: (not _EVENT.search(one.name), one is entity))
+    unit = sample.unit(time) if time.family in NUMBERS else None
+    for one in texts:
+        whose = None if one is entity else entity
+        roles = _Roles(time, unit, whose, None, (one,), None, None, None, are_texts=True)
+        if proposed_events(one.name, _series_of(sample, roles, one.name), are_texts=True):
+            return [one]
+    return []
 
 
 def _first(
@@ -361,7 +389,8 @@ def _source_lines(
     mine = channel_names(channels)
     for theirs in channels:
         renamed = {} if mine[theirs] == theirs else {"column": theirs}
-        remark = signal_remark(theirs, None, _series_of(sample, roles, theirs))
+        series = _series_of(sample, roles, theirs)
+        remark = signal_remark(theirs, None, series, are_texts=roles.are_texts)
         why = f"  # {remark}" if remark else ""
         yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
 
@@ -376,10 +405,14 @@ def _series_of(
     if roles.channel is not None:
         channel = [str(cell) for cell in sample.cells[roles.channel.name]]
     found: dict[Any, list[tuple[float, float]]] = {}
+    of_text = dict[str, float]()
     cells = zip(sample.cells[roles.time.name], entity, channel, sample.cells[column], strict=True)
     for at, whose, name, cell in cells:
         if at is not None and name == theirs and isinstance(cell, bool | int | float | Decimal):
             found.setdefault(whose, []).append((_seconds(at, roles.unit), float(cell)))
+        elif at is not None and roles.are_texts and cell:
+            code = of_text.setdefault(str(cell), float(len(of_text)))
+            found.setdefault(whose, []).append((_seconds(at, roles.unit), code))
     pairs = [np.array(sorted(one), np.float64).reshape(-1, 2) for one in found.values()]
     return [(one[:, 0], one[:, 1]) for one in pairs]
 

@@ -78,8 +78,9 @@ def calibrate(run: Retraining) -> Count:
             spec = replace(spec, noise=noise, noise_power=detector.noise_power)
         card = model_card(part, scope, scales, kept, detector, trained)
         card["expected_incidents_per_day"] = spec.expected_incidents_per_day
-        if spec.limit_notes:
-            card["notes"] = [*card.get("notes", []), *spec.limit_notes]
+        rare = folder.read("survey", Survey).rare_events(part.config)
+        if spec.limit_notes or rare:
+            card["notes"] = [*card.get("notes", []), *spec.limit_notes, *rare]
         canary = canary_of(spec, detector, held_out)
         contents = spec.to_json(), card, canary.to_json() if canary else None
         uri, sha256 = store_bundle(run.artifacts / run.config.dataset, detector, *contents)

@@ -35,6 +35,9 @@ from tsad_tasks.training.retrain import Count, Retraining, with_chosen_window
 from tsad_tasks.training.survey import Scales, Survey
 from tsad_tasks.training.youth import Share, ages_s, length_s, not_young, share_of, too_early
 
+# So many sentences on events are told at most.
+_MOST_SAID = 5
+
 
 def find_exclusions(run: Retraining) -> Count:
     """Task `exclusions`: scopes to train, what each leaves out, and what its readings are like.
@@ -92,7 +95,11 @@ def find_exclusions(run: Retraining) -> Count:
     n_exclusions = sum(len(surveys[scope.entity_id].exclusions) for scope in scopes)
     counts = {"n_scopes": len(scopes), "n_exclusions": n_exclusions}
     n_young = sum(share.is_young for share in shares.values())
-    return counts | ({"n_young": n_young} if n_young else {})
+    said = dict.fromkeys(
+        text for scope in scopes for text in surveys[scope.entity_id].rare_events(config)
+    )
+    rare = {"rare_events": list(said)[:_MOST_SAID]} if said else {}
+    return counts | ({"n_young": n_young} if n_young else {}) | rare
 
 
 def _lengths(run: Retraining) -> list[tuple[Scope, int]]:

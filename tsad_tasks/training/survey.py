@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.arrays import Flags
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import DEFAULT_WINDOW, DatasetConfig
+from tsad_tasks.ingest.proposed_events import Rate, rare_events
 from tsad_tasks.ingest.signals import channel_circles
 from tsad_tasks.model.experience import with_conditions
 from tsad_tasks.model.features import Scaler, fit_scaler, held, pooled_scaler
@@ -38,6 +39,7 @@ class Survey:
     levels : channels beside their commissioning references.
     weekdays : how often each weekday was seen by some entity, on the clocks of the site; Monday
         comes first.
+    events : by channel of events how many there were, in how long.
     """
 
     exclusions: list[Exclusion]
@@ -46,6 +48,12 @@ class Survey:
     scalers: dict[str, Scaler]
     levels: list[Level]
     weekdays: list[int] = field(default_factory=list)
+    events: dict[str, Rate] = field(default_factory=dict)
+
+    def rare_events(self, config: DatasetConfig) -> list[str]:
+        """What to say of events of which nearly no step has one."""
+        found = [rare_events(config, name, rate) for name, rate in self.events.items()]
+        return [one for one in found if one]
 
 
 def surveyed(
@@ -74,6 +82,13 @@ def surveyed(
         off = hourly(is_read, config) & ~hourly(running, config)
         dates = np.union1d(dates, dates_seen(hourly(usable, config), off, local_s))
         found.hours[name] = float(usable[:split].sum()) * config.step_s / 3600
+        for channel, position in zip(config.event_channels, config.event_positions, strict=True):
+            known = clean[:split, position][np.isfinite(clean[:split, position])]
+            before = found.events.get(channel, Rate(0, 0.0))
+            found.events[channel] = Rate(
+                before.n_events + int(known.sum()),
+                before.seconds + float(len(known) * config.step_s),
+            )
         if usable[:split].any():
             learned = clean[:split], config.features.scaling, n_enough
             scaler = fit_scaler(

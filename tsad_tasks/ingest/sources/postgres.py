@@ -346,14 +346,7 @@ class PostgresSource(Source):
         found: list[Hint] = []
         unit = self._config.source.time.unit
         for plan in self.tables:
-            numbers = (*plan.columns, *plan.values)
-            no_words = not self._config.source.known_words
-            names = self._config.source.channel_columns()
-            events = {
-                names[name] for name, one in self._config.channels.items() if one.counts_events
-            }
-            texts = [one.name for one in numbers if one.family == "text" and one.name not in events]
-            texts = texts if no_words else []
+            texts = [] if self._config.source.words else [*self._texts(plan)]
             what = "those that are no number are read as NULL and counted as not_numeric"
             for name in texts:
                 text = f"{name}: Expected numbers. Received: texts; {what}."
@@ -364,6 +357,20 @@ class PostgresSource(Source):
             if text := self._no_seek(plan):
                 found.append(("warning", text, plan.title))
         return found
+
+    def _texts(self, plan: TablePlan) -> Iterator[str]:
+        """Columns of texts whose channels are numbers, or, where they hold several, all are."""
+        names = self._config.source.channel_columns()
+        no_numbers = {
+            names[name]
+            for name, one in self._config.channels.items()
+            if one.counts_events or one.state_codes
+        }
+        yield from (
+            one.name for one in plan.columns if one.family == "text" and one.name not in no_numbers
+        )
+        if not any(one.state_codes for one in self._config.channels.values()):
+            yield from (one.name for one in plan.values if one.family == "text")
 
     def advice(self, start_us: int, end_us: int) -> list[Hint]:
         """What an hour costs, whether the login could write, and whether series are mixed."""

@@ -15,6 +15,14 @@ from tsad_tasks.base.masking import learn, learn_url, masked, masked_values
 from tsad_tasks.base.variants import CHANNELS
 
 TIMEOUT_S = 10.0
+# What a message does to who holds its alert open; all others open it, or say more of it.
+_ACTIONS = {
+    "taken": "acknowledge",
+    "closed": "resolve",
+    "withdrawn": "resolve",
+    "back": "resolve",
+    "test_over": "resolve",
+}
 register = CHANNELS.register
 
 
@@ -41,6 +49,16 @@ class Message:
         """The name of the alert or the news that it is about; empty for a digest."""
         return str(self.payload.get("thread", ""))
 
+    @property
+    def dedup_key(self) -> str:
+        """The same in all messages of one alert, silence or piece of news."""
+        return self.thread or self.key
+
+    @property
+    def action(self) -> str:
+        """trigger, acknowledge or resolve."""
+        return _ACTIONS.get(str(self.payload.get("event")), "trigger")
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -62,6 +80,9 @@ class NotificationChannel(Protocol):
     default_connection: ClassVar[str | None] = None
     # Whether it shows HTML with a picture
     takes_html: ClassVar[bool] = False
+    # Whether it holds each alert open until it hears that it ended: it gets each event by itself,
+    # who has an incident in hand too, and what never ends only where a target asks for it
+    keeps_state: ClassVar[bool] = False
 
     def check_address(self, address: str) -> None:
         """Raises `ValueError`, which says what is expected, unless it is an address."""

@@ -32,33 +32,43 @@ class Webhook(base.NotificationChannel):
     """The payload with key, subject and text (which chats show); a heartbeat as it is asked for."""
 
     def send(self, message: base.Message, connection: base.Connection) -> None:
-        from http.client import HTTPException
-        from urllib.error import HTTPError
-        from urllib.request import Request
-
-        url, headers = web_url(connection.uri)
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise Unreachable(
-                f"Expected an http or https URL of connection {message.connection}. Received: "
-                "another (not shown)."
-            )
-        extras = dict(connection.extras)
-        options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
-        headers |= {name: str(value) for name, value in extras.items()}
-        headers["Idempotency-Key"] = message.key
         content, content_type = content_of(message)
-        if content is not None:
-            headers["Content-Type"] = content_type
-        request = Request(url, content, headers, method="GET" if content is None else "POST")
-        timeout_s = float(options.get("timeout", base.TIMEOUT_S))
-        try:
-            with _opener(options).open(request, timeout=timeout_s) as answer:
-                status = int(answer.status)
-        except HTTPError as error:
-            status = error.code
-        except (OSError, HTTPException) as error:
-            raise base.unreachable(error, message.connection) from error
-        check_status(status, message.connection)
+        post(message, connection, content, content_type)
+
+
+def post(
+    message: base.Message,
+    connection: base.Connection,
+    content: bytes | None,
+    content_type: str = "application/json; charset=utf-8",
+) -> None:
+    """Sends content to the connection's URL, with the message's key; None: a GET."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import Request
+
+    url, headers = web_url(connection.uri)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise Unreachable(
+            f"Expected an http or https URL of connection {message.connection}. Received: "
+            "another (not shown)."
+        )
+    extras = dict(connection.extras)
+    options = {name: extras.pop(name) for name in _OPTIONS | _IGNORED if name in extras}
+    headers |= {name: str(value) for name, value in extras.items()}
+    headers["Idempotency-Key"] = message.key
+    if content is not None:
+        headers["Content-Type"] = content_type
+    request = Request(url, content, headers, method="GET" if content is None else "POST")
+    timeout_s = float(options.get("timeout", base.TIMEOUT_S))
+    try:
+        with _opener(options).open(request, timeout=timeout_s) as answer:
+            status = int(answer.status)
+    except HTTPError as error:
+        status = error.code
+    except (OSError, HTTPException) as error:
+        raise base.unreachable(error, message.connection) from error
+    check_status(status, message.connection)
 
 
 def content_of(message: base.Message) -> tuple[bytes | None, str]:
@@ -68,6 +78,8 @@ def content_of(message: base.Message) -> tuple[bytes | None, str]:
     if message.address == "metrics":
         return message.text.encode(), "text/plain; version=0.0.4; charset=utf-8"
     shown = {"key": message.key, "subject": message.subject, "text": message.text}
+    if "event" in message.payload and message.payload["event"] != "heartbeat":
+        shown |= {"action": message.action, "dedup_key": message.dedup_key}
     content = json.dumps(message.payload | shown, ensure_ascii=False).encode()
     return content, "application/json; charset=utf-8"
 

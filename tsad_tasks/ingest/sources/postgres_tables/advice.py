@@ -65,7 +65,8 @@ def _states(
     """Channels of a few texts that no word makes numbers of: they may be states."""
     day = span_us[1] - _STATE_HOURS * HOUR_US, span_us[1]
     for name, words in _texts_of_channels(cursor, config, plan, day).items():
-        channel, known = config.channels[name], {*config.source.known_words, *statements.TRUTHS}
+        channel, known = config.channels[name], {*config.source.words, *statements.TRUTHS}
+        known |= {*channel.state_words}
         if channel.has_plain_states:
             known |= {*statements.YES_WORDS, *statements.NO_WORDS}
         texts = sorted(word for word in words - known if not _is_number(word))
@@ -106,9 +107,7 @@ def _texts_of_channels(
             if column.family in {"text", "json"}:
                 every, most = sql.SQL("true"), _MOST_WORDS
                 cursor.execute(
-                    statements.state_words_statement(
-                        config, plan, column, span_us, every, most, statements.TEXT_MARKS
-                    )
+                    statements.state_words_statement(config, plan, column, span_us, every, most)
                 )
                 for channel, word in cursor.fetchall():
                     if channel is not None and (name := names.get(as_text(channel))) is not None:

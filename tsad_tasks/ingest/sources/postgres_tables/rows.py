@@ -141,7 +141,7 @@ def source_rows(
         times_us=_joined(parts, "time"),
         updated_us=_joined(parts, "updated"),
         label=labels == 1,
-        values=_with_yes_and_no(config, values, whose["channel"]),
+        values=_with_words(config, values, whose["channel"]),
         table=np.repeat(np.arange(len(parts)), [len(part["time"]) for part in parts]),
         offered=offered,
         ambiguous=_joined(parts, "ambiguous"),
@@ -219,23 +219,29 @@ def _values(
     return values
 
 
-def _with_yes_and_no(
+def _with_words(
     config: DatasetConfig, values: NDArray[np.float64], channel: NDArray[np.intp] | None
 ) -> NDArray[np.float64]:
-    """Values with 1 and 0 for words that say so, of channels whose states are these; of any other
-    channel such a word is no number.
+    """Values with numbers for words that say so of their channel, such as names of its states; of
+    any other channel such a word is no number.
     """
-    is_yes, is_no = values == statements.YES, values == statements.NO
-    if not (is_yes.any() or is_no.any()):
+    is_mark = (values <= statements.TEXT_MARKS) & (values > -np.inf)
+    if not is_mark.any():
         return values
-    plain = np.array([one.has_plain_states for one in config.channels.values()] + [False])
-    if channel is not None:
-        # The last one is that of names which only the source knows.
-        is_known = plain[np.where(channel < len(plain), channel, -1)]
-    else:
-        is_known = np.broadcast_to(plain[:-1], values.shape)
-    found = np.where(is_yes, 1.0, np.where(is_no, 0.0, values))
-    return np.where((is_yes | is_no) & ~is_known, -np.inf, found)
+    words = {mark: word for word, mark in statements.state_marks(config).items()}
+    words |= {statements.YES: statements.YES_WORDS[0], statements.NO: statements.NO_WORDS[0]}
+    marks, which = np.unique(values[is_mark], return_inverse=True)
+    # The last one is that of names which only the source knows.
+    numbers = np.full((len(config.channel_names) + 1, len(marks)), -np.inf)
+    for at, mark in enumerate(marks.tolist()):
+        for position, one in enumerate(config.channels.values()):
+            number = statements.number_of_word(one, words[mark])
+            numbers[position, at] = -np.inf if number is None else number
+    of_channel = np.nonzero(is_mark)[1] if channel is None else channel[is_mark]
+    of_channel = np.where((of_channel >= 0) & (of_channel < len(numbers)), of_channel, -1)
+    found = values.copy()
+    found[is_mark] = numbers[of_channel, which.ravel()]
+    return found
 
 
 def tags_at(

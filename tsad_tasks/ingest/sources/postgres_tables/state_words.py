@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -72,13 +71,15 @@ def _words_of(
             sql.Identifier(config.source.channel_column),
             sql.Literal(config.source.channel_columns()[name]),
         )
-    # Where yes is no word for a state, it is a text like any other.
-    highest = -math.inf if channel.has_plain_states else statements.TEXT_MARKS
+    # A name of another channel's state is a text like any other.
+    known = [*channel.state_words, *statements.TRUTHS]
+    if channel.has_plain_states:
+        known += [*statements.YES_WORDS, *statements.NO_WORDS]
     for column in columns:
         if column.family not in _TEXTS:
             continue
         ask = statements.state_words_statement(
-            config, plan, column, span, chosen, MOST_WORDS, highest
+            config, plan, column, span, chosen, MOST_WORDS, known
         )
         # Cells that cannot be read are told of by those who read them.
         with suppress(*BROKEN), attempt(cursor):

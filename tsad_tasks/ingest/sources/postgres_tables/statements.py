@@ -2,13 +2,13 @@
 
 COPY writes fixed-width columns. A value that is not a finite number travels as a mark, so that it
 costs only itself and can be counted: NaN is NULL, +Infinity was NaN or infinite, -Infinity was no
-number at all, `YES` and `NO` were words that say so. Names of entities and channels travel as
-hashes.
+number at all, `YES` and `NO` were words that say so, marks below them are names of states: which
+number these are only their channel knows. Names of entities and channels travel as hashes.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, PLAUSIBLE_AHEAD, PLAU
 from tsad_tasks.ingest.sources.postgres_tables.tables import NUMBERS, SourceColumn, TablePlan
 
 if TYPE_CHECKING:
-    from tsad_tasks.config.sections import QualityColumn
+    from tsad_tasks.config.sections import ChannelSection, QualityColumn
 
 ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001
 # Zones change their offset at whole quarters of an hour, so a quarter of wall-clock time lies in
@@ -39,6 +39,8 @@ TRUTHS: dict[str, float | None] = {"true": 1.0, "false": 0.0}
 YES, NO = -1.1e308, -1.2e308
 YES_WORDS, NO_WORDS = ("t", "y", "yes", "on"), ("f", "n", "no", "off")
 _ENCODING = "(CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)::name"
+# Names of states, one after the other, apart by so much.
+_STATE_MARKS, _MARK_STEP = -1.3e308, 1e303
 # Marks of texts are not above this.
 TEXT_MARKS = -1e308
 UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -151,8 +153,36 @@ def series_statement(
     )
 
 
+def state_marks(config: DatasetConfig) -> dict[str, float]:
+    """What stands for each text that is a state of some channel, and no number by itself."""
+    of_channels = [one.state_words for one in config.channels.values()]
+    names = {
+        word
+        for words in of_channels
+        for word, code in words.items()
+        if word not in config.source.words and plain_number(word) != code
+    }
+    return {word: _STATE_MARKS - at * _MARK_STEP for at, word in enumerate(sorted(names))}
+
+
+def plain_number(word: str) -> float | None:
+    """The number that a text in small letters is without further words; None: it is none."""
+    if word in TRUTHS:
+        return TRUTHS[word]
+    return float(word) if re.fullmatch(_NUMBER, word) else None
+
+
+def number_of_word(channel: ChannelSection, word: str) -> float | None:
+    """The number that a text in small letters is of a channel; None: it is none."""
+    if channel.has_plain_states and word in (*YES_WORDS, *NO_WORDS):
+        return float(word in YES_WORDS)
+    return channel.state_words.get(word, plain_number(word))
+
+
 def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composable:
-    """A value, or the mark for what is none; words that the dataset knows are numbers."""
+    """A value, or the mark for what is none, or for a word that is a state of some channel; `words`
+    of the dataset are numbers.
+    """
     c: sql.Composable = sql.Identifier(column.name)
     if column.family not in {"json", "text"}:
         return expression(_VALUES[column.family], c)
@@ -161,7 +191,7 @@ def value_expression(config: DatasetConfig, column: SourceColumn) -> sql.Composa
     value, known = expression(_VALUES["text"], c), dict(TRUTHS)
     if any(one.has_plain_states for one in config.channels.values()):
         known |= dict.fromkeys(YES_WORDS, YES) | dict.fromkeys(NO_WORDS, NO)
-    known |= config.source.known_words
+    known |= state_marks(config) | config.source.words
     words = [
         sql.SQL("WHEN {} THEN {}::float8").format(
             sql.Literal(word), sql.Literal("NaN" if number is None else number)
@@ -499,19 +529,16 @@ def state_words_statement(
     span: tuple[int, int],
     rows: sql.Composable,
     most: int,
-    highest: float = -math.inf,
+    known: Sequence[str] = (),
 ) -> sql.Composable:
     """Name and text of what is no number in a column of values, in small letters, of some rows of a
-    range; at most so many pairs.
-
-    Parameters
-    ----------
-    highest : no mark of such a text is above this.
+    range; at most so many pairs, without those that are `known`.
     """
     name = config.source.channel_column
     text = (
         "SELECT DISTINCT {name}, convert_to(left(lower(btrim({c}, E' \\t\\r\\n')), 200), {code}) "
-        "FROM {table} WHERE {where} AND {rows} AND {value} <= {highest} LIMIT {most}"
+        "FROM {table} WHERE {where} AND {rows} AND {value} <= {highest} "
+        "AND lower(btrim({c}, E' \\t\\r\\n')) <> ALL({known}::text[]) LIMIT {most}"
     )
     said = {
         "name": sql.SQL("NULL") if name is None else _name(name),
@@ -520,7 +547,8 @@ def state_words_statement(
         "where": in_range(config, plan.time, *span),
         "rows": rows,
         "value": value_expression(config, column),
-        "highest": sql.SQL("{}::float8").format(sql.Literal(str(highest))),
+        "highest": sql.SQL("{}::float8").format(sql.Literal(str(TEXT_MARKS))),
+        "known": sql.Literal([*known]),
         "most": sql.Literal(most),
     }
     return about(plan, text, **said)
