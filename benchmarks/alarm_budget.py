@@ -1,11 +1,11 @@
 """A fleet switched on with the defaults: incidents against the budget, and what is found:
-`alarm_budget.py [--small]`.
+`alarm_budget.py [--small] [--detector NAME]`.
 
 300 simulated machines of 17 channels, one reading every five minutes (at one a minute the same
 takes five times as long), in shifts, with Mondays, breaks, jobs, holidays and noise that is now and
 then four times as strong. A model is trained on 30 days and scores the two weeks after them,
-through the functions that the DAGs call, with the defaults of production: LSTM autoencoder, robust
-scaling, hour, weekday and holidays, surprise by channel, top-k, extreme-value threshold, at most 5
+through the functions that the DAGs call, with the defaults of production, detector included, unless
+`--detector NAME` names another: surprise by channel, top-k, extreme-value threshold, at most 5
 incidents a day. Then again with a fault of a stated size in each machine, with one of the 17
 sensors dead from the first scored hour on, and with readings 100 times too high among those that
 are learned from.
@@ -25,7 +25,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,11 @@ from devstack.simulate import SimulatedAnomaly, SimulatedPlant
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.base import Detector
+from tsad_tasks.detectors.folding.fold import at_ends
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.model.incidents import incident_spans
 from tsad_tasks.model.scoring import (
-    Scores,
     combined_errors,
     entity_features,
     entity_scores,
@@ -45,7 +47,10 @@ from tsad_tasks.model.scoring import (
     hour_status,
 )
 from tsad_tasks.model.spec import ModelSpec
-from tsad_tasks.training.fit import fit_detector
+from tsad_tasks.model.windows import batches
+from tsad_tasks.scoring.fold import Folded, fold_entities
+from tsad_tasks.training.fit import fit_detector, fit_folding, move_to_anchor
+from tsad_tasks.training.held_out import held_out_errors
 from tsad_tasks.training.judge import alarm_budget, calibrate_model, held_out_readings
 from tsad_tasks.training.kept import prepare_training
 from tsad_tasks.training.reader import (
@@ -65,6 +70,8 @@ HOUR_STEPS = 3600 // STEP_S
 DEAD = FLEET_CHANNELS.index("coolant_temperature")
 MOST_OVER_BUDGET, LEAST_KEPT = 2.0, 0.9
 N_SPIKES = 4
+# Of so many machines at most are readings in memory twice.
+MACHINES_TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ WHOLE = Sizes(SCORED_AT, 300, 30, 14, 60_000, 12, (2.0, 3.0, 4.0, 6.0))
 SMALL = Sizes(SMALL_SCORED_AT, 20, 10, 7, 3_000, 5, (6.0,))
 
 
-def config_of(sizes: Sizes, detector: str) -> DatasetConfig:
+def config_of(sizes: Sizes, detector: str | None) -> DatasetConfig:
     """The defaults; what is said is the source, when a machine works, its country, and how long is
     learned.
     """
@@ -119,7 +126,8 @@ def config_of(sizes: Sizes, detector: str) -> DatasetConfig:
         "training": learning,
         **running,
     }
-    return DatasetConfig.model_validate(fields | {"detector": {"name": detector}})
+    named = {"detector": {"name": detector}} if detector else {}
+    return DatasetConfig.model_validate(fields | named)
 
 
 @dataclass(frozen=True)
@@ -131,26 +139,39 @@ class Model:
     detector: Detector
     start_s: int
 
-    def scores(self, name: str, values: Floats, first_step: int) -> Scores:
-        """Scores of one machine's readings (n_steps, n_channels), as scoring computes them."""
-        spec = self.spec
-        features = entity_features(
-            spec.features, [spec.scaler(name)], values[None], self.start_s + first_step * STEP_S
-        )
-        windows = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
-        found = self.detector.reconstruct(features.inputs[0], windows.ends)
-        errors = np.full(len(values), np.nan, np.float32)
-        of_it = np.zeros(len(windows.ends), np.int64)
-        errors[windows.ends], _ = combined_errors(
-            spec, [name], of_it, found.channel_errors, windows.live
-        )
-        return entity_scores(spec, [name], errors[None])
+    def incidents(self, names: Sequence[str], values: Floats, first_step: int) -> list[list[Span]]:
+        """First and last flagged step of each incident of machines, counted from the fleet's first
+        step; readings (n_machines, n_steps, n_channels) are scored as scoring does it.
+        """
+        start_s = self.start_s + first_step * STEP_S
+        features = [
+            entity_features(self.spec.features, [self.spec.scaler(name)], values[[i]], start_s)
+            for i, name in enumerate(names)
+        ]
+        folded = None
+        if self.detector.folds:
+            folding = cast(FoldDetector, self.detector)
+            folded = fold_entities(self.spec.features, folding, names, features, start_s).made
+        found = []
+        for i, (name, its) in enumerate(zip(names, features, strict=True)):
+            windows = entity_windows(self.spec.features, its, np.ones((1, values.shape[1]), bool))
+            own = np.zeros(len(windows.ends), np.int64)
+            made = (
+                self.detector.reconstruct(its.inputs[0], windows.ends)
+                if folded is None
+                else at_ends(folded, i * values.shape[1] + windows.ends)
+            )
+            errors = np.full(values.shape[1], np.nan, np.float32)
+            errors[windows.ends], _ = combined_errors(
+                self.spec, [name], own, made.channel_errors, windows.live
+            )
+            found.append(self._spans(name, errors, first_step))
+        return found
 
-    def incidents(self, name: str, values: Floats, first_step: int) -> list[Span]:
-        """First and last flagged step of each incident, counted from the fleet's first step."""
-        scores, rule = self.scores(name, values, first_step), alarm_budget(self.config, 1).rule
+    def _spans(self, name: str, errors: NDArray[np.float32], first_step: int) -> list[Span]:
+        scores, rule = entity_scores(self.spec, [name], errors[None]), alarm_budget(self.config, 1)
         steps = np.flatnonzero(scores.flags[0])
-        spans = incident_spans(steps * STEP_S, scores.scores[0, steps], rule, STEP_S)
+        spans = incident_spans(steps * STEP_S, scores.scores[0, steps], rule.rule, STEP_S)
         return [
             (int(steps[span.first]) + first_step, int(steps[span.last]) + first_step)
             for span in spans
@@ -158,7 +179,9 @@ class Model:
 
     @property
     def reach(self) -> int:
-        """Steps before the first scored one that it depends on."""
+        """Steps before the first scored one that it depends on; what folds has a state there."""
+        if self.detector.folds:
+            return 0
         return self.spec.features.reach_steps + self.spec.threshold.history_steps
 
 
@@ -177,11 +200,20 @@ def fitted(
 
     span = training_range(config, sizes.scored_at)
     reader = TrainingReader(read, config, span, [])
-    scales = scales_of(config, span, surveyed(reader, scope))
-    detector, _ = fit_detector(config, prepare_training(reader, scope, scales), seed=seed)
-    spec = calibrate_model(
-        config, scales, detector, held_out_readings(reader, FoldGroup(scope.entities, span))
+    scales, group = (
+        scales_of(config, span, surveyed(reader, scope)),
+        FoldGroup(scope.entities, span),
     )
+    detector: Detector
+    if detector_class(config.detector.name).folds:
+        detector, _, _ = fit_folding(reader, [group], scales, seed=seed)
+    else:
+        detector, _ = fit_detector(config, prepare_training(reader, scope, scales), seed=seed)
+    held_out, folds = held_out_readings(reader, group), list[Folded]()
+    known = held_out_errors(reader.spec, scales.of, detector, held_out, folds)
+    spec = calibrate_model(config, scales, detector, held_out, known=known)
+    if detector.folds:
+        spec = move_to_anchor(cast(FoldDetector, detector), reader, [group], scales, spec, folds)
     return Model(config, spec, detector, start_s)
 
 
@@ -189,13 +221,16 @@ def clean_incidents(
     model: Model, fleet: SimulatedPlant, sizes: Sizes, dead: int | None = None
 ) -> list[list[Span]]:
     """Incidents of each machine in the scored weeks; from a sensor that is dead nothing is read."""
-    found = []
-    for machine, name in enumerate(fleet.entities):
-        values = fleet.values[machine, sizes.split - model.reach :].copy()
+    found = list[list[Span]]()
+    first_step = sizes.split - model.reach
+    for part in batches(len(fleet.entities), MACHINES_TOGETHER):
+        values = fleet.values[part, first_step:].copy()
         if dead is not None:
-            values[:, dead] = np.nan
-        incidents = model.incidents(name, values, sizes.split - model.reach)
-        found.append([span for span in incidents if span[1] >= sizes.split])
+            values[..., dead] = np.nan
+        found += [
+            [span for span in incidents if span[1] >= sizes.split]
+            for incidents in model.incidents(fleet.entities[part], values, first_step)
+        ]
     return found
 
 
@@ -212,36 +247,50 @@ class Found:
 
 
 def faults_found(
-    model: Model, faulty: SimulatedPlant, clean: list[list[Span]], dead: int | None = None
+    model: Model,
+    faulty: SimulatedPlant,
+    clean: list[list[Span]],
+    sizes: Sizes,
+    dead: int | None = None,
 ) -> Found:
     """Faults that an incident touches which is not there without them."""
-    is_found = [_is_found(model, faulty, one, clean, dead) for one in faulty.anomalies]
+    with_them = (
+        clean_incidents(model, faulty, sizes, dead)
+        if model.detector.folds
+        else _around_faults(model, faulty, dead)
+    )
+    is_found = []
+    for fault in faulty.anomalies:
+        machine, first, end = _place(model, faulty, fault)
+        before, after = clean[machine], with_them[machine]
+        touches = (
+            any(span[0] < end and span[1] >= first for span in spans) for spans in (before, after)
+        )
+        was, there = touches
+        is_found.append(there and not was)
     channels = [FLEET_CHANNELS.index(one.channels[0]) for one in faulty.anomalies]
     return Found(
         np.array([one.kind for one in faulty.anomalies]), np.array(channels), np.array(is_found)
     )
 
 
-def _is_found(
-    model: Model,
-    faulty: SimulatedPlant,
-    fault: SimulatedAnomaly,
-    clean: list[list[Span]],
-    dead: int | None,
-) -> bool:
-    machine = faulty.entities.index(fault.entity)
+def _around_faults(model: Model, faulty: SimulatedPlant, dead: int | None) -> dict[int, list[Span]]:
+    """Incidents of each machine with a fault around it: windows know nothing of what is before."""
+    found = {}
+    for fault in faulty.anomalies:
+        machine, first, end = _place(model, faulty, fault)
+        from_step = first - model.reach
+        values = faulty.values[[machine], from_step : end + 1].copy()
+        if dead is not None:
+            values[..., dead] = np.nan
+        (found[machine],) = model.incidents([fault.entity], values, from_step)
+    return found
+
+
+def _place(model: Model, faulty: SimulatedPlant, fault: SimulatedAnomaly) -> tuple[int, int, int]:
+    """The machine of a fault, and between which steps it is found."""
     first, end = ((unix_s(at) - model.start_s) // STEP_S for at in (fault.start_at, fault.end_at))
-    end += model.spec.features.width - 1
-    if any(span[0] < end and span[1] >= first for span in clean[machine]):
-        return False
-    from_step = first - model.reach
-    values = faulty.values[machine, from_step : end + 1].copy()
-    if dead is not None:
-        values[:, dead] = np.nan
-    return any(
-        span[0] < end and span[1] >= first
-        for span in model.incidents(fault.entity, values, from_step)
-    )
+    return faulty.entities.index(fault.entity), first, end + model.spec.features.width - 1
 
 
 def with_spikes(values: Floats, sizes: Sizes, seed: int) -> Floats:
@@ -314,14 +363,14 @@ def main() -> int:
         step_s=STEP_S,
         holidays=holidays_of("DE")[0],
     )
-    table = Table()
+    table, config = Table(), config_of(sizes, arguments.detector)
     print(
         f"{sizes.machines} machines × 17 channels, a reading every {STEP_S // 60} min, "
         f"{sizes.train_days} days before "
-        f"and {sizes.score_days} from {sizes.scored_at:%A, %d %B %Y} on; {arguments.detector}, "
+        f"and {sizes.score_days} from {sizes.scored_at:%A, %d %B %Y} on; {config.detector.name}, "
         f"seed {arguments.seed}"
     )
-    _measure(table, fleet, sizes, arguments)
+    _measure(table, fleet, sizes, arguments, config)
     print(
         f"{(time.perf_counter() - began) / 60:.1f} min; "
         f"{'all promises hold' if table.holds else 'BROKEN'}"
@@ -335,14 +384,17 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--small", action="store_true", help="20 machines, ten days and one week")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--detector", default="lstm_autoencoder", metavar="NAME")
+    parser.add_argument("--detector", metavar="NAME")
     return parser.parse_args()
 
 
 def _measure(
-    table: Table, fleet: SimulatedPlant, sizes: Sizes, arguments: argparse.Namespace
+    table: Table,
+    fleet: SimulatedPlant,
+    sizes: Sizes,
+    arguments: argparse.Namespace,
+    config: DatasetConfig,
 ) -> None:
-    config = config_of(sizes, arguments.detector)
     model = fitted(sizes, config, fleet.values, fleet.entities, arguments.seed)
     budget = alarm_budget(config, sizes.machines)
     allowed = min(budget.per_day, budget.per_entity_day * sizes.machines)
@@ -356,7 +408,7 @@ def _measure(
         faulty = with_faults(
             fleet, size=size, from_step=sizes.split, spreads=spreads, seed=arguments.seed
         )
-        found = faults_found(model, faulty, clean)
+        found = faults_found(model, faulty, clean, sizes)
         table.line(f"faults of {size:g} spreads found (spike, shift, ramp)", _shares(found))
     _measure_dead(table, model, fleet, faulty, found, sizes, allowed)
     _measure_spiked(table, fleet, faulty, found, sizes, arguments, config, allowed)
@@ -383,7 +435,7 @@ def _measure_dead(
     table.line(f"{name} dead: hours with another status", f"{share:.1%}", "0 %", share == 0.0)
     clean = clean_incidents(model, fleet, sizes, dead=DEAD)
     table.rate(f"{name} dead: incidents of the clean fleet", clean, sizes, allowed)
-    after, others = faults_found(model, faulty, clean, dead=DEAD), before.channels != DEAD
+    after, others = faults_found(model, faulty, clean, sizes, dead=DEAD), before.channels != DEAD
     kept = after.recall(others) / before.recall(others)
     table.line(
         "    recall of faults in the others, of that before",
@@ -407,7 +459,7 @@ def _measure_spiked(
     model = fitted(sizes, config, values, fleet.entities, arguments.seed)
     clean = clean_incidents(model, fleet, sizes)
     table.rate("×100 spikes learned: incidents of the clean fleet", clean, sizes, allowed)
-    kept = faults_found(model, faulty, clean).recall() / before.recall()
+    kept = faults_found(model, faulty, clean, sizes).recall() / before.recall()
     table.line("    recall, of that before", f"{kept:.2f}", f"{LEAST_KEPT}", kept >= LEAST_KEPT)
 
 

@@ -32,7 +32,7 @@ from airflow.sdk import (
 
 from tsad_bridge import run_in_airflow
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import Lineage, Verdict
+from tsad_tasks.base.enums import Lineage, ReportDetail, Verdict
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.masking import masked
 from tsad_tasks.base.settings import Problem
@@ -98,8 +98,8 @@ SQL: `SELECT * FROM tsad.v_shadow WHERE dataset = '{dataset}'` – also `tsad.v_
 """,
     "report": """
 ### Report {dataset}
-Renders the PDF of the period that ends with the interval. The path is in the task's log and its
-XCom.
+Renders the PDF of the period that ends with the interval, and CSV files of what it leaves out. The
+paths are in the task's log and its XCom.
 """,
     "rescore": """
 ### Rescore {dataset}
@@ -139,6 +139,7 @@ PROMOTION_APPROVAL = (
 NOTIFY = "In a backfill: tell people as well. Scheduled runs always do."
 CHANNEL = "The channel that is meant; empty: all of the entity."
 WHOSE = "Whose champions score: what people see, or a replay."
+DETAIL = "brief: at most 8 pages; full: each incident, rule and flagged reading."
 MODE = "With the champions of then, or a version."
 
 
@@ -156,6 +157,7 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
     """All DAGs of one dataset: their forms, schedules and texts."""
     seed, by_seed = config.training.seed, "Seed of weights, batches and injections."
     end = "End of the training range; empty: that of the run's interval."
+    details = [one.value for one in ReportDetail]
     verdicts, time = [one.value for one in Verdict], {"type": "string", "format": "date-time"}
     forms: dict[str, dict[str, Param]] = {
         "score": {"lineage": lineage_field(), "notify": field(NOTIFY, False, type="boolean")},
@@ -165,7 +167,10 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
             "end": field(end, None, type=["null", "string"], format="date-time"),
         },
         "promote": {"lineage": lineage_field()},
-        "report": {"lineage": lineage_field()},
+        "report": {
+            "lineage": lineage_field(),
+            "detail": field(DETAIL, config.report.detail.value, enum=details),
+        },
         "verdict": {
             "incident": field("incident_id, as in tsad.v_incident.", type="string", minLength=1),
             "verdict": field("What it was.", Verdict.CONFIRMED.value, enum=verdicts),

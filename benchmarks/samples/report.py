@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsad_tasks.base.enums import SHADOW_SUFFIX, Lineage, Outcome, Severity, Stage
+from tsad_tasks.base.enums import SHADOW_SUFFIX, Lineage, Outcome, ReportDetail, Severity, Stage
 from tsad_tasks.base.interval import from_unix_s
 from tsad_tasks.base.rule import RuleResult, rules_of
 from tsad_tasks.reporting.drawing.series import ChannelSeries, Floats, HeatMap, ScoreSeries
@@ -21,7 +22,10 @@ from tsad_tasks.reporting.period.content import (
     EntityCoverage,
     Headline,
     IncidentPage,
+    Judged,
+    JudgedPeriod,
     ModelCard,
+    ModelDecision,
     QualityRow,
     ReportContent,
 )
@@ -64,6 +68,22 @@ WEEK, SHADOW = START - timedelta(days=7), Lineage.LIVE + SHADOW_SUFFIX
 AUDIT = (
     AuditRow(14, Lineage.LIVE, WEEK, 7.0, 4, 3, 9, 0.75, 540.0, 0.143, 1.29, 2.5),
     AuditRow(15, SHADOW, WEEK, 1.0, 0, 0, 2, None, None, 0.0, 2.0, 2.5),
+)
+BEFORE = tuple(
+    JudgedPeriod(START - timedelta(days=7 * i), 1100 * (i < 4), judged)
+    for i, judged in enumerate(
+        (
+            Judged({"confirmed": 3, "false_alarm": 4, None: 2}),
+            Judged({"confirmed": 1, "expected": 1, None: 3}),
+            Judged({"sensor_fault": 1, "false_alarm": 3}),
+            None,
+        ),
+        start=1,
+    )
+)
+DECISIONS = (
+    ModelDecision(14, None, "promoted", 13, "", START + timedelta(hours=1)),
+    ModelDecision(15, None, "shadow_started", None, "", START + timedelta(days=5)),
 )
 SHARES = (0.588, 0.212, 0.101, 0.053, 0.029, 0.013, 0.004)
 
@@ -116,7 +136,7 @@ def sample_incident(
         scores=ScoreSeries(times, errors.astype(np.float32), thresholds, flags),
         channels=channels,
         heat=_heat(seconds, channels, 600),
-        verdict=None if number % 3 else "real fault: “suction strainer clogged”",
+        verdict=None if number % 3 else ("confirmed", "false_alarm")[number % 2],
         note="Nearest known incident: INC-0031 (6 Nov, P-07, 91 % alike)." if number == 42 else "",
         model_line="Model lstm_autoencoder v14 (champion since 16 Nov, gate passed; sha256 "
         "3f9c02d1a7be) · threshold adaptive, 6 σ over 1 000 errors · shadow v15 agrees "
@@ -127,7 +147,11 @@ def sample_incident(
 
 
 def sample_report(
-    n_incidents: int = 12, *, n_channels: int = 17, n_anomalies: int = 640
+    n_incidents: int = 12,
+    *,
+    n_channels: int = 17,
+    n_anomalies: int = 640,
+    detail: ReportDetail = ReportDetail.BRIEF,
 ) -> ReportContent:
     """A made-up week of seven pumps."""
     incidents = tuple(sample_incident(42 + i, n_channels=n_channels) for i in range(n_incidents))
@@ -154,8 +178,7 @@ def sample_report(
             n_readings=1_174_212,
             n_incidents=counts,
             n_open=sum(one.state == "open" for one in incidents),
-            n_unjudged=sum(one.verdict is None for one in incidents),
-            alarm_budget=7,
+            judged=Judged(Counter(one.verdict for one in incidents)),
             highest_ratio=max((one.error_ratio for one in incidents), default=0.41),
         ),
         incidents=incidents,
@@ -165,14 +188,19 @@ def sample_report(
         coverage=coverage,
         models=(_model_card(),),
         audit=AUDIT,
+        before=BEFORE,
+        decisions=DECISIONS,
+        page_url="https://airflow.example.com/plugin/anomalies/tsad",
+        beside=("pump-skids_incidents.csv", "pump-skids_anomalies.csv"),
+        detail=detail,
     )
 
 
 def empty_report() -> ReportContent:
     """A week in which everything was scored and nothing was strange."""
     report, counts = sample_report(0, n_anomalies=0), dict.fromkeys(SEVERITIES, 0)
-    quiet = Headline(7, 1176, 1176, 1_199_520, counts, 0, 0, 7, 0.41)
-    return replace(report, quality=(), coverage=_coverage((0,) * 7), headline=quiet)
+    quiet = Headline(7, 1176, 1176, 1_199_520, counts, 0, highest_ratio=0.41)
+    return replace(report, quality=(), coverage=_coverage((0,) * 7), headline=quiet, decisions=())
 
 
 def _push(n_steps: int, first: int, n_flagged: int) -> Floats:

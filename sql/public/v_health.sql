@@ -8,7 +8,7 @@ CREATE OR REPLACE VIEW tsad.v_health AS
               WHEN s.scored_until IS NULL THEN 'its champion has not scored an hour yet'
               WHEN f.step IS NOT NULL THEN format('%s: %s %s', f.step, f.state, f.message)
               WHEN l.late_s > greatest(900, i.interval_s / 4) THEN
-                format('no run has come further; the last one ended at %s UTC', coalesce(to_char(x.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), '(never)'))
+                format('no run has come further; %s', coalesce('the last one ended at ' || to_char(x.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'none has ended yet'))
               WHEN u.n_entities > 0 THEN format('the newest hours of %s of its entities failed: %s', u.n_entities, u.detail)
               WHEN n.n_live = 0 THEN 'none of its entities is alive'
               WHEN m.n_failed > 0 THEN format('%s messages were given up, see v_notification', m.n_failed)

@@ -643,6 +643,15 @@ def test_the_defaults_are_those_of_production() -> None:
     assert config.features.cyclic == ["hour", "weekday"]
 
 
+def test_the_default_detector_is_one_that_sees_conditions_where_there_are_any() -> None:
+    room = yaml.safe_load(GOOD)["source"]
+    under_load = room | {"channels": room["channels"] | {"load": {"role": "load"}}}
+    assert _changed().detector.name == "conditional_residuals"
+    assert _changed(source=under_load).detector.name == "lstm_autoencoder"
+    named = {"name": "event_head"}
+    assert _changed(source=under_load, detector=named).detector.name == "event_head"
+
+
 @pytest.mark.parametrize(
     ("kind", "combination"), [("adaptive", "mean"), ("f1_best", "mean"), ("conformal", "top_k")]
 )

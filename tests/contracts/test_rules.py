@@ -168,7 +168,7 @@ def test_a_new_rule_decides_and_stands_in_command_line_and_pdf(
         span = {"start_at": week(0), "end_at": week(2)}
         report = period_content(store, weeks.config, **span, generated_at=week(2))
     (line,) = (line for line in capsys.readouterr().out.splitlines() if " lightness " in line)
-    assert line.startswith("not met")
+    assert line.startswith("failed")
     assert "≤ 10.0" in line
     assert "weighed 3 times" in line
     assert (result.rule, brief_note(result)) == ("lightness", "3 times")

@@ -15,6 +15,7 @@ from devstack.postgres import Cluster
 from tests.page.room import PageRoom, scored_room
 from tests.plants.trained import CONFIG, END_AT, SPLIT_AT, config
 from tests.receivers import mail_server, plain_text
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.cli import main, screen
 from tsad_tasks.config import NotificationsSection
 from tsad_tasks.notifications.channels.base import sender
@@ -80,7 +81,9 @@ def _mailed(room: PageRoom) -> tuple[dict[str, str], dict[str, str]]:
 def _pdf(room: PageRoom, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TSAD_HOME", str(folder))
     with Store.connect(room.uri) as store:
-        made = render_period(store, config(), start_at=SPLIT_AT, end_at=END_AT)
+        made = render_period(
+            store, config(), start_at=SPLIT_AT, end_at=END_AT, detail=ReportDetail.FULL
+        )
     document = pypdfium2.PdfDocument(Path(made.path).read_bytes())
     text = " ".join(page.get_textpage().get_text_range() for page in document)
     document.close()

@@ -14,6 +14,8 @@ from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, chann
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits
+from tsad_tasks.model.conditional import OTHERS, Pace
+from tsad_tasks.model.conditional_fit import fit_units
 from tsad_tasks.model.features import rest_days, stabilised
 from tsad_tasks.model.incidents import IncidentRule
 from tsad_tasks.model.thresholds import Calibration
@@ -153,16 +155,57 @@ def test_a_fault_moves_no_level_and_what_stays_is_usual_after_days() -> None:
     assert np.median(lasting[200 + 6 * DAY :]) < 5
 
 
+def test_a_drift_is_followed_and_strange_to_what_follows_nothing(detector: FoldDetector) -> None:
+    """Three spreads of the air in four weeks: three days behind it is a third of one."""
+    weeks = office(28, seed=4, first_day=28)
+    values = weeks.values.copy()
+    values[0, :, AIR] += np.linspace(0, 0.9, 28 * DAY)
+    drifts = changed(weeks, values)
+    late = slice(21 * DAY, None)
+    assert np.median(errors(detector, drifts)[late]) < 5
+    fixed = learned(office(28), level_memory=100 * 86400)
+    assert np.median(errors(fixed, drifts)[late]) > 10
+
+
 def test_limits_are_no_higher_than_the_scale_says(detector: FoldDetector) -> None:
     limit = Calibration(1.0, 1.0, 40.0, 1.0, 1.0, 35.0, 100)
     budget = AlarmBudget(5.0, 1 / 7, 1, IncidentRule(0, 3600), STEP_S)
-    usual = detector.usual_error(budget.aim)
+    usual, few = detector.usual_error(budget.aim), {"office": np.ones(36, np.float32)}
     assert usual is not None
-    capped = no_higher(BudgetLimits(limit, {"office": limit}, 0.1), detector, budget)
+    capped = no_higher(BudgetLimits(limit, {"office": limit}, 0.1), detector, budget, few)
     for one in (capped.pooled, capped.own["office"]):
         assert one.limit == one.collective_limit == pytest.approx(SLACK * usual)
     low = replace(limit, limit=3.0, collective_limit=2.0)
-    assert no_higher(BudgetLimits(low, {}, 0.1), detector, budget).pooled == low
+    assert no_higher(BudgetLimits(low, {}, 0.1), detector, budget, few).pooled == low
+
+
+@pytest.mark.parametrize(
+    ("factor", "every", "limit"), [(1, 1, 9.03), (3, 1, 27.1), (3, 10, 10.4), (30, 10, 10.4)]
+)
+def test_limits_rise_with_a_tail_that_most_hours_have_and_little_with_faults(
+    detector: FoldDetector, factor: float, every: int, limit: float
+) -> None:
+    """Highest errors of 500 times six hours are Gumbel's around 5: once in 14 days 5 + ln 56.
+
+    Of one time in ten that is faulty, the middle is what 55.6 % of the others are below, and the
+    upper quarter what 83.3 % are: 5.53 and 6.70.
+    """
+    highest = 5 - np.log(-np.log((np.arange(500) + 0.5) / 500))
+    highest[::every] *= factor
+    errors = {"office": np.repeat(highest, 36).astype(np.float32)}
+    budget = AlarmBudget(5.0, 1 / 7, 1, IncidentRule(0, 3600), STEP_S)
+    above = Calibration(1.0, 1.0, 99.0, 1.0, 1.0, 99.0, 100)
+    capped = no_higher(BudgetLimits(above, {}, 0.1), detector, budget, errors)
+    assert capped.pooled.limit == pytest.approx(limit, rel=0.02)
+
+
+def test_the_scale_of_two_days_is_that_of_ten() -> None:
+    """Noise: two days have the highest of three hours, 16 times; that of six is .7 widths above."""
+    pace, rng = Pace.of([], [], 10**9, 86400, 60), np.random.default_rng(7)
+    noise, minutes = rng.normal(0, 1, (14400, 12)), np.arange(14400) % 10080
+    short, long = (fit_units([noise[:n]], [minutes[:n]], pace, 60).model for n in (2880, 14400))
+    apart = (short["location"] - long["location"]) / long["width"]
+    assert abs(apart[0, OTHERS].mean()) < 0.4
 
 
 def test_readings_of_an_hour_have_their_own_times() -> None:

@@ -149,6 +149,19 @@ def test_rows_of_an_error_log_are_proposed_as_events(
     assert not any("apart" in one for one in said)
 
 
+def test_of_a_log_of_few_rows_the_days_before_say_that_they_are_events(empty_plant: Plant) -> None:
+    create = """
+      CREATE TABLE reading AS SELECT 'm1' AS machine, 'E' || i * i %% 97 %% 3 AS message,
+      to_timestamp(%s) + make_interval(mins => (i * 60 + i * i %% 97)::int) AS at
+      FROM generate_series(0, 90) i"""
+    run(empty_plant.source_uri, create, (START_S,))
+    config = empty_plant.config(channels={"message": {}}, step="1h")
+    now_at = from_unix_s(START_S + 93 * 3600)
+    found = check_dataset(config, empty_plant.source_uri, now_at=now_at)
+    (said,) = (one.text for one in found if "event_count" in one.text)
+    assert said.startswith("message: These look like events: 91 rows say 3 texts")
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [

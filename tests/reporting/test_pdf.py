@@ -16,17 +16,21 @@ import samples
 from samples.report import empty_report, sample_incident, sample_report
 
 from tests.reporting.pdf_text import ascii_text, n_pages
+from tsad_tasks.base.enums import Outcome, ReportDetail, Severity
 from tsad_tasks.base.files import write_whole
+from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
 from tsad_tasks.reporting.period.content import (
     Coverage,
     Headline,
     IncidentPage,
+    Judged,
     ReportContent,
     SuppressedRow,
 )
+from tsad_tasks.reporting.period.model_pages import outcome_lines
 from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.ranking import ReportLimits
+from tsad_tasks.reporting.period.ranking import N_BRIEF_PAGES, undecided
 
 HOSTILE = "<b>&amp;</b> \U0001f525\n\u202e)(\\ Tj %s {} " + "long " * 32
 SMALL = sample_report(1, n_channels=2, n_anomalies=2)
@@ -38,6 +42,10 @@ def shown(content: ReportContent) -> str:
     return ascii_text(document)
 
 
+def first_page(content: ReportContent) -> str:
+    return shown(content).split("1 / ")[0]
+
+
 def with_incident(**changes: Any) -> ReportContent:
     incident = sample_incident(42, n_channels=2, n_steps=90)
     return replace(SMALL, incidents=(replace(incident, **changes),))
@@ -46,9 +54,9 @@ def with_incident(**changes: Any) -> ReportContent:
 def test_an_empty_report_proves_that_work_was_done() -> None:
     text = shown(empty_report())
     assert "No incidents." in text
-    assert "highest error 0.41 of its threshold." in text
-    assert "No anomalies." in text
+    assert "every hour of 7 machines" in text
     assert "No findings." in text
+    assert "Nothing changed: v14 is champion since 16 Nov 2026." in text
 
 
 def test_a_report_without_any_score_does_not_look_normal() -> None:
@@ -56,15 +64,16 @@ def test_a_report_without_any_score_does_not_look_normal() -> None:
     text = shown(replace(empty_report(), headline=head, coverage=Coverage(), models=()))
     assert "nothing was scored: 0 of 96 hours" in text
     assert "No model was valid in this period" in text
+    assert "0 % of hours watched" in text
 
 
-def test_what_maintenance_suppresses_is_a_table_of_its_own_at_the_end() -> None:
+def test_what_maintenance_suppresses_is_a_table_of_its_own_before_the_guide() -> None:
     row = SuppressedRow(
         "INC-0099", "P-03", "HIGH", SMALL.start_at, SMALL.start_at, "maintenance 4: new filters"
     )
     text = shown(replace(SMALL, suppressed=(row,)))
     assert "1 incident wholly inside maintenance windows. They are not counted above" in text
-    assert text.rindex("maintenance 4: new filters") > text.rindex("Self-audit")
+    assert text.rindex("maintenance 4: new filters") < text.rindex("How to read this report")
     assert "wholly inside maintenance" not in shown(SMALL)
 
 
@@ -86,21 +95,109 @@ def test_severity_is_a_word_and_not_only_a_colour() -> None:
     assert "Medium" in shown(with_incident(severity="MEDIUM"))
 
 
-def test_forty_incidents_have_pages_or_rows_with_page_numbers() -> None:
-    text = shown(sample_report(40, n_channels=2, n_anomalies=0))
-    assert "40 incidents, worst first." in text
-    assert all(f"INC-{42 + i:04d}" in text for i in range(40))
-    assert "1 / " in text
+def test_the_first_page_says_how_many_and_which_need_a_decision() -> None:
+    content = sample_report(12, n_channels=2)
+    text = first_page(content)
+    assert "12 incidents 2 real, 2 false, 8 unjudged 3 high, 3 medium, 6 low" in text
+    assert "Needs a decision: 3 of 8 without a verdict" in text
+    cards = [one for one in undecided(content.incidents, 3) if one.incident_id in text]
+    assert len(cards) == 3
+    assert all(one.verdict is None for one in cards)
+    assert "42 h not watched 3 machines of 7" in text
+    assert "rows without values 22 3: P-05, P-03, P-07" in text
+    assert "16 Nov (now) 12 2 2 8 9 Nov 9 3 4 2" in text
+    assert "19 Oct, not scored" in text
+    assert "v14 became champion in place of v13 on 16 Nov 2026" in text
+    assert "As known at 23 Nov 2026 00:07 (Europe/Berlin, UTC+1)" in text
 
 
-def test_what_is_left_out_is_counted_and_its_view_named() -> None:
-    content = replace(sample_report(3, n_channels=1, n_anomalies=9), n_anomalies=1234)
-    document, _ = report_bytes(
-        content, limits=ReportLimits(n_worst=1, n_unjudged=1, n_incidents=2), compressed=False
+def test_where_all_have_a_verdict_nothing_needs_a_decision() -> None:
+    incident = replace(sample_incident(43, n_channels=2, n_steps=90), verdict="false_alarm")
+    head = replace(SMALL.headline, judged=Judged({"false_alarm": 1}))
+    text = first_page(replace(SMALL, incidents=(incident,), headline=head))
+    assert "Nothing needs a decision" in text
+    assert "verdict: false alarm" in text
+    assert "say what it was" not in text
+
+
+@pytest.mark.parametrize(("n_incidents", "most"), [(1, 3), (12, 8), (200, 8)])
+def test_a_brief_report_has_few_pages(n_incidents: int, most: int) -> None:
+    report = sample_report(n_incidents, n_channels=2)
+    assert report_bytes(report)[1] <= most
+
+
+def test_a_quiet_week_has_two_pages() -> None:
+    assert report_bytes(empty_report())[1] == 2
+
+
+def test_whatever_there_is_a_brief_report_has_eight_pages_at_most() -> None:
+    """Every table is longer than it may be, and every word is long."""
+    report = sample_report(40, n_channels=2)
+    card = replace(report.models[0], gate_note=HOSTILE * 9, gate=report.models[0].gate * 9)
+    entity = report.coverage.entities[4]
+    statuses = {f"{HOSTILE}{i}": 3 for i in range(30)} | {"scored": 78}
+    entities = tuple(
+        replace(entity, entity=f"{HOSTILE}{i}", n_hours_by_status=statuses) for i in range(400)
     )
+    row = SuppressedRow("I", HOSTILE, Severity.LOW, report.start_at, report.end_at, HOSTILE)
+    full = replace(
+        report,
+        quality=tuple(replace(one, detail=HOSTILE) for one in report.quality) * 99,
+        coverage=replace(report.coverage, entities=entities),
+        models=(card,) * 50,
+        decisions=report.decisions * 30,
+        suppressed=(row,) * 300,
+        no_champion=(HOSTILE,) * 40,
+        description=HOSTILE * 9,
+    )
+    assert report_bytes(full)[1] <= N_BRIEF_PAGES
+
+
+def test_the_list_holds_one_page_and_says_where_the_rest_is() -> None:
+    content = sample_report(24, n_channels=2)
+    text = shown(content)
+    assert "18 of 24 incidents, worst first." in text
+    assert "The other 6: pump-skids_incidents.csv, beside this PDF." in text
+    assert "The other 6: SQL view tsad.v_incident." in shown(replace(content, beside=()))
+
+
+def test_in_full_every_incident_and_flagged_reading_is_listed() -> None:
+    content = sample_report(24, n_channels=2, n_anomalies=510, detail=ReportDetail.FULL)
+    document, n_pages_of_it = report_bytes(content, compressed=False)
     text = ascii_text(document)
-    assert "Not listed: 1, in the SQL view tsad.v_incident." in text
-    assert "tsad.v_anomaly" in text
+    assert n_pages_of_it > 24
+    assert "24 incidents, worst first." in text
+    assert all(f"INC-{42 + i:04d}" in text for i in range(24))
+    assert "The strangest 500 of 510 flagged readings" in text
+    assert "More: pump-skids_anomalies.csv, beside this PDF." in text
+    assert "Self-audit" in text
+
+
+def test_rules_are_failed_not_tested_or_met_in_plain_words() -> None:
+    results = (
+        RuleResult("point_share", Outcome.FAILED, 0.62, 0.9),
+        RuleResult("known_share", Outcome.NOT_TESTED, note="not tested: too few are known: 1"),
+        RuleResult("ramp_share", Outcome.NOT_TESTED, note="not tested: too few are known: 1"),
+        RuleResult("delay_s", Outcome.MET, 60.0, decides=False),
+        RuleResult("latency_ms", Outcome.MET, 3.0, 50.0),
+    )
+    assert outcome_lines(results) == [
+        (Outcome.FAILED, "point anomalies found 0.620, limit ≥ 0.900"),
+        (Outcome.NOT_TESTED, "known anomalies found and slow ramps found (too few are known: 1)"),
+        (Outcome.MET, "CPU time per window"),
+    ]
+
+
+def test_it_says_how_to_give_a_verdict_on_the_page_or_by_a_command() -> None:
+    document, _ = report_bytes(SMALL, compressed=False)
+    text = ascii_text(document)
+    address = "https://airflow.example.com/plugin/anomalies/tsad/incidents/INC-0042"
+    assert address in text
+    assert address.encode() in document.split(b"/URI")[-1]
+    assert 'tsad verdict INC-0042 confirmed --note "bearing changed"' in text
+    without, _ = report_bytes(replace(SMALL, page_url=""), compressed=False)
+    assert b"/URI" not in without
+    assert "tsad verdict INC-0042" in ascii_text(without)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 5, 17])

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from samples.report import sample_incident, sample_report
 
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.period.ranking import (
-    ReportLimits,
+    BRIEF,
+    LIMITS,
     highest_scores,
     look_first,
+    undecided,
     with_own_page,
     worst_first,
 )
@@ -36,9 +39,15 @@ def test_an_unknown_threshold_ranks_last_of_its_severity() -> None:
 
 def test_the_worst_and_the_unjudged_have_pages_of_their_own() -> None:
     judged, unjudged = incidents(40, "real"), incidents(60, None)
-    chosen = with_own_page([*judged, *unjudged], ReportLimits())
+    chosen = with_own_page([*judged, *unjudged], LIMITS[ReportDetail.FULL])
     assert sum(one.verdict is None for one in chosen) == 30
     assert sum(one.verdict is not None for one in chosen) == 10
+
+
+def test_in_brief_those_to_look_at_first_have_pages_of_their_own() -> None:
+    chosen = with_own_page([*incidents(9, "confirmed"), *incidents(2, None)], BRIEF)
+    assert {one.incident_id for one in chosen} == {"confirmed-0", "None-0", "None-1"}
+    assert [one.incident_id for one in undecided(chosen, 3)] == ["None-0", "None-1"]
 
 
 def test_unjudged_and_open_incidents_are_read_first() -> None:

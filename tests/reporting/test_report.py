@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from upath import UPath
 
 from tests.plants.trained import END_AT, SPLIT_AT, Plant
 from tests.reporting.pdf_text import n_pages
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import ThresholdSection
@@ -22,6 +24,7 @@ from tsad_tasks.monitoring.audit import audit_week
 from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.models import threshold_text, threshold_words
+from tsad_tasks.reporting.period.ranking import N_BRIEF_PAGES
 from tsad_tasks.reporting.period.report import ReportSummary, period_content, render_period
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
@@ -42,7 +45,7 @@ def score(plant: Plant, until_at: datetime = END_AT) -> Plant:
 
 def content(plant: Plant, **options: Any) -> ReportContent:
     with Store.connect(plant.uri) as store:
-        span = {"start_at": SPLIT_AT, "end_at": END_AT} | options
+        span = {"start_at": SPLIT_AT, "end_at": END_AT, "detail": ReportDetail.FULL} | options
         return period_content(store, plant.config, generated_at=NOW, **span)
 
 
@@ -284,8 +287,54 @@ def test_the_same_period_gives_the_same_bytes_on_disk_and_elsewhere(
     summary = render(plant, path=local)
     assert render(plant, path=remote).n_bytes == summary.n_bytes == len(local.read_bytes())
     assert local.read_bytes() == remote.read_bytes()
-    assert n_pages(local.read_bytes()) == summary.n_pages > summary.n_incidents > 0
-    assert [path.name for path in local.parent.iterdir()] == ["report.pdf"]
+    assert 2 < n_pages(local.read_bytes()) == summary.n_pages <= N_BRIEF_PAGES
+    names = ["report.pdf", "report_anomalies.csv", "report_incidents.csv"]
+    assert sorted(path.name for path in local.parent.iterdir()) == names
+    assert [Path(one).name for one in summary.csv_paths] == [names[2], names[1]]
+
+
+def test_csv_files_hold_every_incident_and_flagged_reading(plant: Plant, tmp_path: Path) -> None:
+    score(plant)
+    summary = render(plant, path=UPath(tmp_path / "report.pdf"))
+    incidents, readings = (
+        list(csv.DictReader(Path(one).read_text("utf-8").splitlines())) for one in summary.csv_paths
+    )
+    stored = plant.execute(
+        "SELECT incident_id, 1 + peak_score, sentence FROM tsad.v_incident ORDER BY started_at, 1"
+    )
+    said = [
+        (one["incident_id"], float(one["times_threshold"]), one["sentence"]) for one in incidents
+    ]
+    assert said == [(name, pytest.approx(times), text) for name, times, text in stored]
+    ((n_all, highest),) = plant.execute("SELECT count(*), 1 + max(score) FROM tsad.v_anomaly")
+    assert len(readings) == n_all
+    assert max(float(one["times_threshold"]) for one in readings) == pytest.approx(highest)
+
+
+def test_verdicts_and_the_periods_before_are_counted(plant: Plant) -> None:
+    page = hot(content(score(plant)))
+    plant.execute("SELECT tsad.set_verdict(%s, 'confirmed', 'ada')", page.incident_id)
+    report = content(plant)
+    judged = report.headline.judged
+    assert (judged.n_real, judged.n_false) == (1, 0)
+    assert judged.n_unjudged == report.headline.n_all_incidents - 1
+    assert hot(report).verdict == "confirmed"
+    assert report.before == ()
+    later = content(plant, start_at=END_AT, end_at=END_AT + (END_AT - SPLIT_AT))
+    assert [(one.start_at, one.n_hours_scored) for one in later.before] == [(SPLIT_AT, 24)]
+    assert later.before[0].judged == judged
+
+
+def test_what_was_decided_on_models_is_told(plant: Plant) -> None:
+    (one,) = content(score(plant)).decisions
+    assert (one.version, one.decision, one.decided_at) == (1, "promoted", SPLIT_AT)
+
+
+def test_in_full_there_are_more_pages(plant: Plant, tmp_path: Path) -> None:
+    score(plant)
+    path = UPath(tmp_path / "report.pdf")
+    brief = render(plant, path=path)
+    assert render(plant, path=path, detail=ReportDetail.FULL).n_pages > brief.n_pages
 
 
 def test_by_default_the_period_ends_there_and_goes_to_the_artifacts(

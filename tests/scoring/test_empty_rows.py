@@ -25,7 +25,7 @@ def trained(cluster: Cluster, template_database: str, tmp_path_factory: Any) -> 
     weeks.execute(
         "UPDATE plant.metrics SET temperature = NULL, load = NULL WHERE at >= %s AND at < %s",
         week(2, 2),
-        week(2, 7),
+        week(2, 6),
     )
     yield weeks
     cluster.drop_database(name)
@@ -41,8 +41,8 @@ def statuses(cluster: Cluster, trained: Weeks, folder: Path, ranges: Any) -> lis
 def test_rows_without_a_value_are_stale_however_hours_are_batched(
     cluster: Cluster, trained: Weeks, tmp_path: Path
 ) -> None:
-    hourly = [(hour, hour + 1) for hour in range(9)]
+    hourly = [(hour, hour + 1) for hour in range(8)]
     # The first hour of a silence is a gap; then there are rows, and nothing in them.
-    expected = ["scored", "scored", "gap", *["stale"] * 4, "scored", "scored"]
-    for ranges in (hourly, hourly[::-1], [(0, 9)], [(5, 9), (0, 5)]):
+    expected = ["scored", "scored", "gap", *["stale"] * 3, "scored", "scored"]
+    for ranges in (hourly, hourly[::-1], [(4, 8), (0, 4)]):
         assert statuses(cluster, trained, tmp_path, ranges) == expected

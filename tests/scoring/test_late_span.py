@@ -80,9 +80,9 @@ def arrive(weeks: Weeks) -> None:
                   "INSERT INTO plant.metrics SELECT * FROM come")  # fmt: skip
 
 
-def run_hours(weeks: Weeks, hours: list[int]) -> None:
-    for hour in hours:
-        weeks.score(at(hour), at(hour + 1))
+def run_ranges(weeks: Weeks, *ranges: tuple[int, int]) -> None:
+    for first, last in ranges:
+        weeks.score(at(first), at(last))
 
 
 def test_hours_after_a_gap_that_fills_are_scored_again_as_far_as_values_hold(
@@ -90,12 +90,12 @@ def test_hours_after_a_gap_that_fills_are_scored_again_as_far_as_values_hold(
 ) -> None:
     with copied(cluster, trained, tmp_path) as live:
         hold_back(live, 2, 4)
-        run_hours(live, [*range(11)])
+        run_ranges(live, (0, 10), (10, 11))
         # What was said at 1:50 holds until 7:50, in the middle of the eighth hour.
         scored = "SELECT count(*) FROM tsad.v_status WHERE hour_at < %s AND status = 'scored'"
         assert live.execute(scored, at(10)) == [(7,)]
         arrive(live)
-        run_hours(live, [11])
+        run_ranges(live, (11, N_HOURS))
         assert rows(live) == of_backfill(cluster, trained, tmp_path)
 
 
@@ -104,9 +104,9 @@ def test_a_past_that_is_run_after_later_hours_scores_these_again(
 ) -> None:
     with copied(cluster, trained, tmp_path) as live:
         hold_back(live, 2, 4)
-        run_hours(live, [0, 1, *range(4, N_HOURS)])
+        run_ranges(live, (0, 2), (4, N_HOURS))
         arrive(live)
-        run_hours(live, [3, 2])
+        run_ranges(live, (3, 4), (2, 3))
         assert rows(live) == of_backfill(cluster, trained, tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_rescoring_a_range_scores_later_hours_that_depend_on_it(
 ) -> None:
     change = f"UPDATE plant.metrics SET temperature = 48 WHERE at = '{at(3 + 5 / 6)}'"  # noqa: S608
     with copied(cluster, trained, tmp_path) as live:
-        run_hours(live, [*range(N_HOURS)])
+        run_ranges(live, (0, N_HOURS))
         live.execute(change)
         with Store.connect(live.uri) as store:
             rescore_as_of(store, live.config, live.uri, start_at=at(3), end_at=at(4))
@@ -134,11 +134,11 @@ def test_rows_that_come_late_without_a_champion_are_marked_so(
         other = "SELECT at, 'm-2', temperature, load FROM plant.metrics WHERE at >= %s AND at < %s"
         live.execute(f"INSERT INTO plant.metrics {other}", at(0), at(1))
         live.execute(f"INSERT INTO plant.metrics {other}", at(10), at(N_HOURS))
-        run_hours(live, [*range(11)])
+        run_ranges(live, (0, 10), (10, 11))
         # What was said at 0:50 holds until 6:50, and the hour after that is still spoken of.
         assert live.execute(marked) == [(at(hour),) for hour in (*range(8), 10)]
         live.execute(f"INSERT INTO plant.metrics {other}", at(1), at(4))
-        run_hours(live, [11])
+        run_ranges(live, (11, N_HOURS))
         assert live.execute(marked) == [(at(hour),) for hour in range(N_HOURS)]
 
 

@@ -107,17 +107,15 @@ def test_hours_that_had_no_champion_are_taken_back_with_their_zeros(
 ) -> None:
     with _copied(cluster, shops, tmp_path) as live:
         live.execute("DELETE FROM tsad.champion_period")
-        for hour in range(7):
-            _run(live, hour, hour + 1)
+        _run(live, 0, 7)
         assert dict(live.execute(OF_SHOP, at(0))) == dict.fromkeys(range(7), "no_champion")
         live.execute(RETIRED, at(3))
-        for hour in (7, 8):
-            _run(live, hour, hour + 1)
+        _run(live, 7, 8)
         # The hour after its last row is still spoken of, as it is of any that falls silent.
         assert dict(live.execute(OF_SHOP, at(0))) == dict.fromkeys(range(4), "no_champion")
         live.execute("SELECT tsad.unretire_entity('plant', 'de', 'it was another')")
-        _run(live, 9, 10)
-        assert dict(live.execute(OF_SHOP, at(0))) == dict.fromkeys(range(10), "no_champion")
+        _run(live, 8, 9)
+        assert dict(live.execute(OF_SHOP, at(0))) == dict.fromkeys(range(9), "no_champion")
 
 
 def test_the_first_hour_of_a_silence_is_a_gap_in_a_run_of_its_own(

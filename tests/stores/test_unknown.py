@@ -126,6 +126,18 @@ def test_totals_and_events_are_asked_about_and_not_set(
     assert named_config(tmp_path / "log.yaml").signals == ()
 
 
+def test_a_column_of_texts_that_is_left_out_may_be_states(filed_plant: Plant) -> None:
+    table = f"""CREATE TABLE log AS SELECT {AT} AS at, 'm1' AS machine, i AS temp,
+      CASE WHEN i / 7 % 2 = 0 THEN 'off' ELSE 'on' END AS pump {STEPS}"""
+    filed_plant.run(table)
+    told = drafted_table(filed_plant.source_uri, "log", connection="other", name="log").told
+    (said,) = (one for one in told if "pump says" in one)
+    assert said == (
+        "CHECK: pump says one of 2 texts. If these are states, add to channels: "
+        "pump: {signal: discrete, states: {'off': 0, 'on': 1}}"
+    )
+
+
 ODD_NAMES = ("two\nlines", "at", "x  # y", "long" * 20, "null", "\u202egnp")
 
 

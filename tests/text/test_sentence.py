@@ -76,7 +76,7 @@ def test_unknown_shares_are_admitted() -> None:
 def test_an_empty_list_proves_that_work_was_done() -> None:
     assert (
         quiet_sentence(192, 192, 0.41)
-        == "No incidents. 192 hours scored, highest error 0.41 of its threshold."
+        == "No incidents. 192 hours scored, highest error 0.41 × its threshold."
     )
     assert "could not be scored" in quiet_sentence(190, 192, 0.41)
     assert "nothing was scored" in quiet_sentence(0, 192, None)

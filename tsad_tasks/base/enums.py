@@ -157,6 +157,14 @@ class Decision(StrEnum):
 
 
 @unique
+class ReportDetail(StrEnum):
+    """How much the PDF of a period shows."""
+
+    BRIEF = "brief"
+    FULL = "full"
+
+
+@unique
 class TrainingDecision(StrEnum):
     """Whether a training went on."""
 

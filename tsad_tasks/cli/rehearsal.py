@@ -56,7 +56,15 @@ MACHINES = Listing(
 )
 WORST = Listing(
     "incidents",
-    ("severity", "started_at", "sentence", "machine", "last_flag_at", "peak_score", "incident_id"),
+    (
+        "severity",
+        "started_at",
+        "sentence",
+        "machine",
+        "last_flag_at",
+        "times_threshold",
+        "incident_id",
+    ),
     ("severity", "since", "what"),
 )
 MANY_MACHINES = 10
@@ -202,7 +210,14 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
         table(MACHINES, f"Machines that alarm most{silent}", shown)
         say("")
         worst = [
-            (*one[2:4], one.sentence, one.entity, one.last_flag_at, one.peak_score, one.incident_id)
+            (
+                *one[2:4],
+                one.sentence,
+                one.entity,
+                one.last_flag_at,
+                1 + one.peak_score,
+                one.incident_id,
+            )
             for one in found.worst
         ]
         table(WORST, f"The worst of {counted(len(as_set.alarms), 'incident')}, UTC", worst)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from devstack import local
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
@@ -75,12 +76,17 @@ def report(
     ] = None,
     out: Pdf = None,
     lineage: Lineage = LIVE,
+    detail: Annotated[
+        ReportDetail | None,
+        Option(help="brief: at most 8 pages; full: everything; default: the dataset file's."),
+    ] = None,
 ) -> None:
-    """Render the PDF of a period."""
+    """Render the PDF of a period, and CSV files of what it leaves out."""
     from tsad_tasks.reporting.period.report import render_period
 
     config, path = config_of(dataset), artifact_path(out) if out else None
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
+    options["detail"] = detail
     with local.open_store() as store:
         summary = render_period(store, config, end_at=moment(end), path=path, **options)
     say_report(summary)
@@ -90,6 +96,7 @@ def say_report(summary: ReportSummary) -> None:
     """Where the PDF of a period is, and what is in it; without a champion, why, and what to do."""
     found = f"{summary.n_incidents} incidents" if summary.n_hours_scored else "nothing was scored"
     say(f"{summary.path}: {summary.n_pages} pages, {found}")
+    say(f"Beside it: {joined([path.rsplit('/', 1)[-1] for path in summary.csv_paths])}")
     if summary.no_champion:
         say_lines(summary.no_champion)
 

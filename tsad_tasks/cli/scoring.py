@@ -45,21 +45,21 @@ INCIDENTS_LISTED = Listing(
     "incidents",
     (
         "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
-        "sentence", "verdict", "entity", "kind", "peak_score", "channel",
+        "times_threshold", "sentence", "verdict", "entity", "kind", "channel",
     ),
     (
         "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
-        "sentence", "verdict",
+        "times_threshold", "sentence", "verdict",
     ),
-    right=("n_flags",),
+    right=("n_flags", "times_threshold"),
 )  # fmt: skip
 READINGS_LISTED = Listing(
     "readings",
     (
-        "entity", "at", "severity", "kind", "score", "error", "threshold", "channel",
-        "actual", "expected",
+        "entity", "at", "severity", "kind", "times_threshold", "error", "threshold",
+        "channel", "actual", "expected",
     ),
-    right=("score",),
+    right=("times_threshold",),
 )  # fmt: skip
 NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 _WEEK = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")

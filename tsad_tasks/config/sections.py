@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent, Role, Severity, Signal
+from tsad_tasks.base.enums import NewsEvent, ReportDetail, Role, Severity, Signal
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import (
     DurationS,
@@ -812,6 +812,9 @@ class FeaturesSection(FileSection):
 
 
 DEFAULT_WINDOW = 10
+DEFAULT_DETECTOR = "conditional_residuals"
+# Of datasets with conditions: a detector that folds sees none.
+DEFAULT_UNDER_CONDITIONS = "lstm_autoencoder"
 
 
 class DetectorSection(FileSection):
@@ -827,8 +830,9 @@ class DetectorSection(FileSection):
       params: {units: [32, 16]}
     """
 
-    name: DetectorName = "lstm_autoencoder"
-    """This is the detector, one of docs/guides/detectors."""
+    name: DetectorName = DEFAULT_DETECTOR
+    """This is the detector, one of docs/guides/detectors. By default it is lstm_autoencoder where a
+    channel is a setpoint, load or ambient condition, which conditional_residuals does not see."""
     scope: Literal["dataset", "entity"] = "dataset"
     """With dataset there is one model for all entities, with entity there is one for each."""
     window: Width | Literal["auto"] = DEFAULT_WINDOW
@@ -1086,7 +1090,7 @@ class TrainingSection(FileSection):
     [] nothing is scored then."""
     warm_start_from: str | None = None
     """A network begins with the weights of this dataset's champion; champion means the dataset's
-    own. By default it begins anew."""
+    own, where it is of the same detector. By default it begins anew."""
     preview: Literal["automatic", "manual"] = "automatic"
     """With manual, a person sees, on a form in Airflow, what will be learned, and may stop it."""
     answer_within_s: DurationS = 86400
@@ -1225,6 +1229,7 @@ class ReportSection(FileSection):
       schedule: "0 6 * * MON"
       period: 7d
       page_size: A4
+      detail: brief
     """
 
     schedule: Cron = "0 6 * * 1"
@@ -1233,6 +1238,10 @@ class ReportSection(FileSection):
     """A report is about so much time before its end."""
     page_size: Literal["A4", "letter"] = "A4"
     """This is the size of the PDF's pages."""
+    detail: ReportDetail = ReportDetail.BRIEF
+    """With brief the PDF has at most 8 pages, of which the first says what needs a decision; full
+    adds a page for each of up to 50 incidents, every rule with its numbers, and single flagged
+    readings."""
 
 
 class QuietHours(FileSection):

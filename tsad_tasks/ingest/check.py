@@ -263,7 +263,7 @@ def _readings(
         if n_nobody := int((rows.entity < 0).sum()):
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
         yield from _silent_series(rows, span_us)
-        events = event_proposals(config, uri, rows, span_us)
+        events = event_proposals(config, uri, source, rows, span_us)
         yield from _rates(config, rows, is_inside, {*events, *config.event_channels})
         yield from _channels(config, rows, events)
         yield from _roles(config, rows)

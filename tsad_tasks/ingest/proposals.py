@@ -40,6 +40,7 @@ _SAMPLED_ENTITIES = 20
 # Fewer ticks in a step scatter by half of what they are; a rise is whole ticks but for so much.
 _ENOUGH_TICKS, _MIN_TICKS, _WHOLE = 5, 3, 0.02
 # Of events so few one looks further back, so many hours, while the source has no more rows of them.
+_ENOUGH_ROWS = 100
 _FEW_EVENTS, _FURTHER_H, _MANY_ROWS = 20, (24, 96, 384, 672), 2_000
 
 
@@ -105,10 +106,17 @@ def _series(
 
 
 def event_proposals(
-    config: DatasetConfig, uri: str, rows: SourceRows, span_us: tuple[int, int]
+    config: DatasetConfig, uri: str, source: Source, rows: SourceRows, span_us: tuple[int, int]
 ) -> dict[str, str]:
-    """What to write of gauges whose rows look like events, of numbers or texts, by channel."""
+    """What to write of gauges whose rows look like events, of numbers or texts, by channel; of a
+    source of few rows those before the span say so, too.
+    """
     found = dict[str, str]()
+    for hours in _FURTHER_H:
+        if np.count_nonzero(rows.times_us >= span_us[0]) > _ENOUGH_ROWS:
+            break
+        span_us = span_us[1] - hours * HOUR_US, span_us[1]
+        rows = source.read(*span_us)
     for position, (name, channel) in enumerate(config.channels.items()):
         if channel.signal is not Signal.GAUGE or channel.aggregate == "count":
             continue

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
+from tsad_tasks.model.blocks import BLOCK_S, MIDDLE, block_steps, gumbel_level, gumbel_of
 from tsad_tasks.model.calendar_profile import MAD, fit_profile
 from tsad_tasks.model.conditional import (
     CALENDAR,
@@ -36,9 +37,7 @@ RIDGE = 1e-3
 FAULT_SPREADS, MOST_FAULTS = 6.0, 0.3
 # Inputs lie within the middle 98 % and four times its width beyond.
 BEYOND, NORMAL_98 = 4.0, 4.652695748
-BLOCK_S, MIN_BLOCKS = 21600, 16
-# Levels of blocks' maxima that location and width are taken from, and widths at least, in spreads.
-MIDDLE, HIGH = 0.5, 0.75
+# Widths are at least so many spreads.
 LEAST_WIDTH = 0.01
 # Of what one value more or less brings, such as one event, a width has so much at least.
 OF_ONE = 0.3
@@ -280,7 +279,9 @@ def _set_limits(model: Arrays, sizes: Floats32, known: Flags, least: Floats64, s
     """Location and width of each statistic's maxima over six hours; `least` are widths at least,
     (scale, channel).
     """
-    length = max(1, min(BLOCK_S // step_s, len(sizes) // MIN_BLOCKS))
+    length = block_steps(len(sizes), step_s)
+    # Of shorter times the highest is lower: so many widths, where these are few.
+    rarer = max(math.log(BLOCK_S / (length * step_s)), 0.0)
     starts = np.arange(0, len(sizes), length)
     counted = np.where(known[:, None, None], sizes, -np.inf)
     maxima = np.maximum.reduceat(counted, starts, axis=0) if len(sizes) else counted
@@ -289,20 +290,15 @@ def _set_limits(model: Arrays, sizes: Floats32, known: Flags, least: Floats64, s
         is_read = np.isfinite(of_blocks).all(axis=(1, 2))
         if not is_read.any():
             continue
-        middle, high = np.quantile(of_blocks[is_read], [MIDDLE, HIGH], axis=0)
-        width = (high - middle) / (_gumbel(HIGH) - _gumbel(MIDDLE))
+        middle = np.quantile(of_blocks[is_read], MIDDLE, axis=0)
+        _, width = gumbel_of(of_blocks[is_read])
         width = np.maximum(width, np.maximum(0.05 * middle, LEAST_WIDTH))
         width = np.maximum(width, least[:, channel])
-        location = middle - width * _gumbel(MIDDLE)
+        location = middle + width * (rarer - gumbel_level(MIDDLE))
         if not model["scale"][0, channel] > 0:
             location, width = np.zeros_like(location), np.ones_like(width)
         model["location"][0, ..., channel] = location
         model["width"][0, ..., channel] = width
-
-
-def _gumbel(level: float) -> float:
-    """Quantile of the standard Gumbel distribution."""
-    return -math.log(-math.log(level))
 
 
 def _some_rows(known: Flags) -> Ints:

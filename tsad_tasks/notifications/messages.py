@@ -24,6 +24,7 @@ from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_su
 from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import counted, joined, span_text, stamp_text
+from tsad_tasks.text.links import incident_link
 
 _MOST_LISTED = 50
 _SUBJECTS = {
@@ -94,7 +95,7 @@ def with_link(payload: Payload, base_url: str | None) -> Payload:
     if payload["event"] in NEWS:
         link = f"{base_url}/models/{quote(payload['dataset'], safe='')}"
     elif "incident_id" in payload:
-        link = f"{base_url}/incidents/{quote(payload['incident_id'], safe='')}"
+        link = incident_link(base_url, payload["incident_id"])
     else:
         link = f"{base_url}/?{urlencode({'dataset': payload['dataset']})}"
     events = [with_link(one, base_url) for one in payload.get("events", ())]

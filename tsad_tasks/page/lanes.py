@@ -9,9 +9,9 @@ from datetime import datetime
 from tsad_tasks.base.interval import unix_s
 from tsad_tasks.page.overview import Lane
 from tsad_tasks.page.queries import UnwatchedHours
-from tsad_tasks.page.words import status_title
 from tsad_tasks.reporting.drawing.scales import time_ticks
 from tsad_tasks.text import formats
+from tsad_tasks.text.words import status_title
 
 WIDTH, ROW, LEAST = 1000.0, 22.0, 3.0
 # No label fits nearer to the ends.

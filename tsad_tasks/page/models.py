@@ -81,7 +81,7 @@ def _ruled(store: Store, dataset: str, version: int, state: str) -> RuledModel:
     for row in store.rows(queries.SELECT_SHOWN_RULES, dataset=dataset, version=version):
         stages.setdefault(row["stage"], []).append(_rule_row(row))
     # What stops a model is read first.
-    order = {"not met": 0, "not tested": 1}
+    order = {"failed": 0, "not tested": 1}
     for rows in stages.values():
         rows.sort(key=lambda one: (not one.decides, order.get(one.outcome, 2)))
     return RuledModel(version, state, {stage: rows for stage, rows in stages.items() if rows})

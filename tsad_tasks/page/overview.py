@@ -21,11 +21,11 @@ from tsad_tasks.page.queries import (
     UnwatchedHours,
     Watching,
 )
-from tsad_tasks.page.words import status_title
 from tsad_tasks.storage.database import DatabaseError, database_error
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text import formats
+from tsad_tasks.text.words import status_title
 
 Block = TypeVar("Block")
 

@@ -13,8 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from tsad_tasks.page import words
-from tsad_tasks.text import formats
+from tsad_tasks.text import formats, words
 
 _FOLDER = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
@@ -40,7 +39,9 @@ def environment() -> Environment:
         "share": formats.share_text,
         "count": formats.count_text,
         "figure": formats.figure_text,
-        "ratio": formats.ratio_text,
+        "times": formats.times_text,
+        "score": formats.score_text,
+        "site_time": formats.in_site_zone,
         "verdict": words.verdict_title,
         "status": words.status_title,
         "watching": words.WATCHING_TITLES.get,

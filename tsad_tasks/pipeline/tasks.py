@@ -436,10 +436,10 @@ def audit(store: Store, run: TaskRun) -> Any:
 
 @does(Task("report", "report", trigger_rule=NONE_FAILED, after=("drift", "audit")))
 def report(store: Store, run: TaskRun) -> Any:
-    """Collects the period and renders the PDF."""
+    """Collects the period and renders the PDF, with CSV files of what it leaves out."""
     from tsad_tasks.reporting.period.report import render_period
 
-    return render_period(store, run.config, **run.until)
+    return render_period(store, run.config, **run.until, detail=run.params.get("detail"))
 
 
 @does(Task("report", "retrain_early", after=("drift",), when=retrains_early))

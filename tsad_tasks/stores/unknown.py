@@ -487,6 +487,23 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
         used.add(apart[0])
     if unused := [name for name, one in sample.table.columns.items() if one not in used]:
         yield f"Left out: {', '.join(unused[:12])}."
+    for name in unused[:12]:
+        if said := _states_left_out(sample, sample.table.columns[name]):
+            yield said
+
+
+def _states_left_out(sample: _Sample, column: SourceColumn) -> str:
+    """What to write where a column of a few texts that is no channel may be states; empty: it is
+    none.
+    """
+    texts = sorted({str(cell) for cell in sample.cells[column.name] if cell})
+    if column.family != "text" or not 2 <= len(texts) <= _MOST_CODES:
+        return ""
+    states = written_value({text: code for code, text in enumerate(texts)})
+    return visible(
+        f"CHECK: {column.name} says one of {len(texts)} texts. If these are states, add to "
+        f"channels: {written_value(column.name)}: {{signal: discrete, states: {states}}}"
+    )
 
 
 def _left_out(n_tags: int) -> Iterator[str]:

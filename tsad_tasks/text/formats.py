@@ -7,6 +7,7 @@ data", never 0. Numbers need only the standard library.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -24,6 +25,7 @@ _SMALLEST_PLAIN = 1e-4
 _LARGEST_PLAIN = 1e9
 _MOST_DECIMALS = 6
 _UNITS = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")]
+_UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d)(?::\d\d)? ?(?:UTC\b|Z\b)")
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -261,6 +263,25 @@ def ratio_text(ratio: float | None) -> str:
     return number_text(ratio, min(2, n_decimals_for(None, ratio)) if ratio else 0)
 
 
+def times_text(ratio: float | None) -> str:
+    """How strange something is: its error by the threshold; the one scale that people see.
+
+    >>> times_text(16.84), times_text(1.04), times_text(None)
+    ('16.8 × its threshold', '1.04 × its threshold', 'no data')
+    """
+    text = ratio_text(ratio)
+    return text if text == NO_DATA else f"{text} × its threshold"
+
+
+def score_text(score: float | None) -> str:
+    """A score as people see it: it is by how much the error is over its threshold.
+
+    >>> score_text(15.84), score_text(0.0398)
+    ('16.8 × its threshold', '1.04 × its threshold')
+    """
+    return times_text(None if score is None else 1 + score)
+
+
 def duration_text(seconds: float | None) -> str:
     """A duration in its two largest units, rounded once.
 
@@ -388,6 +409,23 @@ def period_text(start_at: datetime, end_at: datetime, zone: str) -> str:
     return f"{start} {EN_DASH} {date_text(last)}"
 
 
+def in_site_zone(text: str, zone: str) -> str:
+    """A text with its UTC times, as statements of the warehouse write them, in the site zone.
+
+    >>> in_site_zone("the last one ended at 2026-11-20 12:21 UTC", "Europe/Berlin")
+    'the last one ended at 20 Nov 2026 13:21'
+    """
+
+    def local(found: re.Match[str]) -> str:
+        try:
+            at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+        except ValueError:
+            return found[0]
+        return f"{date_text(at, zone)} {clock_text(at, zone)}"
+
+    return _UTC_TIME.sub(local, text)
+
+
 def offset_text(at: datetime, zone: str) -> str:
     """The zone's offset from UTC at a moment.
 
@@ -422,13 +460,13 @@ def joined(words: list[str]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
-def named(names: Sequence[str], n: int) -> str:
+def named(names: Sequence[str], n: int, n_most: int = 5) -> str:
     """The first of `n` names as one would say them.
 
     >>> named(["a", "b"], 2), named([*"abcdefgh"], 20)
     ('a and b', 'a, b, c, d, e and 15 more')
     """
-    few = list(names[:5])
+    few = list(names[:n_most])
     return joined(few) if n <= len(few) else f"{', '.join(few)} and {n - len(few)} more"
 
 

@@ -21,7 +21,7 @@ def outcome_text(result: RuleResult) -> str:
     beyond its limit by no more than chance explains.
 
     >>> [outcome_text(RuleResult("hours", one)) for one in Outcome]
-    ['met', 'not met', 'not tested']
+    ['met', 'failed', 'not tested']
     >>> [outcome_text(RuleResult("delay_s", one, decides=False)) for one in Outcome]
     ['shown', 'beyond', 'not tested']
     >>> outcome_text(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
@@ -32,7 +32,7 @@ def outcome_text(result: RuleResult) -> str:
     if not result.decides:
         return "shown" if result.outcome is Outcome.MET else "beyond"
     if result.outcome is not Outcome.MET:
-        return "not met"
+        return "failed"
     return "met in doubt" if doubt(result) else "met"
 
 

@@ -307,7 +307,7 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
     """The proof behind an empty list: how much was looked at, and how close it came.
 
     >>> quiet_sentence(192, 192, 0.41)
-    'No incidents. 192 hours scored, highest error 0.41 of its threshold.'
+    'No incidents. 192 hours scored, highest error 0.41 × its threshold.'
     >>> quiet_sentence(0, 192, None)
     'No incidents are known, because nothing was scored: 0 of 192 hours.'
     """
@@ -316,7 +316,7 @@ def quiet_sentence(n_hours_scored: int, n_hours_expected: int, highest_ratio: fl
         return f"No incidents are known, because nothing was scored: {hours}."
     text = f"No incidents. {formats.counted(n_hours_scored, 'hour')} scored"
     if formats.is_known(highest_ratio):
-        text += f", highest error {formats.ratio_text(highest_ratio)} of its threshold"
+        text += f", highest error {formats.times_text(highest_ratio)}"
     missing = n_hours_expected - n_hours_scored
     return f"{text}." + (
         f" {formats.counted(missing, 'hour')} could not be scored." if missing > 0 else ""

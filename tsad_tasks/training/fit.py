@@ -329,4 +329,8 @@ def _warm_start(run: Retraining, scope: Scope) -> Detector | None:
     if champion is None:
         return None
     uri, sha256 = artifact_path(champion.artifact_uri), champion.sha256
-    return read_bundle(uri, expected_sha256=sha256).detector
+    detector, wanted = read_bundle(uri, expected_sha256=sha256).detector, run.config.detector.name
+    if name == "champion" and detector.name != wanted:
+        log.info("A %s begins anew: the champion is a %s.", wanted, detector.name)
+        return None
+    return detector

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
+from tsad_tasks.model.blocks import MIN_BLOCKS, block_steps, gumbel_of
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, without_faults
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails, unit_growth
@@ -90,7 +91,7 @@ def calibrated_spec(
         raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
     used = {part.entity: np.where(part.calibrating, errors[part.entity], _NAN) for part in held_out}
     steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
-    limits = no_higher(budget_limits(used, steps, settings, budget), detector, budget)
+    limits = no_higher(budget_limits(used, steps, settings, budget), detector, budget, used)
     return replace(
         model,
         calibrations=limits.own,
@@ -100,15 +101,22 @@ def calibrated_spec(
     )
 
 
-def no_higher(limits: BudgetLimits, detector: Detector, budget: AlarmBudget) -> BudgetLimits:
-    """Limits that are at most a quarter above what a detector's own scale says, where it does.
+def no_higher(
+    limits: BudgetLimits,
+    detector: Detector,
+    budget: AlarmBudget,
+    errors: Mapping[str, NDArray[np.float32]],
+) -> BudgetLimits:
+    """Limits that are at most a quarter above what a detector's own scale says, where it does; or
+    what held-out errors (n_steps,) say of most hours, where that is more.
 
     Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
     """
     usual = detector.usual_error(budget.aim)
     if usual is None:
         return limits
-    highest = stored_limit(SLACK * usual)
+    seen = usual_highest(without_faults(errors), budget.step_s, budget.aim)
+    highest = stored_limit(max(SLACK * usual, seen or 0.0))
 
     def capped(one: Calibration) -> Calibration:
         lasting = min(one.collective_limit, highest)
@@ -116,6 +124,31 @@ def no_higher(limits: BudgetLimits, detector: Detector, budget: AlarmBudget) -> 
 
     own = {name: capped(one) for name, one in limits.own.items()}
     return replace(limits, pooled=capped(limits.pooled), own=own)
+
+
+def usual_highest(
+    errors: Mapping[str, NDArray[np.float32]], step_s: int, per_day: float
+) -> float | None:
+    """The error that is exceeded so often, by the highest of most six hours of held-out errors, or
+    of shorter times where these are few; None: hardly any is known.
+
+    Of the middle and the upper quarter, so that faults in a quarter of them say nothing, and a tail
+    that is heavier than a detector's scale does.
+
+    >>> errors = {"a": np.random.default_rng(7).exponential(1.0, 86400).astype(np.float32)}
+    >>> 6 < usual_highest(errors, 60, 4 / math.e) < 9
+    True
+    """
+    n_known = sum(int(np.count_nonzero(np.isfinite(part))) for part in errors.values())
+    n_steps = block_steps(n_known, step_s)
+    whole = (part[: len(part) // n_steps * n_steps] for part in errors.values())
+    joined = np.concatenate([part.reshape(-1, n_steps) for part in whole])
+    known = np.isfinite(joined)
+    joined = np.where(known, joined, -np.inf)[2 * known.sum(axis=1) >= n_steps]
+    if 2 * len(joined) < MIN_BLOCKS:
+        return None
+    location, width = gumbel_of(joined.max(axis=1).astype(np.float64))
+    return float(location + width * math.log(86400 / (n_steps * step_s) / per_day))
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:

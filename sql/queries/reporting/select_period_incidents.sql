@@ -1,6 +1,6 @@
 -- Incidents that touch a period, worst first, with error and threshold at their peak.
 SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score,
-       i.peak_at, i.channel, i.sentence, i.provisional, i.policy_version, i.model_id, i.suppressed_by, a.kind AS peak_kind, a.error, a.threshold
+       i.peak_at, i.channel, i.sentence, i.provisional, i.policy_version, i.model_id, i.suppressed_by, a.kind AS peak_kind, a.error, a.threshold, i.verdict
 FROM tsad.v_incident i
 JOIN tsad.dataset d ON d.name = i.dataset
 JOIN tsad.entity e ON e.dataset_id = d.dataset_id AND e.name = i.entity

@@ -88,3 +88,8 @@ def expect_lengths(what: str, n: int, *arrays: npt.NDArray[np.generic]) -> None:
     lengths = [len(array) for array in arrays]
     if any(length != n for length in lengths):
         raise ValueError(f"Expected arrays of length {n} in {what}. Received: {lengths}.")
+
+
+NO_SCORES = ScoreSeries(
+    np.array([], dtype="datetime64[s]"), np.array([]), np.array([]), np.array([], dtype=bool)
+)

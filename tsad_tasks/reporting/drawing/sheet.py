@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from copy import copy
 from typing import Literal
 
 import numpy as np
@@ -72,6 +73,17 @@ class Sheet:
         """Makes a rectangle lead to the page bookmarked under that key; `y` is its top."""
         box = (x, self.height - y - height, x + width, self.height - y)
         self._canvas.linkRect("", key, box, relative=0, thickness=0)
+
+    def link_to(self, url: str, x: float, y: float, width: float, height: float) -> None:
+        """Makes a rectangle lead to an address outside the document; `y` is its top."""
+        box = (x, self.height - y - height, x + width, self.height - y)
+        self._canvas.linkURL(url, box, relative=0, thickness=0)
+
+    def part(self, left: float, width: float) -> Sheet:
+        """The same page, between other margins: a column of it."""
+        narrow = copy(self)
+        narrow.left, narrow.right = left, left + width
+        return narrow
 
     def end_page(self) -> None:
         """Starts a new page."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, Severity
+from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, ReportDetail, Severity
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing import series
 from tsad_tasks.reporting.drawing.document import DatedContent
+from tsad_tasks.text.words import FALSE_VERDICTS, REAL_VERDICTS
 
 SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
 
@@ -77,6 +78,11 @@ class AnomalyRow:
     upper: float | None = None
     incident_id: str | None = None
 
+    @property
+    def times_threshold(self) -> float:
+        """The error divided by its threshold, as people see a score."""
+        return 1 + self.score
+
 
 @dataclass(frozen=True)
 class QualityRow:
@@ -89,10 +95,6 @@ class QualityRow:
     first_at: datetime
     last_at: datetime
     detail: str = ""
-
-
-# Of an hour without a row in which nothing was heard of the entity.
-SILENT = "silent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,15 @@ class EntityCoverage:
 
 
 @dataclass(frozen=True)
+class UnwatchedHours:
+    """Hours without a score for one reason, and of which machines, those with most first."""
+
+    status: str
+    n_hours: int
+    entities: list[str]
+
+
+@dataclass(frozen=True)
 class Coverage:
     """What was scored: one entry per entity, and the days (in the site zone) of their strips."""
 
@@ -138,6 +149,23 @@ class Coverage:
         for entity in self.entities:
             total.update(entity.n_hours_by_status)
         return dict(total)
+
+    @property
+    def unwatched(self) -> list[UnwatchedHours]:
+        """Hours in which nobody knows how machines were, by why, the commonest first.
+
+        Hours in which a machine was off are none.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for entity in self.entities:
+            for status, n in entity.n_hours_by_status.items():
+                if n and status not in (*SCORED_STATUSES, HourStatus.OFF):
+                    found.setdefault(status, {})[entity.entity] = n
+        named = [
+            UnwatchedHours(status, sum(hours.values()), sorted(hours, key=lambda e: (-hours[e], e)))
+            for status, hours in found.items()
+        ]
+        return sorted(named, key=lambda one: (-one.n_hours, one.status))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +231,54 @@ class SuppressedRow:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Incidents by what people said of them; None is no word yet."""
+
+    n_by_verdict: Mapping[str | None, int] = field(default_factory=dict)
+
+    @property
+    def n_real(self) -> int:
+        """Faults of a machine or of its sensor."""
+        return sum(self.n_by_verdict.get(one, 0) for one in REAL_VERDICTS)
+
+    @property
+    def n_false(self) -> int:
+        """False alarms, and what was expected or is the new normal."""
+        return sum(self.n_by_verdict.get(one, 0) for one in FALSE_VERDICTS)
+
+    @property
+    def n_unjudged(self) -> int:
+        """Those without a verdict."""
+        return self.n_by_verdict.get(None, 0)
+
+    @property
+    def n_all(self) -> int:
+        """All of them."""
+        return sum(self.n_by_verdict.values())
+
+
+@dataclass(frozen=True)
+class JudgedPeriod:
+    """A period of the same length: its incidents by verdict; None where nothing was scored."""
+
+    start_at: datetime
+    n_hours_scored: int
+    judged: Judged | None
+
+
+@dataclass(frozen=True)
+class ModelDecision:
+    """What was decided on a model, as `tsad.v_model_history` says it."""
+
+    version: int
+    entity: str | None
+    decision: str
+    former_version: int | None
+    reason: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
 class Headline:
     """The figures of the cover; `highest_ratio` is error / threshold."""
 
@@ -212,8 +288,7 @@ class Headline:
     n_readings: int
     n_incidents: Mapping[Severity, int]
     n_open: int
-    n_unjudged: int | None = None
-    alarm_budget: float | None = None
+    judged: Judged = Judged()
     highest_ratio: float | None = None
 
     @property
@@ -243,6 +318,11 @@ class ReportContent(DatedContent):
     models: tuple[ModelCard, ...] = ()
     audit: tuple[AuditRow, ...] = ()
     suppressed: tuple[SuppressedRow, ...] = ()
+    before: tuple[JudgedPeriod, ...] = ()  # the periods before, the newest first
+    decisions: tuple[ModelDecision, ...] = ()  # of the period, in their order
+    detail: ReportDetail = ReportDetail.BRIEF
+    page_url: str = ""  # of the page Anomalies; empty: not known
+    beside: tuple[str, ...] = ()  # names of the CSV files written beside the PDF
     data_until: datetime | None = None
     # Why there is no champion: a sentence, then a line for each failed rule and command; or nothing
     no_champion: tuple[str, ...] = ()

@@ -1,95 +1,122 @@
-"""The first page: what the period held, where and when, and what to look at first."""
+"""The first page: how many incidents, what needs a decision, what nobody watched, what changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from tsad_tasks.reporting.drawing import marks, theme
-from tsad_tasks.reporting.drawing.charts import Frame, draw_time_grid, draw_time_labels
+from tsad_tasks.reporting.drawing import charts, flow, marks, theme
 from tsad_tasks.reporting.drawing.document import draw_name
-from tsad_tasks.reporting.drawing.flow import PageNumbers, bottom_of
-from tsad_tasks.reporting.drawing.fonts import width_of
+from tsad_tasks.reporting.drawing.fonts import wrap_text
+from tsad_tasks.reporting.drawing.scales import unix_s
 from tsad_tasks.reporting.drawing.sheet import Sheet
-from tsad_tasks.reporting.period.content import ReportContent
-from tsad_tasks.reporting.period.ranking import look_first, worst_first
+from tsad_tasks.reporting.period.content import IncidentPage, Judged, ReportContent
+from tsad_tasks.reporting.period.health_pages import N_REASONS
+from tsad_tasks.reporting.period.incident_page import by_share
+from tsad_tasks.reporting.period.ranking import (
+    N_FIRST,
+    ReportLimits,
+    look_first,
+    undecided,
+    worst_first,
+)
+from tsad_tasks.reporting.period.strip import ROW_HEIGHT, strip_blocks
 from tsad_tasks.text import formats
-from tsad_tasks.text.sentence import quiet_sentence
+from tsad_tasks.text.decisions import changes_sentence
+from tsad_tasks.text.links import incident_link
+from tsad_tasks.text.sentence import quiet_sentence, shares_sentence
+from tsad_tasks.text.words import status_title, verdict_title
 
-_NAME = theme.TextStyle(24, bold=True)
+_NAME = theme.TextStyle(22, bold=True)
 _PERIOD = theme.TextStyle(13)
 _LEAD = theme.TextStyle(10.5, bold=True)
-_N_STRIP_ROWS = 14
-_N_FIRST = 10
-_STRIP_LABEL_WIDTH = 100.0
-_NOT_SCORED_ENTRY = replace(marks.MISSING_ENTRY, name="share of the day not scored")
+_LINK = theme.TextStyle(7, colour=theme.ACTUAL)
+_COLUMN_GAP = 26.0
+_TEXT_SHARE = 0.5
+_AXIS_ROOM = 34.0
+_CARD_HEIGHT = (86.0, 118.0)
+_LINE_HEIGHT = 13.0
+_WHY_COLUMNS = (
+    flow.TableColumn("Why", 0.5),
+    *flow.figure_columns("Hours"),
+    flow.TableColumn("Machines", 0.5),
+)
+_BEFORE_COLUMNS = (
+    flow.TableColumn("From", 1.0),
+    *flow.figure_columns("Incidents", "Real", "False", "Unjudged"),
+)
 
 
 def draw_cover(
-    sheet: Sheet, content: ReportContent, sections: Sequence[tuple[str, str]], numbers: PageNumbers
+    sheet: Sheet, content: ReportContent, limits: ReportLimits, numbers: flow.PageNumbers
 ) -> None:
-    """Draws the cover; `sections` are (key, title) of the parts that follow."""
+    """Draws the first page; what it leaves out stands on the pages after it."""
+    y = _draw_head(sheet, content)
+    y = marks.draw_tiles(sheet, _tiles(content), y, height=66, first=50, leading=10)
+    y = sheet.paragraph(sheet.left, y + 22, lead_sentence(content), _LEAD, sheet.inner_width, 4)
+    below = [*_unwatched_blocks(content, sheet), *_models_blocks(content, sheet)]
+    room = flow.bottom_of(sheet) - sum(block.height for block in below) - y
+    y = _Cards(sheet, content, numbers).draw(y + 4, room - 14, limits.n_first)
+    flow.draw_blocks(sheet, below, y + 8)
+
+
+def _draw_head(sheet: Sheet, content: ReportContent) -> float:
+    """Name, period, and as of when all of it is known."""
     zone, period = content.zone, formats.period_text(content.start_at, content.end_at, content.zone)
     y = draw_name(sheet, content, content.title, content.dataset, _NAME)
     sheet.cut(sheet.left, y - 8, period, _PERIOD, sheet.inner_width)
-    made = f"Generated {formats.stamp_text(content.generated_at, zone)}"
+    known = f"As known at {formats.stamp_text(content.generated_at, zone)}"
     if content.data_until:
-        made += f" from readings up to {formats.time_text(content.data_until, zone)}"
+        known += f", from readings up to {formats.time_text(content.data_until, zone)}"
     about = f"{content.description}. " if content.description else ""
-    y = sheet.paragraph(sheet.left, y + 7, f"{about}{made}.", theme.BODY, sheet.inner_width, 3)
-    y = marks.draw_tiles(sheet, _tiles(content), y + 6, height=74, first=52, leading=11)
-    y = sheet.paragraph(sheet.left, y + 24, lead_sentence(content), _LEAD, sheet.inner_width, 4)
-    y = _draw_strip(sheet, content, y + 8)
-    contents_y = bottom_of(sheet) - 12
-    _draw_look_first(sheet, content, numbers, y + 18, contents_y - 14)
-    x = sheet.left
-    for key, title in sections:
-        text = f"{title}  {numbers.get(key, formats.NO_DATA)}"
-        if x + width_of(text, theme.CELL) > sheet.right:
-            x, contents_y = sheet.left, contents_y + 12
-        width = sheet.text(x, contents_y, text, theme.CELL)
-        sheet.link(key, x - 2, contents_y - 9, width + 4, 12)
-        x += width + 18
+    return sheet.paragraph(sheet.left, y + 7, f"{about}{known}.", theme.BODY, sheet.inner_width, 3)
+
+
+def judged_text(judged: Judged) -> str:
+    """How many incidents people called what.
+
+    >>> judged_text(Judged({"confirmed": 2, "expected": 1, None: 4}))
+    '2 real, 1 false, 4 unjudged'
+    """
+    return f"{judged.n_real} real, {judged.n_false} false, {judged.n_unjudged} unjudged"
 
 
 def _tiles(content: ReportContent) -> list[marks.Tile]:
-    head, n_findings = content.headline, len(content.quality)
-    counts = [
+    head = content.headline
+    judged, n_all = head.judged, head.n_all_incidents
+    still = f"{formats.count_text(head.n_open)} of {formats.count_text(n_all)} still going on"
+    severities = [
         f"{head.n_incidents.get(severity, 0)} {mark.word.lower()}"
         for severity, mark in theme.SEVERITY_MARKS.items()
     ]
-    budget, unjudged, highest, exact = "", "", "", ""
-    if head.alarm_budget is not None:
-        shown = formats.figure_text(head.alarm_budget)
-        if head.alarm_budget % 1 == 0:
-            shown = formats.count_text(int(head.alarm_budget))
-        is_kept = head.n_all_incidents <= head.alarm_budget
-        budget = f"alarm budget {shown}: {'kept' if is_kept else 'exceeded'}"
-    if head.n_unjudged is not None:
-        unjudged = f"{formats.count_text(head.n_unjudged)} without a verdict"
-    if head.highest_ratio is not None:
-        highest = f"highest error {formats.ratio_text(head.highest_ratio)} × thr."
-    readings = formats.count_text(head.n_readings)
-    if head.n_readings >= 10**5:
-        exact = formats.counted(head.n_readings, "reading")
-        units = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
-        n, letter = next(unit for unit in units if head.n_readings >= unit[0])
-        readings = f"{formats.figure_text(head.n_readings / n)} {letter}"
-    incidents = "incident" if head.n_all_incidents == 1 else "incidents"
-    hours = formats.counted(head.n_hours_expected, "hour")
-    hours = f"{formats.count_text(head.n_hours_scored)} of {hours}"
-    entities = formats.counted(head.n_entities, "entity")
-    findings = (
-        f"{formats.counted(n_findings, 'finding') if n_findings else 'no findings'} on data quality"
-    )
+    n_lost = sum(one.n_hours for one in content.coverage.unwatched)
+    lost = {name for one in content.coverage.unwatched for name in one.entities}
+    hours = f"{formats.count_text(n_lost)} h not watched" if n_lost else ""
+    machines = formats.counted_of(len(lost), head.n_entities, "machine")
+    if not lost:
+        machines = f"every hour of {formats.counted(head.n_entities, 'machine')}"
+    before = [
+        formats.NO_DATA if one.judged is None else str(one.judged.n_false) for one in content.before
+    ]
     return [
-        (formats.count_text(head.n_all_incidents), incidents, [", ".join(counts), budget]),
-        (formats.count_text(head.n_open), "still open", [unjudged, highest]),
-        (formats.share_text(head.scored_share), "of hours scored", [hours, entities]),
-        (readings, "readings", [exact, findings]),
+        (
+            formats.count_text(n_all),
+            "incident" if n_all == 1 else "incidents",
+            [judged_text(judged), ", ".join(severities)],
+        ),
+        (
+            formats.count_text(judged.n_unjudged),
+            "without a verdict",
+            [still if n_all else "nothing to decide"],
+        ),
+        (formats.share_text(head.scored_share), "of hours watched", [hours, machines]),
+        (
+            formats.count_text(judged.n_false),
+            "false alarm" if judged.n_false == 1 else "false alarms",
+            ["before, newest first:", ", ".join(before)] if before else [],
+        ),
     ]
 
 
@@ -104,13 +131,13 @@ def lead_sentence(content: ReportContent) -> str:
     names = list(dict.fromkeys(one.entity for one in ranked if one.severity == worst))
     where = names[:3]
     if len(names) > 3:
-        where.append(formats.counted(len(names) - 3, "other entity"))
+        where.append(formats.counted(len(names) - 3, "other machine"))
     text = formats.counted(
         head.n_incidents[worst], f"{theme.SEVERITY_MARKS[worst].word.lower()} incident"
     )
     text += f" on {formats.joined(where)}" if where else ""
     still = f"{formats.count_text(head.n_open)} of {formats.count_text(head.n_all_incidents)}"
-    text += f"; {still if head.n_open else 'none'} still open."
+    text += f"; {still if head.n_open else 'none'} still going on."
     n_unscored = head.n_hours_expected - head.n_hours_scored
     if n_unscored > 0:
         hours = formats.counted(n_unscored, "hour")
@@ -118,91 +145,206 @@ def lead_sentence(content: ReportContent) -> str:
     return " ".join([text, *content.no_champion[:1]])
 
 
-def _draw_strip(sheet: Sheet, content: ReportContent, y: float) -> float:
-    """A row per entity, a bar per incident; bars differ in height and shape by severity.
+@dataclass(frozen=True)
+class _Cards:
+    """What needs a decision: the sentence, where and when, and a picture."""
 
-    Entities with incidents come first, then those with hours unscored, then the others.
-    """
-    ranked, covered = worst_first(content.incidents), content.coverage.entities
-    by_lack = sorted(
-        covered, key=lambda one: (one.n_hours_scored - one.n_hours_expected, one.entity)
-    )
-    every = dict.fromkeys([one.entity for one in ranked] + [one.entity for one in by_lack])
-    names = list(every)[:_N_STRIP_ROWS]
-    if not names:
-        return y
-    sheet.text(sheet.left, y + 8, "When and where", theme.HEADING)
-    row_height = 15.0 if len(names) > 8 else 18.0
-    x = sheet.left + _STRIP_LABEL_WIDTH
-    start_s, end_s = content.start_at.timestamp(), content.end_at.timestamp()
-    frame = Frame(x, y + 18, sheet.right - x, row_height * len(names), start_s, end_s)
-    draw_time_grid(sheet, frame, frame.ticks(content.zone))
-    for i, name in enumerate(names):
-        _draw_strip_row(sheet, content, name, frame.lowered(frame.y + i * row_height, row_height))
-    draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
-    entries = [*map(marks.severity_entry, theme.SEVERITY_MARKS), _NOT_SCORED_ENTRY]
-    bottom = marks.draw_legend(sheet, frame.bottom + 22, entries, x)
-    n_all = max(content.headline.n_entities, len(names))
-    if len(names) < n_all:
-        rest = f"{len(names)} of {formats.count_text(n_all)} entities"
-        sheet.cut(sheet.left, frame.bottom + 22, rest, theme.SMALL, _STRIP_LABEL_WIDTH)
-    return bottom
+    sheet: Sheet
+    content: ReportContent
+    numbers: flow.PageNumbers
 
+    def draw(self, y: float, room: float, n_most: int) -> float:
+        """Draws as many cards as fit; returns the height below."""
+        sheet, incidents = self.sheet, self.content.incidents
+        waiting = undecided(incidents, n_most)
+        chosen = waiting or look_first(incidents)[:n_most]
+        if not chosen:
+            return self._draw_nothing(y, room)
+        n_waiting = self.content.headline.judged.n_unjudged
+        title = f"Needs a decision: {len(waiting)}"
+        if len(waiting) < n_waiting:
+            title += f" of {formats.count_text(n_waiting)} without a verdict"
+        if not waiting:
+            title = "Nothing needs a decision: all have a verdict, the worst first"
+        sheet.text(sheet.left, y + 15, title, theme.HEADING)
+        y, room = y + 24, room - 24
+        low, high = _CARD_HEIGHT
+        n_shown = max(1, min(len(chosen), int(room / low)))
+        height = min(room / n_shown, high)
+        for incident in chosen[:n_shown]:
+            self._draw_card(incident, y, height - 8)
+            y += height
+        return self._draw_strips(y, room - n_shown * height)
 
-def _draw_strip_row(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> None:
-    """An entity's incidents, the worst on top; days hatched by their share without a score."""
-    sheet.cut(
-        sheet.left, frame.y + frame.height / 2 + 2.7, name, theme.CELL, _STRIP_LABEL_WIDTH - 8
-    )
-    sheet.line(frame.x, frame.bottom, frame.x + frame.width, frame.bottom, theme.GRID, 0.5)
-    days, zone = content.coverage.days, formats.zone_of(content.zone)
-    midnights = [*days, days[-1] + timedelta(days=1)] if days else []
-    edges = [frame.clip(datetime.combine(day, time.min, zone).timestamp()) for day in midnights]
-    for entity in content.coverage.entities:
-        if entity.entity == name:
-            for i in np.flatnonzero(entity.day_shares < 0.999):
-                height = max((1 - float(entity.day_shares[i])) * (frame.height - 2), 1.5)
-                sheet.hatch(edges[i], frame.bottom - height, edges[i + 1] - edges[i], height)
-    for incident in reversed(worst_first([one for one in content.incidents if one.entity == name])):
-        mark = theme.SEVERITY_MARKS[incident.severity]
-        left = frame.clip(incident.started_at.timestamp())
-        width = max(frame.clip(content.end_of(incident).timestamp()) - left, 1.5)
-        height = (frame.height - 5) * mark.bar_share
-        sheet.rect(left, frame.bottom - 1.5 - height, width, height, fill=mark.colour)
-        sheet.marker(mark.shape, left, frame.y + 4, 6.5, theme.PAPER)
-        sheet.marker(mark.shape, left, frame.y + 4, 5.5, mark.colour)
-
-
-def _draw_look_first(
-    sheet: Sheet, content: ReportContent, numbers: PageNumbers, y: float, bottom: float
-) -> None:
-    ranked, room = look_first(content.incidents), sheet.inner_width - 120
-    if content.no_champion[1:] and not ranked:
-        sheet.text(sheet.left, y + 8, "Why nothing is scored", theme.HEADING)
-        y += 20
+    def _draw_nothing(self, y: float, room: float) -> float:
+        """Where nothing is scored, why, and what to do about that; else machines along time."""
+        sheet, content = self.sheet, self.content
+        if not content.no_champion[1:]:
+            return self._draw_strips(y, room)
+        sheet.text(sheet.left, y + 15, "Why nothing is scored", theme.HEADING)
+        bottom, y = y + room, y + 30
         for line in content.no_champion[1:]:
             if y < bottom:
                 y = sheet.paragraph(sheet.left, y, line, theme.BODY, sheet.inner_width, 3)
-    if not ranked or y + 50 > bottom:
-        return
-    sheet.text(sheet.left, y + 8, "Look at these first", theme.HEADING)
-    y += 20
-    for incident in ranked[:_N_FIRST]:
-        if y + 30 > bottom:
-            return
-        when = formats.span_text(incident.started_at, incident.ended_at, content.zone)
-        parts = [
-            "still open" if incident.state == "open" else "closed",
-            f"{when} ({formats.duration_text(content.length_s(incident))})",
-            f"error {formats.ratio_text(incident.error_ratio)} × its threshold",
-            incident.verdict or "no verdict yet",
+        return y
+
+    def _draw_strips(self, y: float, room: float) -> float:
+        """Machines along time, as many as there is room for, where no list follows with them."""
+        n_rows = int((room - 70) / ROW_HEIGHT)
+        if len(self.content.incidents) > N_FIRST or n_rows < 3:
+            return y
+        return flow.draw_blocks(self.sheet, strip_blocks(self.content, min(n_rows, 14)), y + 10)
+
+    def _draw_card(self, incident: IncidentPage, y: float, height: float) -> None:
+        sheet, content = self.sheet, self.content
+        width, left = sheet.inner_width, sheet.left + 10
+        room = width * _TEXT_SHARE - 14
+        sheet.rect(sheet.left, y, width, height, fill=theme.PANEL)
+        mark = theme.SEVERITY_MARKS[incident.severity]
+        sheet.rect(sheet.left, y, 3, height, fill=mark.colour)
+        x = marks.draw_severity(sheet, left, y + 13, incident.severity, theme.STRONG) + 8
+        where = [incident.entity, incident.incident_id]
+        if incident.key in self.numbers:
+            where.append(f"page {self.numbers[incident.key]}")
+            sheet.link(incident.key, sheet.left, y, width, height)
+        sheet.cut(x, y + 13, " · ".join(where), theme.STRONG, left + room - x)
+        n_lines = min(3, int((height - 44) / 11.5))
+        lines = wrap_text(incident.sentence, theme.STRONG, room, n_lines)
+        for i, line in enumerate(lines):
+            sheet.text(left, y + 27 + 11.5 * i, line, theme.STRONG)
+        y_facts = y + 27 + 11.5 * len(lines)
+        facts = [*self._facts(incident), *self._shares(incident, room)]
+        has_url = bool(content.page_url) and incident.verdict is None
+        for fact in facts[: int((y + height - 4 - y_facts) / 10) + 1 - has_url]:
+            sheet.cut(left, y_facts, fact, theme.SMALL, room)
+            y_facts += 10
+        if has_url:
+            url = incident_link(content.page_url, incident.incident_id)
+            used = sheet.text(left, y_facts, "say what it was: open it on the page", _LINK)
+            sheet.link_to(url, left, y_facts - 8, used, 10)
+        x = left + room + _AXIS_ROOM
+        draw_picture(
+            sheet, content, incident, flow.Box(x, y + 16, sheet.right - 8 - x, height - 30)
+        )
+
+    def _shares(self, incident: IncidentPage, room: float) -> list[str]:
+        """Which channels carry it, where they are known."""
+        channels = by_share(incident.channels)
+        if len(channels) < 2:
+            return []
+        text = shares_sentence([c.name for c in channels], [c.error_share for c in channels])
+        return wrap_text(text, theme.SMALL, room, 2)
+
+    def _facts(self, incident: IncidentPage) -> list[str]:
+        when = formats.span_text(incident.started_at, incident.ended_at, self.content.zone)
+        length = formats.duration_text(self.content.length_s(incident))
+        state = "still going on" if incident.state == "open" else "ended"
+        peak, nature = formats.times_text(incident.error_ratio), incident.nature or "process"
+        verdict = f"verdict: {verdict_title(incident.verdict).lower()}"
+        return [
+            f"{when} ({length}{' so far' if incident.ended_at is None else ''})",
+            f"{peak} · {state} · {nature}",
+            *([verdict] if incident.verdict else []),
         ]
-        marks.draw_severity(sheet, sheet.left, y + 7, incident.severity, theme.STRONG)
-        sheet.cut(sheet.left, y + 17, incident.incident_id, theme.SMALL, 62)
-        sheet.cut(sheet.left + 68, y + 7, incident.sentence, theme.STRONG, room + 20)
-        sheet.cut(sheet.left + 68, y + 17, " · ".join(parts), theme.SMALL, room)
-        if incident.key in numbers:
-            sheet.text(sheet.right, y + 7, f"page {numbers[incident.key]}", theme.CELL, "right")
-            sheet.link(incident.key, sheet.left, y - 2, sheet.inner_width, 22)
-        sheet.line(sheet.left, y + 22, sheet.right, y + 22, theme.GRID, 0.5)
-        y += 27
+
+
+def draw_picture(
+    sheet: Sheet, content: ReportContent, incident: IncidentPage, box: flow.Box
+) -> None:
+    """The channel that carries most of an incident, else its errors; nothing without series."""
+    scores, channels = incident.scores, by_share(incident.channels)
+    if not len(scores.times):
+        return
+    seconds = unix_s(scores.times)
+    start_s, end_s = float(seconds[0]), max(float(seconds[-1]), float(seconds[0]) + 600)
+    frame = charts.Frame(box.x, box.y, box.width, box.height, start_s, end_s)
+    ended_s = content.end_of(incident).timestamp()
+    charts.draw_ground(sheet, frame, incident.started_at.timestamp(), ended_s)
+    ticks = frame.ticks(content.zone)
+    charts.draw_time_grid(sheet, frame, ticks)
+    title = "error and its threshold"
+    if channels and np.isfinite(channels[0].values).any():
+        title = formats.channel_text(channels[0].name, channels[0].unit)
+        title += ", grey: expected" if channels[0].lower is not None else ""
+        charts.draw_channel_panel(sheet, frame, channels[0], scores)
+    else:
+        charts.draw_error_panel(sheet, frame, scores, "threshold")
+    sheet.cut(frame.x, frame.y - 4, title, theme.SMALL, frame.width)
+    charts.draw_time_labels(sheet, frame, frame.bottom + 9, content.zone)
+
+
+def _unwatched_blocks(content: ReportContent, sheet: Sheet) -> list[flow.Block]:
+    """What nobody watched, beside the periods before: two columns of one height."""
+    width = (sheet.inner_width - _COLUMN_GAP) / 2
+    left, right = _why_blocks(content, width), _before_blocks(content, width)
+    height = max(sum(block.height for block in blocks) for blocks in (left, right))
+
+    def draw(sheet: Sheet, y: float) -> None:
+        flow.draw_blocks(sheet.part(sheet.left, width), left, y)
+        flow.draw_blocks(sheet.part(sheet.right - width, width), right, y)
+
+    return [flow.Block(height + 6, draw)]
+
+
+def _why_blocks(content: ReportContent, width: float) -> list[flow.Block]:
+    reasons = content.coverage.unwatched
+    if not reasons:
+        n_hours = formats.counted(content.headline.n_hours_scored, "hour")
+        n_machines = formats.counted(content.headline.n_entities, "machine")
+        text = f"Every expected hour of every machine: {n_hours} of {n_machines}."
+        if not content.headline.n_hours_expected:
+            text = "No machine was expected to report in this period."
+        return [flow.heading("All was watched"), flow.paragraph(text, width)]
+    rows = [
+        [
+            status_title(one.status),
+            formats.count_text(one.n_hours),
+            f"{formats.count_text(len(one.entities))}: {', '.join(one.entities[:6])}",
+        ]
+        for one in reasons[:N_REASONS]
+    ]
+    if len(reasons) > N_REASONS:
+        rest = reasons[N_REASONS:]
+        n_others = sum(one.n_hours for one in rest)
+        rows.append(["other reasons", formats.count_text(n_others), "see “Watched, and not”"])
+    look = flow.TableLook(_LINE_HEIGHT)
+    return [flow.heading("Not watched"), *flow.table_blocks(_WHY_COLUMNS, rows, width, look)]
+
+
+def _before_blocks(content: ReportContent, width: float) -> list[flow.Block]:
+    day = partial(formats.day_text, zone=content.zone)
+    now = content.headline.judged
+    rows = [[f"{day(content.start_at)} (now)", *_counts(now)]]
+    for one in content.before:
+        known = one.judged is not None
+        counts = _counts(one.judged) if one.judged else [formats.EN_DASH] * 4
+        rows.append([day(one.start_at) + ", not scored" * (not known), *counts])
+    look = flow.TableLook(_LINE_HEIGHT)
+    return [
+        flow.heading("Beside the periods before"),
+        *flow.table_blocks(_BEFORE_COLUMNS, rows, width, look),
+    ]
+
+
+def _counts(judged: Judged) -> list[str]:
+    counts = judged.n_all, judged.n_real, judged.n_false, judged.n_unjudged
+    return [formats.count_text(n) for n in counts]
+
+
+def models_sentence(content: ReportContent) -> str:
+    """What changed with models, or which one scored all along."""
+    if changed := changes_sentence(content.decisions, content.zone):
+        return changed
+    speaking = [card for card in content.models if card.valid_from is not None]
+    if not speaking:
+        return "There is no model." if not content.no_champion else content.no_champion[0]
+    if len(speaking) > 1:
+        return f"Nothing was decided; {formats.counted(len(speaking), 'model')} scored in turn."
+    since = formats.date_text(speaking[0].valid_from or content.start_at, content.zone)
+    return f"Nothing changed: v{speaking[0].version} is champion since {since}."
+
+
+def _models_blocks(content: ReportContent, sheet: Sheet) -> list[flow.Block]:
+    style, text = replace(theme.BODY, colour=theme.INK), models_sentence(content)
+    lines = wrap_text(formats.in_site_zone(text, content.zone), style, sheet.inner_width, 2)
+    return [flow.heading("Models"), flow.paragraph(" ".join(lines), sheet.inner_width, style)]

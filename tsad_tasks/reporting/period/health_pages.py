@@ -2,90 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from tsad_tasks.base.enums import HourStatus
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.marks import MISSING_ENTRY, LegendEntry, legend_block, ramp_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
-    SILENT,
-    Coverage,
     EntityCoverage,
     ReportContent,
 )
 from tsad_tasks.reporting.period.ranking import ReportLimits
-from tsad_tasks.text.formats import EN_DASH, count_text, counted, day_text, share_text, time_text
+from tsad_tasks.text.formats import (
+    EN_DASH,
+    count_text,
+    counted,
+    day_text,
+    named,
+    share_text,
+    time_text,
+)
+from tsad_tasks.text.words import status_title
 
-STATUS_MEANINGS: dict[str, str] = {
-    HourStatus.SCORED: "scored with every channel that reported",
-    HourStatus.PARTIAL: "some readings or channels were missing; the rest was scored",
-    HourStatus.INSUFFICIENT_HISTORY: "not enough readings before it for a first score",
-    HourStatus.GAP: "no readings in the source",
-    HourStatus.STALE: "rows, but none with a value for longer than windows remember",
-    HourStatus.OFF: "the entity was not running",
-    HourStatus.NO_CHAMPION: "no model was valid for this hour",
-    HourStatus.UNKNOWN_ENTITY_SCALE: "scored with the scale of all entities, for it has none of "
-    "its own yet: provisional",
-    HourStatus.INPUTS_RETIRED: "the readings had been removed by retention",
-    HourStatus.FAILED: "scoring ended with an error; see the task's log",
-    HourStatus.WAITING: "its rows are still waited for",
-    HourStatus.NOT_RUN: "no run of the score DAG has come to it; the next one does",
-    SILENT: "nothing was heard of the entity; not expected to have a score",
-    # Hours without a row: which step has not come to them.
-    "not_scored": "read, but no run of the score DAG has come to it",
-    "not_read": "no run of the score DAG has read it from the source",
-}
 _QUALITY_COLUMNS = (
-    flow.TableColumn("Entity", 0.2),
+    flow.TableColumn("Machine", 0.2),
     flow.TableColumn("Channel", 0.28),
     flow.TableColumn("Finding"),
     *flow.figure_columns("Readings"),
     flow.TableColumn("From"),
     flow.TableColumn("To"),
-    flow.TableColumn("Detail", 0.5),
+    flow.TableColumn("Detail", 0.5, n_lines=2),
 )
-_STATUS_COLUMNS = (
-    flow.TableColumn("Status", width=90),
+_WHY_COLUMNS = (
+    flow.TableColumn("Hours without a score", 0.5),
     *flow.figure_columns("Hours", "Share", width=36),
-    flow.TableColumn("Meaning", 1.0),
+    flow.TableColumn("Machines", 0.5),
 )
-_DAYS_WIDTH = 180.0
+_N_NAMED = 8
+# So many reasons stand on the first page.
+N_REASONS = 4
+_DAYS_WIDTH = 154.0
 
 
 def health_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
-    """Quality findings, then hours by status, then a strip of days for each entity."""
-    hours, head = content.coverage.n_hours_by_status, content.headline
+    """Hours without a score by why, a strip of days for machines, then findings on sensors."""
+    head, reasons = content.headline, content.coverage.unwatched
     expected = counted(head.n_hours_expected, "expected hour")
-    scored = f"{count_text(head.n_hours_scored)} of {expected} were scored"
-    order = [status for status in STATUS_MEANINGS if hours.get(status)]
-    order += sorted(set(hours) - set(STATUS_MEANINGS))
-    rows = []
-    for status in order:
-        share = share_text(hours[status] / (sum(hours.values()) or 1))
-        name, meaning = status.replace("_", " "), STATUS_MEANINGS.get(status, "")
-        rows.append([name, count_text(hours[status]), share, meaning])
-    text = f"{scored} ({share_text(head.scored_share)})."
+    text = f"{count_text(head.n_hours_scored)} of {expected} have a score"
+    n_all = sum(content.coverage.n_hours_by_status.values()) or 1
+    # In brief the first page has them, while they are few.
+    listed = reasons if content.detail is ReportDetail.FULL or len(reasons) > N_REASONS else []
+    rows = [
+        [
+            status_title(one.status),
+            count_text(one.n_hours),
+            share_text(one.n_hours / n_all),
+            named(one.entities, len(one.entities), _N_NAMED),
+        ]
+        for one in listed[: limits.n_reasons]
+    ]
+    text += f" ({share_text(head.scored_share)})."
+    text += " Of all others nothing is known." if reasons else ""
+    told = flow.told_table(text, _WHY_COLUMNS, rows, width) if rows else []
     return [
-        flow.heading("Data quality"),
+        flow.heading("Watched, and not"),
+        *told,
+        *_entity_blocks(content, limits, width, "" if rows else text),
+        flow.gap(3),
+        flow.heading("Findings on sensors"),
         *_quality_blocks(content, limits, width),
-        flow.gap(14),
-        flow.heading("Coverage"),
-        *flow.told_table(text, _STATUS_COLUMNS, rows, width),
-        flow.gap(14),
-        *_entity_blocks(content.coverage, limits, width),
     ]
 
 
 def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
     n_readings, zone = counted(content.headline.n_readings, "reading"), content.zone
     if not content.quality:
-        n_entities = counted(content.headline.n_entities, "entity")
+        n_entities = counted(content.headline.n_entities, "machine")
         return [flow.paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
     shown = content.quality[: limits.n_quality]
     of = f"{count_text(len(shown))} of " if len(shown) < len(content.quality) else ""
@@ -99,22 +96,26 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
     return flow.told_table(text, _QUALITY_COLUMNS, rows, width)
 
 
-def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> list[flow.Block]:
+def _entity_blocks(
+    content: ReportContent, limits: ReportLimits, width: float, lead: str
+) -> list[flow.Block]:
+    """Days of machines, the least covered first; in brief only of those that miss some hours."""
+    coverage = content.coverage
     if not coverage.entities:
-        return [flow.paragraph("No entity was expected in this period.", width)]
+        return [flow.paragraph(f"{lead} No machine was expected in this period.", width)]
     ranked = sorted(coverage.entities, key=lambda one: (one.scored_share, one.entity))
-    shown, n_all = ranked[: limits.n_entities], counted(len(ranked), "entity")
-    text = f"Scored share of each day by entity, least covered first: {n_all}."
-    if len(shown) < len(ranked):
-        rest = share_text(min(one.scored_share for one in ranked[len(shown) :]))
-        least = f"the others were scored for at least {rest} of their hours"
-        text += f" The {count_text(len(shown))} least covered are shown; {least}."
+    shown = ranked[: limits.n_entities]
+    if content.detail is ReportDetail.BRIEF:
+        shown = [one for one in shown if one.scored_share < 1]
+    text = f"{lead} {_rest_text(ranked[len(shown) :])}".strip()
+    if not shown:
+        return [flow.paragraph(text, width)]
     ends = f" {EN_DASH} ".join(day_text(coverage.days[i]) for i in (0, -1) if coverage.days)
     columns = [
-        flow.TableColumn("Entity", 0.4),
+        flow.TableColumn("Machine", 0.3),
         flow.TableColumn(ends or "Days", width=_DAYS_WIDTH),
         *flow.figure_columns("Hours", "Share"),
-        flow.TableColumn("Not scored", 0.6),
+        flow.TableColumn("Not scored", 0.7, n_lines=2),
     ]
     rows: list[list[flow.Cell]] = []
     for one in shown:
@@ -123,7 +124,7 @@ def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> li
         why = unscored_text(one.n_hours_by_status)
         rows.append([one.entity, partial(_draw_days, entity=one), hours, share, why])
     entries = [
-        ramp_entry("little to all of the day scored", COVERAGE, 7, 0.6),
+        ramp_entry("share of the day scored, little to all", COVERAGE, 7, 0.6),
         MISSING_ENTRY,
         LegendEntry(
             12, lambda sheet, x, y: sheet.line(x + 2, y, x + 10, y, FAINT), "nothing expected"
@@ -136,15 +137,26 @@ def _entity_blocks(coverage: Coverage, limits: ReportLimits, width: float) -> li
     ]
 
 
+def _rest_text(rest: Sequence[EntityCoverage]) -> str:
+    """How much was scored of the machines that are not shown; nothing where all are."""
+    if not rest:
+        return ""
+    machines = f"{counted(len(rest), 'machine')} {'was' if len(rest) == 1 else 'were'}"
+    least = min(one.scored_share for one in rest)
+    if least >= 1:
+        return f"{machines} scored in every expected hour."
+    return f"{machines} scored in at least {share_text(least)} of the expected hours."
+
+
 def unscored_text(n_hours_by_status: Mapping[str, int]) -> str:
     """Why hours have no score, the commonest reason first.
 
     >>> unscored_text({"scored": 100, "gap": 3, "stale": 8})
-    'stale 8 h, gap 3 h'
+    'rows without values 8 h, no readings 3 h'
     """
     ranked = sorted(n_hours_by_status.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(
-        f"{status.replace('_', ' ')} {count_text(n)} h"
+        f"{status_title(status)} {count_text(n)} h"
         for status, n in ranked
         if n and status not in SCORED_STATUSES
     )

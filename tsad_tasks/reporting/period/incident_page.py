@@ -16,6 +16,7 @@ from tsad_tasks.reporting.period.channel_figures import channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import n_carrying, shares_sentence
+from tsad_tasks.text.words import verdict_title
 
 _LABEL_WIDTH = 142.0
 _LABEL_ROOM = _LABEL_WIDTH - 30
@@ -120,14 +121,18 @@ class _Drawing:
         sheet, incident, width = self.sheet, self.incident, self.sheet.inner_width
         x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
         x = marks.draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
-        words = [incident.state.capitalize(), incident.kind, incident.nature]
+        words = [
+            "Still going on" if incident.state == "open" else "Ended",
+            incident.kind,
+            incident.nature,
+        ]
         text = " · ".join(filter(None, words))
         sheet.cut(x, y + 8, text, replace(_ID_STYLE, bold=False), sheet.right - x)
         y = sheet.paragraph(sheet.left, y + 26, incident.sentence, theme.TITLE, width, 3, 1.25)
         names = [channel.name for channel in self.channels]
         shares = [channel.error_share for channel in self.channels]
         spread = shares_sentence(names, shares) if names else ""
-        verdict = f"Verdict: {incident.verdict or 'none yet'}."
+        verdict = f"Verdict: {verdict_title(incident.verdict)}."
         text = " ".join(filter(None, [spread, verdict, incident.note]))
         y = sheet.paragraph(sheet.left, y + 1, text, theme.BODY, width, 4) + 6
         # Each as wide as its text asks for; long names leave room for the others.
@@ -158,7 +163,7 @@ class _Drawing:
         length = formats.duration_text(self.ended_s - self.started_s)
         if one.ended_at is None:
             length += " so far"
-        ratio = f"{formats.ratio_text(one.error_ratio)} × its threshold"
+        ratio = formats.times_text(one.error_ratio)
         error, threshold = map(formats.figure_text, (one.peak_error, one.peak_threshold))
         return [
             ("What", what, flags),

@@ -22,7 +22,13 @@ from tsad_tasks.model.circle import signed_turn
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.model.thresholds import anomaly_scores, flag
 from tsad_tasks.reporting.drawing.scales import thinned
-from tsad_tasks.reporting.drawing.series import ChannelSeries, Floats, HeatMap, ScoreSeries
+from tsad_tasks.reporting.drawing.series import (
+    NO_SCORES,
+    ChannelSeries,
+    Floats,
+    HeatMap,
+    ScoreSeries,
+)
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.models import threshold_words
 from tsad_tasks.reporting.period.queries import (
@@ -31,7 +37,12 @@ from tsad_tasks.reporting.period.queries import (
     PeriodIncident,
     ReportPeriod,
 )
-from tsad_tasks.reporting.period.ranking import with_own_page
+from tsad_tasks.reporting.period.ranking import (
+    BRIEF,
+    ReportLimits,
+    with_own_page,
+    worst_first,
+)
 from tsad_tasks.scoring.expected import ExpectedReadings, expected_in_range
 from tsad_tasks.scoring.own_scales import later_scales
 from tsad_tasks.storage.artifacts import artifact_path
@@ -42,24 +53,58 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import count_text, counted, date_text, joined, share_text, time_text
 
 LEAD_OUT_S = 1800
+# A page holds no more rows of incidents.
+MOST_ROWS_OF_PAGE = 28
 MAX_POINTS = 3000
 MAX_BUCKETS = 90
 BUCKETS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
 
 
 def incident_pages(
-    period: ReportPeriod, rows: Sequence[PeriodIncident]
+    period: ReportPeriod,
+    rows: Sequence[PeriodIncident],
+    limits: ReportLimits = BRIEF,
 ) -> tuple[IncidentPage, ...]:
-    """Incidents with their errors; those that get a page of their own also by channel."""
-    views = [_View.of(period, row) for row in rows]
-    pages = [view.page() for view in views]
-    own = {page.incident_id for page in with_own_page(pages)}
+    """Incidents: those that are listed with their errors, and those that get a page of their own
+    also by channel.
+    """
+    pages = [bare_page(period, row) for row in rows]
+    n_listed = MOST_ROWS_OF_PAGE if limits.n_incidents is None else limits.n_incidents
+    own = {page.incident_id for page in with_own_page(pages, limits)}
+    listed = {page.incident_id for page in worst_first(pages)[:n_listed]}
     model_of = cache(partial(registered_model, period.store))
-    return tuple(
-        _Explained(view, model_of(view.row.model_id)).page(page)
-        if page.incident_id in own
-        else page
-        for view, page in zip(views, pages, strict=True)
+
+    def drawn(row: PeriodIncident, page: IncidentPage) -> IncidentPage:
+        if page.incident_id not in own | listed:
+            return page
+        view = _View.of(period, row)
+        if page.incident_id in own:
+            return _Explained(view, model_of(row.model_id)).page(view.page(page))
+        return view.page(page)
+
+    return tuple(drawn(row, page) for row, page in zip(rows, pages, strict=True))
+
+
+def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
+    """An incident without any series."""
+    error, threshold = peak_figures(row.peak_kind, row.error, row.threshold, row.peak_score)
+    ended_at = row.last_flag_at + timedelta(seconds=period.dataset.step_s)
+    return IncidentPage(
+        incident_id=row.incident_id,
+        entity=row.entity,
+        severity=Severity(row.severity),
+        state=row.state,
+        kind=row.kind,
+        started_at=row.started_at,
+        ended_at=None if row.state == "open" else ended_at,
+        sentence=row.sentence,
+        peak_error=error,
+        peak_threshold=threshold,
+        scores=NO_SCORES,
+        peak_at=row.peak_at,
+        last_flag_at=row.last_flag_at,
+        n_flags=row.n_flags,
+        verdict=row.verdict,
     )
 
 
@@ -111,33 +156,16 @@ class _View:
         began, ended = (unix_s(at) for at in (self.row.started_at, self.row.last_flag_at))
         return np.asarray(self.raised & (self.seconds >= began) & (self.seconds <= ended))
 
-    def page(self) -> IncidentPage:
-        """The page without its channels."""
-        row, thresholds = self.row, self.steps.thresholds
+    def page(self, page: IncidentPage) -> IncidentPage:
+        """The page with its errors, without its channels."""
+        thresholds = self.steps.thresholds
         if self.collective.any():
             # The threshold that decided a step: where the moving average did, its own limit.
             needed = self.steps.errors[self.collective] / (1 + self.steps.scores[self.collective])
             thresholds = np.where(self.collective, needed.min(), thresholds).astype(np.float32)
         kept, times = self.kept(self.steps.errors.astype(np.float64))
         scores = ScoreSeries(times, self.steps.errors[kept], thresholds[kept], self.raised[kept])
-        error, threshold = peak_figures(row.peak_kind, row.error, row.threshold, row.peak_score)
-        ended_at = row.last_flag_at + timedelta(seconds=self.period.dataset.step_s)
-        return IncidentPage(
-            incident_id=row.incident_id,
-            entity=row.entity,
-            severity=Severity(row.severity),
-            state=row.state,
-            kind=row.kind,
-            started_at=row.started_at,
-            ended_at=None if row.state == "open" else ended_at,
-            sentence=row.sentence,
-            peak_error=error,
-            peak_threshold=threshold,
-            scores=scores,
-            peak_at=row.peak_at,
-            last_flag_at=row.last_flag_at,
-            n_flags=row.n_flags,
-        )
+        return replace(page, scores=scores)
 
     def kept(self, values: Floats64) -> tuple[NDArray[np.intp], NDArray[np.datetime64]]:
         """Positions of the steps to be drawn, and their times on a regular grid."""

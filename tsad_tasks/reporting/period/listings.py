@@ -12,60 +12,73 @@ from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.drawing.theme import CELL, SMALL
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage, ReportContent
 from tsad_tasks.reporting.period.ranking import ReportLimits, highest_scores, worst_first
+from tsad_tasks.reporting.period.strip import strip_blocks
 from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import quiet_sentence
+from tsad_tasks.text.words import verdict_title
 
 _INCIDENT_COLUMNS = (
     flow.TableColumn("Severity", width=62),
     flow.TableColumn("What happened", 0.5),
-    flow.TableColumn("When", width=92),
-    *flow.figure_columns("Peak"),
+    flow.TableColumn("When", width=116),
+    *flow.figure_columns("Peak, ×"),
     flow.TableColumn("Error, threshold", width=80),
     *flow.figure_columns("Page"),
 )
+_INCIDENT_LOOK = flow.TableLook(25, gap=9)
+# The heading, up to three lines of text, and the table's own head.
+_LIST_HEAD = 23 + 3 * 12.4 + 5 + 15
 _SENTENCE = replace(CELL, size=7.2)
 _DENSE = replace(CELL, size=7)
 _ANOMALY_COLUMNS = (
     flow.TableColumn("Time"),
-    flow.TableColumn("Entity", 0.4),
+    flow.TableColumn("Machine", 0.4),
     flow.TableColumn("Severity", width=44),
-    *flow.figure_columns("Score", "Error / limit"),
+    *flow.figure_columns("× threshold", "Error / limit"),
     flow.TableColumn("Channel", 0.6),
     *flow.figure_columns("Actual", "Expected"),
     flow.TableColumn("Incident"),
 )
 _SUPPRESSED_COLUMNS = (
     flow.TableColumn("First to last flag", width=130),
-    flow.TableColumn("Entity", 0.3),
+    flow.TableColumn("Machine", 0.3),
     flow.TableColumn("Severity", width=60),
     flow.TableColumn("Maintenance window", 0.7),
 )
-_SCORE_MEANING = (
-    "Score is (error − threshold) / threshold: high above 1.0, medium above 0.5, low above 0."
-)
+_SCALE = "Their error by the threshold: low from 1, medium from 1.5, high from 2 ×."
 
 
 def incident_blocks(
-    content: ReportContent, limits: ReportLimits, numbers: flow.PageNumbers, width: float
+    content: ReportContent, limits: ReportLimits, numbers: flow.PageNumbers, sheet: Sheet
 ) -> list[flow.Block]:
-    """All incidents, worst first, one row each with its errors in small."""
-    ranked = worst_first(content.incidents)
-    shown = ranked[: limits.n_incidents]
+    """Machines along time, and incidents, worst first, one row each with its errors in small.
+
+    Without a limit of rows there are as many as the page holds.
+    """
+    strips = strip_blocks(content, limits.n_strips)
+    ranked, n_most = worst_first(content.incidents), limits.n_incidents
+    if n_most is None:
+        used = sum(block.height for block in strips) + _LIST_HEAD
+        n_most = int((flow.room_of(sheet) - used) / _INCIDENT_LOOK.row_height)
+    shown = ranked[:n_most]
     n_all = max(content.headline.n_all_incidents, len(ranked))
-    n_paged = sum(one.key in numbers for one in shown)
-    intro = f"{_of(len(shown), n_all)}, worst first."
-    if n_paged == len(shown):
-        intro += " Each has its own page."
-    else:
-        intro += f" {formats.count_text(n_paged)} of them have a page of their own."
+    intro = f"{_of(len(shown), n_all)}, worst first. Peak is the error by its threshold."
     if len(shown) < n_all:
-        n_left = formats.count_text(n_all - len(shown))
-        intro += f" Not listed: {n_left}, in the SQL view tsad.v_incident."
+        left_out = f"The other {formats.count_text(n_all - len(shown))}"
+        intro += f" {left_out}: {where_else(content, 'incidents', 'tsad.v_incident')}."
     rows = [_incident_row(one, content, numbers) for one in shown]
+    width = sheet.inner_width
     return [
+        *strips,
         flow.heading("All incidents"),
-        *flow.told_table(intro, _INCIDENT_COLUMNS, rows, width, flow.TableLook(25, gap=9)),
+        *flow.told_table(intro, _INCIDENT_COLUMNS, rows, width, _INCIDENT_LOOK),
     ]
+
+
+def where_else(content: ReportContent, what: str, view: str) -> str:
+    """Where the rows are that a list leaves out: a CSV file beside the PDF, or a view."""
+    files = [name for name in content.beside if name.endswith(f"_{what}.csv")]
+    return f"{files[0]}, beside this PDF" if files else f"SQL view {view}"
 
 
 def _of(n_shown: int, n_all: int) -> str:
@@ -91,12 +104,14 @@ def _incident_row(
 
     began = formats.time_text(incident.started_at, content.zone)
     length = formats.duration_text(content.length_s(incident))
-    state = "open" if incident.state == "open" else (incident.verdict or "no verdict")
+    if incident.state == "open":
+        began, length = f"since {began}", f"{length} so far"
+    verdict = verdict_title(incident.verdict).lower()
     cells = [
         draw_name,
         flow.wrapped_cell(incident.sentence, _SENTENCE),
-        flow.two_lines(began, f"{length}, {state}"),
-        f"{formats.ratio_text(incident.error_ratio)} ×",
+        flow.two_lines(began, f"{length}, {verdict}"),
+        formats.ratio_text(incident.error_ratio),
         draw_errors,
         str(numbers.get(incident.key, "–")),
     ]
@@ -109,7 +124,7 @@ def suppressed_blocks(
     """Incidents inside maintenance windows, in the order of time; nothing where there are none."""
     if not content.suppressed:
         return []
-    shown, n_all = content.suppressed[: limits.n_incidents], len(content.suppressed)
+    shown, n_all = content.suppressed[: limits.n_suppressed], len(content.suppressed)
     intro = (
         f"{_of(len(shown), n_all)} wholly inside maintenance windows. "
         "They are not counted above, and nobody was told."
@@ -125,22 +140,22 @@ def suppressed_blocks(
 
 
 def anomaly_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
-    """The anomalies with the highest scores, in the order of time, and where the others are."""
+    """The strangest flagged readings, in the order of time, and where the others are."""
     shown, head = highest_scores(content.anomalies, limits.n_anomalies), content.headline
     n_all = max(content.n_anomalies, len(content.anomalies))
     if n_all == 0:
         quiet = quiet_sentence(head.n_hours_scored, head.n_hours_expected, head.highest_ratio)
-        intro = " ".join([quiet.replace("incidents", "anomalies"), *content.no_champion[:1]])
+        intro = " ".join([quiet.replace("incidents", "flagged readings"), *content.no_champion[:1]])
     elif len(shown) == n_all:
-        anomalies = formats.counted(n_all, "anomaly")
-        intro = f"{anomalies}, in the order of time. {_SCORE_MEANING}"
+        anomalies = formats.counted(n_all, "flagged reading")
+        intro = f"{anomalies}, in the order of time. {_SCALE}"
     else:
         n_shown, n = (formats.count_text(n) for n in (len(shown), n_all))
-        intro = f"The {n_shown} highest scores of {n} anomalies, in the order of time. "
-        intro += f"{_SCORE_MEANING} All of them are in the SQL view tsad.v_anomaly."
+        intro = f"The strangest {n_shown} of {n} flagged readings, in the order of time. "
+        intro += f"{_SCALE} More: {where_else(content, 'anomalies', 'tsad.v_anomaly')}."
     rows = [_anomaly_row(row, content.zone) for row in shown]
     return [
-        flow.heading("Anomalies"),
+        flow.heading("Flagged readings"),
         *flow.told_table(intro, _ANOMALY_COLUMNS, rows, width, flow.TableLook(12, _DENSE, 8)),
     ]
 
@@ -155,7 +170,7 @@ def _anomaly_row(row: AnomalyRow, zone: str) -> flow.Row:
             formats.time_text(row.at, zone),
             row.entity,
             lambda sheet, box: draw_severity(sheet, box.x, box.line(), row.severity, _DENSE),
-            formats.ratio_text(row.score),
+            formats.ratio_text(row.times_threshold),
             f"{formats.figure_text(row.error)} / {formats.figure_text(row.threshold)}",
             row.channel or "–",
             actual,

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tsad_tasks.base.enums import Outcome, ReportDetail
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing import flow, theme
 from tsad_tasks.reporting.drawing.charts import draw_histories
+from tsad_tasks.reporting.drawing.fonts import wrap_text
 from tsad_tasks.reporting.drawing.marks import draw_legend, line_entry
 from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.content import AuditRow, ModelCard, ReportContent
 from tsad_tasks.reporting.period.ranking import ReportLimits
 from tsad_tasks.text import formats
-from tsad_tasks.text.rules import brief_note, limit_text, outcome_text, range_text, tally, titled
+from tsad_tasks.text.rules import (
+    brief_note,
+    full_note,
+    limit_text,
+    outcome_text,
+    range_text,
+    tally,
+    titled,
+)
 
 _RULE_COLUMNS = (
     flow.TableColumn("", width=56),
@@ -46,26 +58,114 @@ _AUDIT_TEXT = (
     "those that somebody called so. Expected is how many come a day while nothing is wrong."
 )
 _N_MOST_ROWS = 100
+_ORDER = (Outcome.FAILED, Outcome.NOT_TESTED, Outcome.MET)
+_MARKS = {
+    Outcome.FAILED: ("✗", theme.FLAGGED),
+    Outcome.NOT_TESTED: ("–", theme.INK),
+    Outcome.MET: ("✓", theme.GOOD),
+}
+_OUTCOME_WIDTH = 66.0
+_MOST_LINES = 6
 
 
 def model_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
     """A card for each model, and rows for those beyond the limit."""
-    blocks = [flow.heading("Model and gate")]
+    blocks = [flow.heading("Models and their rules")]
     if not content.models:
         text = "No model was valid in this period, so nothing could be scored. Train one: tsad "
         end = f"{content.start_at:%Y-%m-%dT%H:%MZ}"
         text += f"retrain {content.dataset} --end {end}"
         return [*blocks, flow.paragraph(text, width)]
-    for card in content.models[: limits.n_models]:
-        blocks += [*_card_blocks(card, content.zone, width), flow.gap(16)]
-    rest = content.models[limits.n_models :]
+    shown, rest = _chosen(content, limits)
+    for card in shown:
+        if content.detail is ReportDetail.BRIEF:
+            blocks += [*_brief_blocks(card, content.zone, width), flow.gap(4)]
+        else:
+            blocks += [*_card_blocks(card, content.zone, width), flow.gap(16)]
+    if content.detail is ReportDetail.BRIEF:
+        if rest:
+            more = f"{formats.counted(len(rest), 'more model')}; all of them are on the page Models"
+            blocks.append(flow.paragraph(f"{more}, and in the SQL view tsad.v_model.", width))
+        return blocks
     if rest:
         n_more = formats.counted(len(rest), "more model")
         text = f"{n_more}; their cards are in the SQL view tsad.v_model."
         blocks.append(flow.paragraph(text, width, keep_with_next=True))
-    shown = rest[:_N_MOST_ROWS]
-    rows = [[card.name, card.detector, card.role, card.sha256[:24]] for card in shown]
+    rows = [[one.name, one.detector, one.role, one.sha256[:24]] for one in rest[:_N_MOST_ROWS]]
     return blocks + flow.table_blocks(_REST_COLUMNS, rows, width)
+
+
+def _chosen(
+    content: ReportContent, limits: ReportLimits
+) -> tuple[list[ModelCard], list[ModelCard]]:
+    """The models that are shown, and the others; what was decided in the period comes first."""
+    models = list(content.models)
+    if content.detail is ReportDetail.BRIEF:
+        decided = {one.version for one in content.decisions}
+        models.sort(key=lambda card: card.version not in {str(one) for one in decided})
+    return models[: limits.n_models], models[limits.n_models :]
+
+
+def _brief_blocks(card: ModelCard, zone: str, width: float) -> list[flow.Block]:
+    """A model in a few lines: what it is, and its rules as failed, not tested and met."""
+    about = f"{card.name}, {card.role}: {card.detector}, trained on {_trained(card, zone)}."
+    text = formats.in_site_zone(f"{about} {card.gate_note}".strip(), zone)
+    said = " ".join(wrap_text(text, theme.STRONG, width, 3))
+    blocks = [flow.paragraph(said, width, theme.STRONG, keep_with_next=True)]
+    if not card.gate:
+        blocks.append(flow.paragraph("No gate decision is known for this model.", width))
+    for stage, results in (("Gate", card.gate), ("Shadow", card.shadow)):
+        if results:
+            head = f"{stage} {tally(results)}"
+            blocks += [flow.gap(2), flow.paragraph(head, width, keep_with_next=True)]
+            blocks += [_outcome_block(*line, width) for line in outcome_lines(results)]
+    return blocks
+
+
+def outcome_lines(results: Sequence[RuleResult]) -> list[tuple[Outcome, str]]:
+    """Rules by what became of them: failed ones with their numbers, untested ones with why.
+
+    What was measured and decides nothing is left out.
+    """
+    said: dict[Outcome, list[str]] = {one: [] for one in _ORDER}
+    untested: dict[str, list[str]] = {}
+    for result in results:
+        title = result.declaration.title
+        if result.outcome is Outcome.NOT_TESTED:
+            untested.setdefault(full_note(result), []).append(title)
+        elif result.decides and result.outcome is Outcome.FAILED:
+            limit = limit_text(result)
+            limited = f", limit {limit}" if limit else ""
+            title = titled(result.declaration)
+            said[Outcome.FAILED].append(f"{title} {formats.figure_text(result.value)}{limited}")
+        elif result.decides:
+            said[Outcome.MET].append(title)
+    said[Outcome.NOT_TESTED] = [
+        f"{formats.joined(titles)} ({note})" if note else formats.joined(titles)
+        for note, titles in untested.items()
+    ]
+    return [(one, "; ".join(texts)) for one, texts in said.items() if texts]
+
+
+def _outcome_block(outcome: Outcome, text: str, width: float) -> flow.Block:
+    mark, colour = _MARKS[outcome]
+    style = theme.TextStyle(theme.CELL.size, bold=True, colour=colour)
+    lines = wrap_text(text, theme.CELL, width - _OUTCOME_WIDTH, _MOST_LINES)
+
+    def draw(sheet: Sheet, y: float) -> None:
+        sheet.text(sheet.left, y + 9, f"{mark} {outcome.value.replace('_', ' ')}", style)
+        for i, line in enumerate(lines):
+            sheet.text(sheet.left + _OUTCOME_WIDTH, y + 9 + 10.5 * i, line, theme.CELL)
+
+    return flow.Block(10.5 * len(lines) + 3, draw)
+
+
+def _trained(card: ModelCard, zone: str) -> str:
+    if card.trained_from is None or card.trained_to is None:
+        return formats.NO_DATA
+    length = formats.duration_text((card.trained_to - card.trained_from).total_seconds())
+    ends = [formats.date_text(at, zone) for at in (card.trained_from, card.trained_to)]
+    return f"{' to '.join(ends)} ({length})"
 
 
 def _card_blocks(card: ModelCard, zone: str, width: float) -> list[flow.Block]:
@@ -98,12 +198,8 @@ def _facts(card: ModelCard, zone: str) -> list[tuple[str, str]]:
         formats.NO_DATA if n is None else formats.count_text(n)
         for n in (card.n_parameters, card.n_channels)
     )
-    trained, used = formats.NO_DATA, formats.share_text(card.used_share)
+    trained, used = _trained(card, zone), formats.share_text(card.used_share)
     valid_from = formats.date_text(card.valid_from, zone) if card.valid_from else formats.NO_DATA
-    if card.trained_from is not None and card.trained_to is not None:
-        length = formats.duration_text((card.trained_to - card.trained_from).total_seconds())
-        ends = [formats.date_text(at, zone) for at in (card.trained_from, card.trained_to)]
-        trained = f"{' to '.join(ends)} ({length})"
     if card.n_windows is not None:
         used += f" ({formats.counted(card.n_windows, 'window')})"
     return [
@@ -153,9 +249,9 @@ def _outcome_cell(result: RuleResult) -> flow.Cell:
     text = outcome_text(result)
     # In doubt it is met all the same.
     short = text.removesuffix(" in doubt")
-    colour = {"met": theme.GOOD, "not met": theme.FLAGGED}.get(short, theme.INK)
-    mark = {"met": "✓ ", "not met": "✗ "}.get(short, "– ")
-    style = theme.TextStyle(theme.CELL.size, bold=text == "not met", colour=colour)
+    colour = {"met": theme.GOOD, "failed": theme.FLAGGED}.get(short, theme.INK)
+    mark = {"met": "✓ ", "failed": "✗ "}.get(short, "– ")
+    style = theme.TextStyle(theme.CELL.size, bold=text == "failed", colour=colour)
 
     def draw(sheet: Sheet, box: flow.Box) -> None:
         sheet.text(box.x, box.line(), f"{mark}{text}", style)

@@ -10,9 +10,10 @@ from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.model.thresholds import FOLDING_KINDS
 from tsad_tasks.reporting.period.content import ModelCard
 from tsad_tasks.reporting.period.queries import SELECT_PERIOD_MODELS, ReportPeriod
-from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
 from tsad_tasks.text.formats import count_text, counted, date_text, duration_text, share_text
 
+# So many have their rules read: nothing shows more.
+_N_RULED = 6
 _SAME_NAMES = ("detector", "n_parameters", "valid_from", "seed", "sha256")
 
 
@@ -24,7 +25,7 @@ def model_cards(period: ReportPeriod) -> tuple[ModelCard, ...]:
     refusal = "The champion stayed." if has_champion else "There was no champion."
     for record in records:
         stages: list[tuple[RuleResult, ...]] = [(), ()]
-        if len(cards) < DEFAULT_LIMITS.n_models:
+        if len(cards) < _N_RULED:
             results = (rule_results(period.store, record["model_id"], one) for one in Stage)
             stages = [tuple(found) for found in results]
         cards.append(_card(period, record, refusal, *stages))

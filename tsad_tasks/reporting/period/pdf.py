@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.document import document_bytes
 from tsad_tasks.reporting.drawing.sheet import PageSize, Sheet
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.cover import draw_cover
+from tsad_tasks.reporting.period.guide_pages import guide_blocks
 from tsad_tasks.reporting.period.health_pages import health_blocks
 from tsad_tasks.reporting.period.incident_page import draw_incident
 from tsad_tasks.reporting.period.listings import anomaly_blocks, incident_blocks, suppressed_blocks
 from tsad_tasks.reporting.period.model_pages import audit_blocks, model_blocks
-from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS, ReportLimits, with_own_page
+from tsad_tasks.reporting.period.ranking import LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
 
-_N_WITHOUT_LIST = 5
 _COVER = "cover"
 
 
@@ -22,16 +23,17 @@ def report_bytes(
     content: ReportContent,
     *,
     page_size: PageSize = "A4",
-    limits: ReportLimits = DEFAULT_LIMITS,
+    limits: ReportLimits | None = None,
     compressed: bool = True,
 ) -> tuple[bytes, int]:
-    """The report as a PDF, and its number of pages."""
+    """The report as a PDF, and its number of pages; by default as much as its detail says."""
     period = period_text(content.start_at, content.end_at, content.zone)
+    kept = limits or LIMITS[content.detail]
     return document_bytes(
         content,
         f"{content.title} · {content.dataset} · {period}",
         f"Anomalies and incidents of {content.dataset}",
-        lambda sheet: planned_pages(content, limits, sheet),
+        lambda sheet: planned_pages(content, kept, sheet),
         page_size=page_size,
         compressed=compressed,
         cover_key=_COVER,
@@ -39,12 +41,14 @@ def report_bytes(
 
 
 def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) -> list[flow.Page]:
-    """All pages in their order."""
-    width, room, bottom = sheet.inner_width, flow.room_of(sheet), flow.bottom_of(sheet)
+    """All pages in their order; a list only where not every incident has its own page.
 
-    def listed(numbers: flow.PageNumbers) -> list[flow.Page]:
-        blocks = incident_blocks(content, limits, numbers, width)
-        return flow.flow_pages("incidents", "All incidents", blocks, room)
+    In brief the list follows the incidents, and the rest follows on its page; in full it leads.
+    """
+    room, bottom = flow.room_of(sheet), flow.bottom_of(sheet)
+
+    def listed(numbers: flow.PageNumbers) -> list[flow.Block]:
+        return incident_blocks(content, limits, numbers, sheet)
 
     def own_page(one: IncidentPage) -> flow.Page:
         until_s = (content.data_until or content.end_at).timestamp()
@@ -57,34 +61,46 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         )
 
     own = [own_page(one) for one in with_own_page(content.incidents, limits)]
-    n_all = max(len(content.incidents), content.headline.n_all_incidents)
-    lists: list[flow.Page] = []
-    if n_all > min(_N_WITHOUT_LIST, len(own)):
-        first = 2 + len(listed({page.key: 1 for page in own}))
-        lists = listed({page.key: first + i for i, page in enumerate(own)})
-    following = [*lists, *own, *_closing_pages(content, limits, width, room)]
-    sections = [(page.key, page.title) for page in following if page.level == 0]
-    if own:
-        sections.insert(int(bool(lists)), (own[0].key, "Incident pages"))
+    has_list = max(len(content.incidents), content.headline.n_all_incidents) > len(own)
     cover = flow.Page(
-        _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, sections, numbers)
+        _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, limits, numbers)
     )
-    return [cover, *following]
+    if content.detail is ReportDetail.BRIEF:
+        blocks = listed({page.key: n for n, page in enumerate(own, start=2)}) if has_list else []
+        blocks += _brief_blocks(content, limits, sheet.inner_width)
+        title = "All incidents, what was watched, models, how to read it"
+        return [cover, *own, *flow.flow_pages("rest", title, blocks, room)]
+    lists: list[flow.Page] = []
+    if has_list:
+        key, title = "incidents", "All incidents"
+        n_pages = len(flow.flow_pages(key, title, listed({page.key: 1 for page in own}), room))
+        numbers = {page.key: n for n, page in enumerate(own, start=2 + n_pages)}
+        lists = flow.flow_pages(key, title, listed(numbers), room)
+    return [cover, *lists, *own, *_full_pages(content, limits, sheet.inner_width, room)]
 
 
-def _closing_pages(
+def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
+    """What was watched, models, and how to read it all, one after the other."""
+    parts = [
+        health_blocks(content, limits, width),
+        suppressed_blocks(content, limits, width),
+        model_blocks(content, limits, width),
+        guide_blocks(content, width),
+    ]
+    return [block for part in parts if part for block in [flow.gap(3), *part]]
+
+
+def _full_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[flow.Page]:
-    """Anomalies, health and models; that there are no anomalies is said above the health."""
-    anomalies = anomaly_blocks(content, limits, width)
-    health = health_blocks(content, limits, width)
-    if content.anomalies:
-        pages = flow.flow_pages("anomalies", "Anomalies", anomalies, room)
-        pages += flow.flow_pages("health", "Data quality and coverage", health, room)
-    else:
-        together = [*anomalies, flow.gap(14), *health]
-        pages = flow.flow_pages("health", "Anomalies, data quality and coverage", together, room)
+    """The same, each from the top of a page, and single flagged readings."""
     models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
-    suppressed = suppressed_blocks(content, limits, width)
-    pages += flow.flow_pages("models", "Model and gate", models, room)
-    return pages + flow.flow_pages("suppressed", "Suppressed by maintenance", suppressed, room)
+    every = [
+        ("anomalies", "Flagged readings", anomaly_blocks(content, limits, width)),
+        ("health", "Watched, and not", health_blocks(content, limits, width)),
+        ("models", "Models and their rules", models),
+        ("suppressed", "Suppressed by maintenance", suppressed_blocks(content, limits, width)),
+        ("guide", "How to read this report", guide_blocks(content, width)),
+    ]
+    pages = [flow.flow_pages(*one, room) for one in every]
+    return [page for part in pages for page in part]

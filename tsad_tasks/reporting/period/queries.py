@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tsad_tasks.reporting.period.content import AuditRow, QualityRow
+from tsad_tasks.reporting.period.content import AuditRow, ModelDecision, QualityRow
 from tsad_tasks.storage.datasets import DatasetRow
 from tsad_tasks.storage.store import Query, Store
 
@@ -53,12 +53,33 @@ class PeriodIncident:
     peak_kind: str | None
     error: float | None
     threshold: float | None
+    verdict: str | None
+
+    @property
+    def times_threshold(self) -> float:
+        """The highest error divided by its threshold, as people see a score."""
+        return 1 + self.peak_score
 
     @property
     def span(self) -> dict[str, datetime]:
         """The times of its flags as half-open interval, for queries."""
         until_at = self.last_flag_at + timedelta(seconds=1)
         return {"start_at": self.started_at, "end_at": until_at}
+
+
+class PeriodCount(NamedTuple):
+    """Incidents of one verdict in one of several periods; None: nobody has said anything."""
+
+    start_at: datetime
+    verdict: str | None
+    n_incidents: int
+
+
+class PeriodHours(NamedTuple):
+    """Hours of all entities with a score in one of several periods."""
+
+    start_at: datetime
+    n_hours: int
 
 
 class HourOfEntity(NamedTuple):
@@ -86,6 +107,9 @@ SELECT_PERIOD_INCIDENTS = Query("reporting/select_period_incidents", PeriodIncid
 SELECT_INCIDENT_ATTRIBUTIONS = Query("reporting/select_incident_attributions", KeptAttribution)
 SELECT_INCIDENT_QUALITY = Query("reporting/select_incident_quality", str)
 SELECT_HIGHEST_SCORE: Query[float | None] = Query("reporting/select_highest_score", float)
+SELECT_COUNTS_BEFORE = Query("reporting/select_counts_before", PeriodCount)
+SELECT_HOURS_BEFORE = Query("reporting/select_hours_before", PeriodHours)
+SELECT_PERIOD_DECISIONS = Query("reporting/select_period_decisions", ModelDecision)
 SELECT_PERIOD_STATUSES = Query("reporting/select_period_statuses", HourOfEntity)
 SELECT_PERIOD_ASKED_HOURS = Query("reporting/select_period_asked_hours", datetime)
 SELECT_RETIRED_ENTITIES = Query("reporting/select_retired_entities", str)

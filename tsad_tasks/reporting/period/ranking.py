@@ -6,24 +6,44 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tsad_tasks.base.enums import severity_rank
+from tsad_tasks.base.enums import ReportDetail, severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
+
+# The most pages that a report has unless somebody asks for more, and the incidents on its first.
+N_BRIEF_PAGES, N_FIRST = 8, 3
 
 
 @dataclass(frozen=True)
 class ReportLimits:
-    """How much of everything a report shows; what is left out is counted and its SQL view named."""
+    """How much of everything a report shows; what is left out is counted, and said where it is.
 
-    n_worst: int = 20
-    n_unjudged: int = 30
-    n_incidents: int = 200
-    n_anomalies: int = 500
-    n_quality: int = 200
-    n_entities: int = 60
-    n_models: int = 6
+    Attributes
+    ----------
+    n_first : incidents that need a decision, on the first page and on pages of their own.
+    n_worst, n_unjudged : of others, the worst that have pages of their own, and those that nobody
+        judged.
+    n_incidents : rows of the list; None: as many as one page holds.
+    n_strips : machines along time.
+    """
+
+    n_first: int = N_FIRST
+    n_worst: int = 0
+    n_unjudged: int = 0
+    n_incidents: int | None = None
+    n_strips: int = 10
+    n_anomalies: int = 0
+    n_quality: int = 8
+    n_reasons: int = 6
+    n_entities: int = 10
+    n_models: int = 2
+    n_suppressed: int = 5
 
 
-DEFAULT_LIMITS = ReportLimits()
+BRIEF = ReportLimits()
+LIMITS: dict[ReportDetail, ReportLimits] = {
+    ReportDetail.BRIEF: BRIEF,
+    ReportDetail.FULL: ReportLimits(N_FIRST, 20, 30, 200, 14, 500, 200, 60, 60, 6, 200),
+}
 
 
 def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
@@ -41,13 +61,17 @@ def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
     return sorted(incidents, key=order)
 
 
-def with_own_page(
-    incidents: Sequence[IncidentPage], limits: ReportLimits = DEFAULT_LIMITS
-) -> list[IncidentPage]:
-    """The worst incidents and the worst of those without a verdict, worst first."""
+def undecided(incidents: Sequence[IncidentPage], n_most: int) -> list[IncidentPage]:
+    """Those that need a decision: nobody has said what they were."""
+    return [one for one in look_first(incidents) if one.verdict is None][:n_most]
+
+
+def with_own_page(incidents: Sequence[IncidentPage], limits: ReportLimits) -> list[IncidentPage]:
+    """Those to look at first, the worst, and the worst of those without a verdict; worst first."""
     ranked = worst_first(incidents)
     unjudged = [one for one in ranked if one.verdict is None][: limits.n_unjudged]
-    chosen = {id(one) for one in ranked[: limits.n_worst] + unjudged}
+    first = look_first(incidents)[: limits.n_first]
+    chosen = {id(one) for one in [*first, *ranked[: limits.n_worst], *unjudged]}
     return [one for one in ranked if id(one) in chosen]
 
 

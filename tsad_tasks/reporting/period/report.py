@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tsad_tasks.base.enums import HourStatus, Lineage, Severity
+from tsad_tasks.base.enums import HourStatus, Lineage, ReportDetail, Severity
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.files import make_folder, write_whole
 from tsad_tasks.base.interval import hour_floor, hours_between
@@ -25,22 +25,33 @@ from tsad_tasks.ingest.queries import (
     IngestHour,
 )
 from tsad_tasks.reporting.period import content, queries
+from tsad_tasks.reporting.period.csv_files import (
+    N_MOST_ANOMALIES,
+    anomalies_csv,
+    incidents_csv,
+)
 from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
 from tsad_tasks.reporting.period.models import model_cards
 from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.ranking import DEFAULT_LIMITS
+from tsad_tasks.reporting.period.ranking import LIMITS
 from tsad_tasks.storage.artifacts import report_path
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
+from tsad_tasks.text.words import SILENT
 
 _ANOMALY_NAMES = ("at", "entity", "score", "channel", "actual", "expected", "incident_id")
+# So many periods before stand beside it.
+N_BEFORE = 4
 _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """Where the PDF is, and what is in it; `no_champion`: why nothing was scored."""
+    """Where the PDF and its CSV files are, and what is in it.
+
+    `no_champion` says why nothing was scored.
+    """
 
     path: str
     n_pages: int
@@ -49,6 +60,7 @@ class ReportSummary:
     seconds: float
     n_hours_scored: int = 0
     no_champion: str = ""
+    csv_paths: tuple[str, ...] = ()
 
 
 def render_period(
@@ -59,13 +71,16 @@ def render_period(
     lineage: str = Lineage.LIVE,
     start_at: datetime | None = None,
     path: Folder | None = None,
+    detail: ReportDetail | None = None,
     now: Callable[[], datetime] | None = None,
 ) -> ReportSummary:
-    """The PDF of [start_at, end_at), by default the last period of a report, written whole.
+    """The PDF of [start_at, end_at), by default the last period of a report, written whole; beside
+    it as CSV all incidents and the strangest flagged readings.
 
     Parameters
     ----------
     path : where it goes; None: the reports folder of the artifacts.
+    detail : brief or full; None: as the dataset file says.
     now : tells when the report was generated, by default by the warehouse's clock; nothing else
         depends on it.
 
@@ -77,17 +92,23 @@ def render_period(
     began = time.monotonic()
     start_at = start_at or end_at - timedelta(seconds=config.report.period_s)
     span = {"start_at": start_at, "end_at": end_at}
-    report = period_content(
-        store, config, lineage=lineage, generated_at=(now or store.now)(), **span
-    )
-    document, n_pages = report_bytes(report, page_size=config.report.page_size)
     target = path or report_path(config.dataset, start_at, end_at)
+    generated_at, wanted = (now or store.now)(), ReportDetail(detail or config.report.detail)
+    with store.snapshot():
+        report, rows = _collected(store, config, lineage, wanted, generated_at, **span)
+    files = {"incidents": incidents_csv(rows), "anomalies": anomalies_csv(report.anomalies)}
+    beside = {what: target.with_name(f"{target.stem}_{what}.csv") for what in files}
+    report = replace(report, beside=tuple(one.name for one in beside.values()))
+    document, n_pages = report_bytes(report, page_size=config.report.page_size)
     make_folder(target.parent)
     write_whole(target, document)
+    for what, text in files.items():
+        write_whole(beside[what], text)
     seconds = round(time.monotonic() - began, 2)
     n_incidents = report.headline.n_all_incidents
     counts = n_pages, len(document), n_incidents, seconds, report.headline.n_hours_scored
-    return ReportSummary(str(target), *counts, "\n".join(report.no_champion))
+    written = tuple(str(one) for one in beside.values())
+    return ReportSummary(str(target), *counts, "\n".join(report.no_champion), written)
 
 
 def period_content(
@@ -97,6 +118,7 @@ def period_content(
     start_at: datetime,
     end_at: datetime,
     lineage: str = Lineage.LIVE,
+    detail: ReportDetail = ReportDetail.BRIEF,
     generated_at: datetime,
 ) -> content.ReportContent:
     """Everything that the report of [start_at, end_at) shows, read as of one moment.
@@ -106,54 +128,105 @@ def period_content(
     BadInput
         When the period is empty, or the dataset was never ingested.
     """
+    span = {"start_at": start_at, "end_at": end_at}
+    with store.snapshot():
+        return _collected(store, config, lineage, detail, generated_at, **span)[0]
+
+
+def _collected(
+    store: Store,
+    config: DatasetConfig,
+    lineage: str,
+    detail: ReportDetail,
+    generated_at: datetime,
+    *,
+    start_at: datetime,
+    end_at: datetime,
+) -> tuple[content.ReportContent, list[queries.PeriodIncident]]:
+    """What a report shows, and all incidents of its period, within the caller's snapshot."""
     if start_at >= end_at:
         raise BadInput(
             f"Expected a period that starts before its end. Received: {start_at} to {end_at}."
         )
+    dataset = select_dataset(store, config.dataset)
+    period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
+    every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
+    period = replace(period, data_until=_data_until(period, every))
+    incidents = [row for row in every if row.suppressed_by is None]
+    hours = {"start_at": hour_floor(start_at), "end_at": end_at}
+    ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **hours)
+    anomalies, n_anomalies = anomaly_rows(period)
+    coverage = coverage_of(period, ledger)
+    missing = no_champion(store, dataset, lineage=lineage, **hours)
+    quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
+    report = content.ReportContent(
+        dataset=config.dataset,
+        title=_title(start_at, end_at, lineage),
+        description=config.description.rstrip("."),
+        start_at=start_at,
+        end_at=end_at,
+        zone=dataset.site_zone,
+        generated_at=generated_at,
+        data_until=period.data_until,
+        headline=_headline(period, incidents, coverage, sum(row.n_readings for row in ledger)),
+        incidents=incident_pages(period, incidents, LIMITS[detail]),
+        anomalies=anomalies,
+        n_anomalies=n_anomalies,
+        quality=(*quality, *store.rows(queries.SELECT_PERIOD_ISSUES, **period.params)),
+        coverage=coverage,
+        models=model_cards(period),
+        audit=tuple(store.rows(queries.SELECT_PERIOD_AUDIT, **period.params)),
+        suppressed=_suppressed(every),
+        before=periods_before(period),
+        decisions=tuple(store.rows(queries.SELECT_PERIOD_DECISIONS, **period.params)),
+        no_champion=tuple(missing.text.splitlines()) if missing else (),
+        detail=detail,
+        page_url=config.notifications.base_url or "",
+    )
+    return report, every
+
+
+def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
     length_s = int((end_at - start_at).total_seconds())
     title = _TITLES_S.get(length_s, f"Anomaly report of {duration_text(length_s)}")
-    with store.snapshot():
-        dataset = select_dataset(store, config.dataset)
-        period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
-        every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
-        period = replace(period, data_until=_data_until(period, every))
-        incidents = [row for row in every if row.suppressed_by is None]
-        hours = {"start_at": hour_floor(start_at), "end_at": end_at}
-        ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **hours)
-        anomalies, n_anomalies = anomaly_rows(period)
-        coverage = coverage_of(period, ledger)
-        highest = store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
-        missing = no_champion(store, dataset, lineage=lineage, **hours)
-        severities = Counter(row.severity for row in incidents)
-        quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
-        return content.ReportContent(
-            dataset=config.dataset,
-            title=title if lineage == Lineage.LIVE else f"{title} ({lineage})",
-            description=config.description.rstrip("."),
-            start_at=start_at,
-            end_at=end_at,
-            zone=dataset.site_zone,
-            generated_at=generated_at,
-            data_until=period.data_until,
-            headline=content.Headline(
-                n_entities=len(coverage.entities),
-                n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
-                n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
-                n_readings=sum(row.n_readings for row in ledger),
-                n_incidents={severity: severities[severity] for severity in Severity},
-                n_open=sum(row.state == "open" for row in incidents),
-                highest_ratio=None if highest is None else 1 + highest,
-            ),
-            incidents=incident_pages(period, incidents[: DEFAULT_LIMITS.n_incidents]),
-            anomalies=anomalies,
-            n_anomalies=n_anomalies,
-            quality=(*quality, *store.rows(queries.SELECT_PERIOD_ISSUES, **period.params)),
-            coverage=coverage,
-            models=model_cards(period),
-            audit=tuple(store.rows(queries.SELECT_PERIOD_AUDIT, **period.params)),
-            suppressed=_suppressed(every),
-            no_champion=tuple(missing.text.splitlines()) if missing else (),
-        )
+    return title if lineage == Lineage.LIVE else f"{title} ({lineage})"
+
+
+def _headline(
+    period: queries.ReportPeriod,
+    incidents: Sequence[queries.PeriodIncident],
+    coverage: content.Coverage,
+    n_readings: int,
+) -> content.Headline:
+    """The figures of the first page; incidents are without those that maintenance suppresses."""
+    highest = period.store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
+    severities = Counter(row.severity for row in incidents)
+    return content.Headline(
+        n_entities=len(coverage.entities),
+        n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
+        n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
+        n_readings=n_readings,
+        n_incidents={severity: severities[severity] for severity in Severity},
+        n_open=sum(row.state == "open" for row in incidents),
+        judged=content.Judged(Counter(row.verdict for row in incidents)),
+        highest_ratio=None if highest is None else 1 + highest,
+    )
+
+
+def periods_before(period: queries.ReportPeriod) -> tuple[content.JudgedPeriod, ...]:
+    """Incidents of the periods before by verdict, the newest first, up to the first scored one."""
+    length = period.end_at - period.start_at
+    asked = period.params | {"length": length, "n": N_BEFORE}
+    counts: dict[datetime, dict[str | None, int]] = {}
+    for row in period.store.rows(queries.SELECT_COUNTS_BEFORE, **asked):
+        counts.setdefault(row.start_at, {})[row.verdict] = row.n_incidents
+    found = []
+    for one in period.store.rows(queries.SELECT_HOURS_BEFORE, **asked):
+        judged = content.Judged(counts.get(one.start_at, {})) if one.n_hours else None
+        found.append(content.JudgedPeriod(one.start_at, one.n_hours, judged))
+    while found and found[-1].judged is None:
+        found.pop()
+    return tuple(found)
 
 
 def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> content.Coverage:
@@ -191,11 +264,11 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> c
         for hour in hours_between(period.start_at, period.end_at):
             if hour >= began_at:
                 unscored = "not_scored" if hour in read else "not_read"
-                status = own.get(hour) or (content.SILENT if hour in asked else unscored)
-                if status == content.SILENT and name in gone:
+                status = own.get(hour) or (SILENT if hour in asked else unscored)
+                if status == SILENT and name in gone:
                     continue
                 day = max((hour.astimezone(zone).date() - first_day).days, 0)
-                expected[day] += status not in (HourStatus.OFF, content.SILENT)
+                expected[day] += status not in (HourStatus.OFF, SILENT)
                 scored[day] += status in content.SCORED_STATUSES
                 statuses.append(status)
         if not statuses:
@@ -210,7 +283,7 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> c
 def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[content.AnomalyRow, ...], int]:
     """The highest scores of the period, and how many anomalies there were in all."""
     records = period.store.rows(
-        queries.SELECT_PERIOD_ANOMALIES, **period.params, n=DEFAULT_LIMITS.n_anomalies
+        queries.SELECT_PERIOD_ANOMALIES, **period.params, n=N_MOST_ANOMALIES
     )
     rows = []
     for one in records:

@@ -8,7 +8,7 @@ from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measu
 
 
 @GateRule(
-    title="off commissioning",
+    title="moved since commissioning",
     brief=None,
     unit="spreads",
     better=Better.LOWER,
@@ -16,7 +16,7 @@ from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measu
     note="{entity} {channel}: median {now.median:.4g}{unit}, at commissioning {then.median:.4g} "
     "± {then.spread:.4g}{unit} ({then.from_at:%Y-%m-%d} to {then.to_at:%Y-%m-%d})",
     hint="If that is normal: tsad new-normal {dataset} {entity} --from … --to {end:%Y-%m-%dT%H:%M}",
-    untested={"none": "no reference before this one"},
+    untested={"none": "the first of its kind: nothing to compare with"},
     by_entity=False,
     order=120,
 )
@@ -37,12 +37,12 @@ def commissioning_shift(evidence: GateEvidence) -> Measured:
 
 
 @GateRule(
-    title="spread to commissioning's",
+    title="scatter to commissioning's",
     brief=None,
     better=Better.LOWER,
     limit="gate.max_commissioning_spread",
     note="{entity} {channel}: its spread as a multiple of the one at commissioning",
-    untested={"none": "no reference before this one"},
+    untested={"none": "the first of its kind: nothing to compare with"},
     by_entity=False,
     order=130,
 )

@@ -11,7 +11,7 @@ from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measu
     better=Better.LOWER,
     limit="gate.max_latency_ms",
     note="CPU milliseconds from readings to an error, per window, median",
-    untested={"nothing": "nothing was judged"},
+    untested={"nothing": "there were no held-out readings"},
     by_entity=False,
     order=100,
 )

@@ -29,7 +29,7 @@ HARD_KINDS = {
 }
 # Fewer say nothing of a kind; below the second number the margin is less than one of them.
 LEAST_INJECTED, MANY_INJECTED = 3, 10
-_FEW = "{n} could be made in these readings: none suits them, or too few days are held out"
+_FEW = f"only {{n}} could be put into these readings; {LEAST_INJECTED} are needed"
 
 
 def _injected(evidence: GateEvidence, *, kind: str) -> Measured:
@@ -95,7 +95,7 @@ def _explained(found: Measured, limit: float | None, _evidence: GateEvidence) ->
     brief="of {n} known",
     cases={"paired": "share found of {n} known anomalies; " + PAIRS},
     hint="{where}",
-    untested={"few": "too few known: {n}"},
+    untested={"few": "too few are known in these readings: {n}"},
     order=40,
 )
 def known_share(evidence: GateEvidence) -> Measured:
@@ -120,8 +120,8 @@ def known_share(evidence: GateEvidence) -> Measured:
     hint="{where}",
     untested={
         "alone": "no champion to compare with",
-        "nothing": "nothing was injected",
-        "wolf": "no standard, the champion flags {flagged:.1%} of the clean held-out steps",
+        "nothing": "no anomaly was put in",
+        "wolf": "the champion is no standard: it flags {flagged:.1%} of the clean held-out steps",
     },
     order=70,
 )
@@ -138,7 +138,7 @@ def not_worse(evidence: GateEvidence) -> Measured:
     decides=False,
     note="median seconds from an injected anomaly to its flag; shown",
     brief="of {n} found",
-    untested={"none": "no injected anomaly was found"},
+    untested={"none": "no anomaly that was put in was found"},
     order=80,
 )
 def delay_s(evidence: GateEvidence) -> Measured:

@@ -14,7 +14,7 @@ from tsad_tasks.training.rules.base import Better, GateEvidence, GateRule, Measu
         found.value is not None and evidence.history.stopped != "diverged"
     ),
     note="validation loss",
-    untested={"counts": "this detector counts, and has no loss"},
+    untested={"counts": "this kind of detector is not trained in steps, so it has no loss"},
     by_entity=False,
     order=10,
 )
@@ -33,8 +33,8 @@ def finite_loss(evidence: GateEvidence) -> Measured:
     note="share of how held-out readings vary that the network expects",
     brief="of their variance",
     untested={
-        "counts": "this detector counts, and learns no readings",
-        "none": "nothing was judged, or nothing varies",
+        "counts": "this kind of detector does not predict readings",
+        "none": "there were no held-out readings, or they never change",
     },
     order=15,
 )
@@ -53,7 +53,7 @@ def explained_share(evidence: GateEvidence) -> Measured:
     better=Better.LOWER,
     decides=False,
     note="mean error of the same held-out windows; shown",
-    untested={"none": "nothing was judged"},
+    untested={"none": "there were no held-out readings"},
     order=20,
 )
 def held_out_error(evidence: GateEvidence) -> Measured:
@@ -64,12 +64,12 @@ def held_out_error(evidence: GateEvidence) -> Measured:
 
 
 @GateRule(
-    title="PSI of scores to champion's",
+    title="scores unlike the champion's, PSI",
     better=Better.LOWER,
     limit="gate.max_score_drift",
     decides=False,
     note="PSI of scores on clean held-out steps against the champion's; shown",
-    untested={"alone": "no champion to compare with", "few": "too few scores"},
+    untested={"alone": "no champion to compare with", "few": "too few scores to compare"},
     order=90,
 )
 def score_drift(evidence: GateEvidence) -> Measured:

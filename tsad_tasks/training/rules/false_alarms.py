@@ -21,7 +21,7 @@ def _within_excess(found: Measured, limit: float | None, evidence: GateEvidence)
     note="flagged share of {n} clean held-out steps",
     brief="of {n} clean steps",
     hint="{where}",
-    untested={"nothing": "nothing was judged, on the few readings of a young model"},
+    untested={"nothing": "a young model has too few readings to judge"},
     order=50,
 )
 def false_alarm_share(evidence: GateEvidence) -> Measured:
@@ -43,14 +43,14 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
 
 
 @GateRule(
-    title="false incidents, entity, week",
+    title="false incidents, machine, week",
     better=Better.LOWER,
     limit="gate.max_incidents_per_entity_week",
     meets=lambda found, limit, _evidence: limit is None or (found.low or 0) <= limit,
     note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
     brief="{n} incidents",
     hint="{where}",
-    untested={"nothing": "nothing was judged"},
+    untested={"nothing": "there were no clean held-out readings"},
     order=60,
 )
 def incidents_per_entity_week(evidence: GateEvidence) -> Measured:

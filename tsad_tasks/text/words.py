@@ -1,4 +1,4 @@
-"""Words of the page, each in one place; what they mean is in the glossary."""
+"""Words of page and PDF, each in one place; what they mean is in the glossary."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ WATCHING_TITLES = {
     "degraded": "degraded",
     "not_scoring": "not scoring",
 }
-STATUS_TITLES = {
+# Of an hour without a row in which nothing was heard of the machine.
+SILENT = "silent"
+STATUS_TITLES: dict[str, str] = {
     HourStatus.INSUFFICIENT_HISTORY: "too little history yet",
-    HourStatus.GAP: "a gap in its readings",
-    HourStatus.STALE: "readings do not change",
+    HourStatus.GAP: "no readings",
+    HourStatus.STALE: "rows without values",
     HourStatus.OFF: "off",
     HourStatus.UNKNOWN_ENTITY_SCALE: "scored by the pooled scale, provisional",
     HourStatus.INPUTS_RETIRED: "its readings are no longer kept",
@@ -36,16 +38,23 @@ STATUS_TITLES = {
     HourStatus.FAILED: "scoring failed",
     HourStatus.WAITING: "its rows have not settled",
     HourStatus.NOT_RUN: "no run has come to it",
+    SILENT: "silent, nothing was heard of it",
+    # Hours without a row: which step has not come to them.
+    "not_scored": "read, but no run has scored it",
+    "not_read": "no run has read it",
 }
+# What people said that an alarm was: a fault of machine or sensor, or nothing to be told of.
+REAL_VERDICTS = frozenset((Verdict.CONFIRMED, Verdict.SENSOR_FAULT))
+FALSE_VERDICTS = frozenset((Verdict.FALSE_ALARM, Verdict.EXPECTED, Verdict.NEW_NORMAL))
 
 
 def status_title(status: str) -> str:
     """Why an hour has no score.
 
     >>> status_title("gap"), status_title("scored")
-    ('a gap in its readings', 'scored')
+    ('no readings', 'scored')
     """
-    return STATUS_TITLES.get(HourStatus(status), status)
+    return STATUS_TITLES.get(status, status.replace("_", " "))
 
 
 def verdict_title(verdict: str | None) -> str:
