@@ -57,6 +57,8 @@ CONFIG: dict[str, Any] = {
         "channels": {"cpu": {"unit": "%"}, "memory": {"unit": "%"}, "temperature": {"unit": "°C"}},
     },
     "detector": {"name": "pca", "window": 6},
+    # Nothing but what was put in.
+    "threshold": {"kind": "mean_std", "k": 20.0},
     "training": {"range": "7d", "min_hours": 10, "fallback": []},
     "features": {"min_own_scale": "1d"},
     "gate": {
@@ -130,9 +132,9 @@ def main() -> int:
             with Store.connect(uri) as store:
                 lived(store, config, uri, folder, len(n_faults))
                 kept = asked.keep or folder
-                kept.mkdir(parents=True, exist_ok=True)
                 print(
-                    f"{'faults':>6} {'detail':6} {'incidents':>9} {'pages':>6} {'s':>6} {'kB':>6}"
+                    f"{'faults':>6} {'detail':6} {'incidents':>9} {'pages':>6} {'s':>6}"
+                    f" {'CPU s':>6} {'kB':>6}"
                 )
                 for i, n in enumerate(n_faults, start=1):
                     for detail in ReportDetail:

@@ -72,8 +72,8 @@ CASES = [
         'unit: "%"',
         'units: "%"',
         ":9: source.channels.cpu.units: Expected one of column, unit, aggregate, signal, per, "
-        "wraps_at, max_rate, event_id, period, states, role, settles_within, no_value, "
-        "across, valid_for, sensor_range (did you mean unit?). Received: '%'.",
+        "wraps_at, max_rate, event_id, period, states, role, alert_on, settles_within, "
+        "no_value, across, valid_for, sensor_range (did you mean unit?). Received: '%'.",
     ),
     (
         "a missing field",

@@ -263,7 +263,7 @@ def test_the_guide_names_every_view_and_function(reader_uri: str) -> None:
         )
         names = [name for (name,) in cursor.fetchall()]
     connection.close()
-    assert len(names) == 45
+    assert len(names) == 47
     assert [name for name in names if f"| `{name}" not in GUIDE] == []
 
 

@@ -154,6 +154,9 @@ def test_a_report_is_a_download_with_a_picture_of_its_first_page(
     assert pdf.headers["content-disposition"] == f'attachment; filename="{report}"'
     picture = client.get(f"/reports/room/{report}.png")
     assert (picture.headers["content-type"], picture.content[1:4]) == ("image/png", b"PNG")
+    table = client.get(f"/reports/room/{report.removesuffix('.pdf')}_incidents.csv")
+    assert table.headers["content-type"].startswith("text/csv")
+    assert room.incidents[0][0] in table.text
     for other in ("..%2f..%2fsecret.pdf", "room.pdf", f"other_{report}"):
         assert client.get(f"/reports/room/{other}").status_code == 404
 

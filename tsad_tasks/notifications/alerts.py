@@ -15,7 +15,9 @@ from tsad_tasks.base.enums import severity_rank
 
 @dataclass(frozen=True)
 class Alert:
-    """What people were told of; `alert_id` is None until it is stored, `end_at` the last flag."""
+    """What people were told of; `alert_id` is None until it is stored, `end_at` the last flag, and
+    `group_id` the group in whose words it is told, None: in its own.
+    """
 
     alert_id: int | None
     thread: str
@@ -30,6 +32,7 @@ class Alert:
     channel: str | None = None
     # Who people were told has it in hand.
     taken_by: str | None = None
+    group_id: str | None = None
 
 
 @dataclass(frozen=True)

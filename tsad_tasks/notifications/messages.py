@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from tsad_tasks.base.shown import visible
-from tsad_tasks.notifications.alerts import AlertChange
+from tsad_tasks.notifications.groups import Told
 from tsad_tasks.notifications.letter import Letter, Listed
 from tsad_tasks.notifications.news import (
     NEWS,
@@ -23,7 +23,7 @@ from tsad_tasks.notifications.news import (
 from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
 from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
-from tsad_tasks.text.formats import counted, joined, span_text, stamp_text
+from tsad_tasks.text.formats import counted, joined, named, span_text, stamp_text
 from tsad_tasks.text.links import incident_link
 
 _MOST_LISTED = 50
@@ -34,6 +34,12 @@ _SUBJECTS = {
     "closed": "closed: incident at {entity}",
     "withdrawn": "withdrawn: incident at {entity}",
 }
+_GROUP_SUBJECTS = {
+    "opened": "{severity}: {headline}",
+    "escalated": "now {severity}: {headline}",
+    "closed": "closed: {headline}",
+    "withdrawn": "withdrawn: {headline}",
+}
 _TRIALS = {"test": "test message", "test_over": "the test is over"}
 _REHEARSAL = "A rehearsal: this goes to you alone, and to none of the targets."
 _LATE = "It was not known when it happened: its readings came late, or no run had come to them."
@@ -43,8 +49,11 @@ _WITHDRAWN = (
 )
 
 
-def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> Payload:
-    """What is told of one event of an alert: nothing secret, and nothing to be looked up."""
+def event_payload(dataset: str, zone: str, told: Told) -> Payload:
+    """What is told of one event of an alert, or of a group of them: nothing secret, and nothing to
+    be looked up.
+    """
+    change, event = told.change, told.event
     alert = change.alert
     payload: Payload = {
         "event": event,
@@ -66,6 +75,10 @@ def event_payload(dataset: str, zone: str, change: AlertChange, event: str) -> P
         payload["taken_by"] = alert.taken_by
     if event == "escalated" and change.former is not None:
         payload["severity_before"] = change.former.severity
+    if told.headline is not None:
+        payload |= {"headline": told.headline, "entities": [*told.entities]}
+    if change.is_late:
+        payload["found_late"] = True
     return payload
 
 
@@ -145,9 +158,21 @@ def subject(payload: Payload) -> str:
         said = _TRIALS[payload["event"]]
     else:
         said = "found late: " * bool(payload.get("found_late"))
-        said += _SUBJECTS[payload["event"]].format(**payload)
+        said += _subject_of(payload)
     mark = "[rehearsal] " * bool(payload.get("rehearsal"))
     return " ".join(f"{mark}{payload['dataset']}: {said}".split())
+
+
+def _subject_of(payload: Payload) -> str:
+    """The subject of an event; of a group it names no machine.
+
+    >>> said = {"event": "closed", "severity": "HIGH", "headline": "6 of 30 machines: fan fell"}
+    >>> _subject_of(said)
+    'closed: 6 of 30 machines: fan fell'
+    """
+    if "headline" not in payload:
+        return _SUBJECTS[payload["event"]].format(**payload)
+    return _GROUP_SUBJECTS[payload["event"]].format(**payload)
 
 
 def _seen(value: Any) -> Any:
@@ -211,7 +236,8 @@ def _listed(event: Payload) -> Listed:
         line = f"{named:<9} {event['sentence']}"
         return Listed(line, named, "", "", event["sentence"], link)
     span = span_text(*_span(event), event["zone"])
-    what = "found late: " * bool(event.get("found_late")) + event["sentence"]
+    what = "found late: " * bool(event.get("found_late"))
+    what += event["headline"] if "headline" in event else event["sentence"]
     line = f"{named:<9} {event['severity']:<6} {span}: {what}"
     return Listed(line, named, event["severity"], span, what, link)
 
@@ -221,7 +247,7 @@ def _event_letter(payload: Payload) -> Letter:
     before = payload.get("severity_before")
     facts = {
         "Dataset": payload["dataset"],
-        "Entity": payload["entity"],
+        **_who(payload),
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
         "Since": stamp_text(since_at, payload["zone"]),
         "Last flag": stamp_text(last_at, payload["zone"]),
@@ -236,12 +262,21 @@ def _event_letter(payload: Payload) -> Letter:
         paragraphs.append("Readings have been normal again for longer than the merge gap.")
     elif payload["state"] == "closed":
         paragraphs.append("It has ended already.")
-    sentence = f"{'found late: ' * is_late}{payload['sentence']}."
+    sentence = f"{'found late: ' * is_late}{payload.get('headline', payload['sentence'])}."
+    if "headline" in payload:
+        paragraphs.insert(0, f"The worst: {payload['sentence']}.")
     state = "going on" if payload["state"] == "open" else "over"
     if payload["event"] in ("closed", "withdrawn"):
         state = payload["event"]
     kicker = f"{state}, was {before}" if before else state
     return Letter(sentence, paragraphs, facts, kicker=kicker, severity=payload["severity"])
+
+
+def _who(payload: Payload) -> dict[str, str]:
+    """The machine, or those of a group."""
+    if "entities" not in payload:
+        return {"Entity": payload["entity"]}
+    return {"Entities": named(payload["entities"], len(payload["entities"]))}
 
 
 def _span(event: Payload) -> tuple[datetime, datetime]:

@@ -29,6 +29,7 @@ from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import AlertableIncident, AlertChange, Young, alert_changes
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
+from tsad_tasks.notifications.groups import Told, joined_groups, told_of
 from tsad_tasks.notifications.heartbeat import beat
 from tsad_tasks.notifications.messages import (
     digest_payload,
@@ -164,8 +165,9 @@ def enqueue(
         young = _young(config, newest_at, end_at, made_up_from)
         newer_than = _newer_than(config, dataset, newest_at)
         settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
+        alerts = store.rows(queries.SELECT_ALERTS, **settled)
         changes = alert_changes(
-            store.rows(queries.SELECT_ALERTS, **settled),
+            alerts,
             store.rows(
                 queries.SELECT_ALERTABLE_INCIDENTS,
                 newer_than=min(newer_than, young.made_up_from or newer_than),
@@ -176,33 +178,36 @@ def enqueue(
             young=young,
             is_asked=lambda incident: _is_asked(config, incident),
         )
+        changed = {change.former.alert_id for change in changes if change.former is not None}
+        unchanged = [alert for alert in alerts if alert.alert_id not in changed]
+        standing = [*(one.alert for one in changes), *unchanged]
+        of = {"incident_ids": [alert.incident_id for alert in standing]}
+        groups = {row.incident_id: row for row in store.rows(queries.SELECT_ALERTED_GROUPS, **of)}
+        changes = joined_groups(changes, unchanged, groups)
         stored = [_stored(store, dataset_id, change) for change in changes]
-        told = [(change, event) for change in stored for event in change.events]
-        ids = [change.alert.alert_id for change, _ in told if change.former is not None]
+        told = told_of(stored, unchanged, groups)
+        ids = [one.change.alert.alert_id for one in told if one.change.former is not None]
         known = set(store.rows(queries.SELECT_TOLD_ADDRESSES, alert_ids=ids) if ids else ())
         now_at = store.now()
 
-        def message(
-            change: AlertChange, event: str, recipient: Recipient
-        ) -> queries.NewNotification | None:
-            alert, to = change.alert, recipient.to
+        def message(what: Told, recipient: Recipient) -> queries.NewNotification | None:
+            alert, to, event = what.change.alert, recipient.to, what.event
             was_told = (alert.alert_id, *to) in known
-            of = Subject(event, alert.severity, [alert.entity], alert.channel)
+            of = Subject(event, alert.severity, what.entities, alert.channel)
             targets = recipient.wanting(of, was_told=was_told)
             if not targets:
                 return None
-            zone, snoozed = config.site_zone, change.snoozed_until
+            zone, snoozed = config.site_zone, what.change.snoozed_until
             held = recipient.held_until(of, targets, now_at, zone, snoozed)
-            severity = change.alert.severity if event == "escalated" else ""
+            severity = alert.severity if event == "escalated" else ""
             about = alert.taken_by or "" if event == "taken" else severity
             key = message_key(alert.thread, event, about, *to)
-            payload = event_payload(config.dataset, config.site_zone, change, event)
-            payload |= {"found_late": True} if change.is_late else {}
+            payload = event_payload(config.dataset, zone, what)
             row = queries.NewNotification(alert.alert_id, event, key, *to, payload)
             return replace(row, held_until=held)
 
         messages = {
-            one.to: [row for what in told if (row := message(*what, one)) is not None]
+            one.to: [row for what in told if (row := message(what, one)) is not None]
             for one in wanted
         }
         n_told = len({(row.alert_id, row.event) for own in messages.values() for row in own})

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident
+from tsad_tasks.notifications.groups import AlertedGroup
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.outside import OutsideExperience
 from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
@@ -127,6 +128,7 @@ INSERT_OUTSIDE_ENTITIES = Statement("notifications/insert_outside_entities")
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)
 SELECT_ALERTABLE_INCIDENTS = Query("notifications/select_alertable_incidents", AlertableIncident)
+SELECT_ALERTED_GROUPS = Query("notifications/select_alerted_groups", AlertedGroup)
 INSERT_ALERT = Query("notifications/insert_alert", AlertName)
 UPDATE_ALERT = Statement("notifications/update_alert")
 DELETE_ALERTS = Statement("notifications/delete_alerts")

@@ -241,10 +241,10 @@ def _add_reports(app: FastAPI, page: Page, looks: Any) -> None:
         if found is None:
             raise HTTPException(404, NOT_FOUND.format(name))
         content, media_type = found
-        # The frame's sandbox opens no PDF: it is downloaded.
+        # The frame's sandbox opens no PDF: it is downloaded, as tables are.
         kept = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(
-            content, media_type=media_type, headers=kept if name.endswith(".pdf") else {}
+            content, media_type=media_type, headers={} if name.endswith(".png") else kept
         )
 
 
