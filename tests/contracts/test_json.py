@@ -19,7 +19,7 @@ from tsad_tasks.base.errors import BadInput, NothingToDo
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.cli import screen
 from tsad_tasks.cli.commands import app
-from tsad_tasks.cli.rows import keys_page, listed
+from tsad_tasks.cli.keys import keys_page, listed
 from tsad_tasks.cli.screen import Listing, Shown, json_document, say, table
 
 __all__ = ["tsad"]
@@ -100,7 +100,7 @@ def test_every_command_that_shows_a_table_takes_json_and_no_other_does() -> None
 
 def test_the_page_of_keys_is_current() -> None:
     page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
-    assert page == keys_page(), "python -m tsad_tasks.cli.rows > docs/reference/json.md"
+    assert page == keys_page(), "python -m tsad_tasks.cli.keys > docs/reference/json.md"
 
 
 def test_commands_over_a_plant_print_json_alone_with_the_keys_of_the_page(
