@@ -38,6 +38,7 @@ COMMANDS = [
     ["ingest"],
     ["retrain"],
     ["score"],
+    ["rehearse"],
     ["rescore"],
     ["report"],
     ["anomalies"],
@@ -134,6 +135,12 @@ def test_every_command_explains_itself(tsad: Tsad, command: list[str]) -> None:
     assert said.code == 0
     assert said.out.startswith(f"Usage: tsad {' '.join(command)}")
     assert len(said.out.splitlines()) > 4
+
+
+def test_the_version_is_said(tsad: Tsad) -> None:
+    said = tsad("--version")
+    assert (said.code, said.err) == (0, "")
+    assert re.fullmatch(r"tsad \d+\.\d+\.\d+\n", said.out)
 
 
 def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:

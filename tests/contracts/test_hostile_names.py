@@ -22,6 +22,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.logs import guard_logs
 from tsad_tasks.base.shown import as_markdown, visible
 from tsad_tasks.cli import screen
+from tsad_tasks.cli.screen import Listing
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.messages import body, letter, subject
 from tsad_tasks.reporting.drawing.sheet import Sheet
@@ -98,11 +99,19 @@ def test_in_a_terminal_a_name_is_one_line_as_it_was_written(
     assert said() == f"1 {visible(name)}\n"
     screen.show_error(BadInput(f"Expected a host. Received: {name}.", "and a second line"))
     assert said() == f"Error: Expected a host. Received: {visible(name)}.\nand a second line\n"
-    screen.list_rows(f"of {name}", [{"entity": name, "note": name}], "none")
+    named = Listing("named", ("entity", "note"))
+    screen.list_rows(named, f"of {name}", [{"entity": name, "note": name}], "none")
     lines = [line.rstrip() for line in said().splitlines()]
     assert lines[0] == f"of {visible(name)}".rstrip()
     assert lines[2].split() == visible(name).split() * 2
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_json_a_name_is_itself_and_a_terminal_obeys_none_of_it(name: str) -> None:
+    text = screen.as_json({name: [name]})
+    assert json.loads(text) == {name: [name]}
+    assert unseen(text) == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -49,6 +49,7 @@ PYTHON_TYPES: dict[str, type] = {
     "jsonb": dict,
     "_int4": list,
     "_text": list,
+    "_float4": list,
     "_float8": list,
 }
 

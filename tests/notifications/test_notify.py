@@ -1092,3 +1092,38 @@ EMPTY = """
 def _incidents_have_alerts(hall: Hall) -> None:
     """Whatever stands was told, and whatever was told stands or was withdrawn."""
     assert (hall.ask(UNTOLD), hall.ask(EMPTY)) == ([], [])
+
+
+def test_in_a_rehearsal_everything_goes_to_its_owner_and_says_so(hall: Hall) -> None:
+    # Neither target would be told of this incident.
+    targets = [SHIFT | {"entities": ["b*"]}, {"webhook": "web", "entities": ["b*"]}]
+    hall.config = configured(mode="rehearsal", owner="ada@example.com", targets=targets)
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    hall.stops()
+    hall.news()
+    hall.deliver()
+    assert hall.told() == []
+    incident, stopped = hall.mail.receiver.said
+    assert {one["To"] for one in hall.mail.receiver.said} == {"ada@example.com"}
+    assert incident["Subject"] == "[rehearsal] room: HIGH incident at a"
+    assert "A rehearsal: this goes to you alone, and to none of the targets." in plain_text(
+        incident
+    )
+    assert stopped["Subject"].startswith("[rehearsal] room: ")
+
+
+def test_what_waits_for_targets_waits_on_while_a_rehearsal_lasts(hall: Hall) -> None:
+    live = hall.config
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    hall.config = configured(mode="rehearsal", owner="ada@example.com")
+    assert hall.deliver() == (0, 0, 0)
+    hall.config = live
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: HIGH incident at a"]
+
+
+def test_a_rehearsal_needs_somebody_who_is_told() -> None:
+    with pytest.raises(ValueError, match="an owner, who gets the messages of a rehearsal"):
+        NotificationsSection.model_validate({"mode": "rehearsal"})

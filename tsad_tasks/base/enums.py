@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import StrEnum, unique
 
 SHADOW_SUFFIX = "/shadow"
+# The lineage of a rehearsal, of which nobody is told either.
+REHEARSAL = "rehearsal"
 
 
 @unique

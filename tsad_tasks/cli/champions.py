@@ -14,21 +14,44 @@ from tsad_tasks.champions import champions
 from tsad_tasks.champions.champions import ChampionChange
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import LIVE, Count, Dataset, Lineage, moment_or_none, seconds
-from tsad_tasks.cli.screen import list_rows, say, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, Shown, is_for_programs, list_rows, say, table
+from tsad_tasks.cli.training import RULES, rule_rows
 from tsad_tasks.config import config_of
 from tsad_tasks.ingest.queries import SELECT_LEDGER_ENDS, SELECT_NEWEST_LEDGER_HOUR
 from tsad_tasks.model.weekdays import seen_text
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset, select_entities
 from tsad_tasks.storage.store import Query
-from tsad_tasks.text.rules import RULE_COLUMNS, RULES_COLUMNS, rules_rows, rules_table, table_rows
+from tsad_tasks.text.rules import RULES_COLUMNS, rules_rows, rules_table
 
 Why = Annotated[str, Option("--why", help="Reason; it is kept with the decision.")]
 
 MODELS = Query("cli/select_model_list", dict)
+_MODEL = (
+    *("version", "entity", "lineage", "state", "valid_from", "valid_to", "shadow_from"),
+    *("train_end_at", "detector", "pruned_at", "weekdays"),
+)
+LISTED = Listing("models", (*_MODEL, "young", "weekdays_seen"), _MODEL, right=("version",))
+DECISIONS = Listing(
+    "decisions",
+    (
+        "decided_at", "lineage", "version", "decision", "former_version", "valid_from",
+        "decided_by", "reason",
+    ),
+    right=("version",),
+)  # fmt: skip
+MUST_HOLD = Listing("rules", ("rule", "measured", "requires"), RULES_COLUMNS, of=("stage",))
+BUNDLES = Listing(
+    "bundles",
+    ("version", "bundle", "why", "n_bytes"),
+    ("version", "bundle", "why", "MB"),
+    right=("version", "n_bytes"),
+)
 HISTORY = Query("cli/select_model_history", dict)
 
 
+@lists(LISTED, DECISIONS)
 def models(
     dataset: Dataset,
     history: Annotated[bool, Option(help="Everything that was decided, newest first.")] = False,
@@ -44,15 +67,16 @@ def models(
     nothing = f"No model yet, and nothing was read: tsad datasets check {dataset}"
     if read_until is not None:
         nothing = f"No model yet: tsad retrain {dataset} --end {read_until:%Y-%m-%dT%H:%M}"
-    list_rows(f"{dataset}, UTC", rows, nothing, right=("version",))
+    list_rows(DECISIONS if history else LISTED, f"{dataset}, UTC", rows, nothing)
 
 
 def with_weekdays(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the models whose counts of weekdays are in words."""
-    is_young, seen = row.pop("young"), row.pop("weekdays_seen")
-    return row | {"weekdays": ("young: " if is_young else "") + seen_text(seen or ())}
+    said = seen_text(row["weekdays_seen"] or ())
+    return row | {"weekdays": ("young: " if row["young"] else "") + said}
 
 
+@lists(RULES)
 def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
     """Show the challenger in the shadow beside its champion, as far as both have scored."""
     from tsad_tasks.champions.shadow import judged_shadows, waiting_for
@@ -66,11 +90,12 @@ def shadow(dataset: Dataset, lineage: Lineage = LIVE) -> None:
         of = f" of {names[one.scope.scope_entity_id]}" if one.scope.scope_entity_id else ""
         since = f"{one.shadow.valid_from:%Y-%m-%d %H:%M}"
         title = f"Version {one.shadow.version}{of}, in the shadow since {since}"
-        table(title, RULE_COLUMNS, table_rows(one.rows), right=RULE_COLUMNS[2:5])
+        table(RULES, title, rule_rows(one.rows), of={"version": one.shadow.version})
         missing = "" if one.is_complete else waiting_for(config, one.compared)
         say(f"{missing or 'Enough for a decision'}.")
 
 
+@lists(MUST_HOLD)
 def rules(
     markdown: Annotated[
         bool, Option("--markdown", help="As docs/guides/models.md has them.")
@@ -78,11 +103,11 @@ def rules(
 ) -> None:
     """List what a model must meet: the rules of the gate, and of the shadow after it."""
     for stage in Stage:
-        if markdown:
+        if markdown and not is_for_programs():
             print(rules_table(stage) + "\n")
         else:
             rows = [tuple(text.replace("`", "") for text in row) for row in rules_rows(stage)]
-            table(f"Rules of the {stage}", RULES_COLUMNS, rows)
+            table(MUST_HOLD, f"Rules of the {stage}", rows, of={"stage": stage})
 
 
 def promote(
@@ -130,6 +155,7 @@ def say_change(change: ChampionChange) -> None:
     say(f"Version {change.version} is champion from {since} on{place}.")
 
 
+@lists(BUNDLES)
 def prune(
     dataset: Dataset,
     dry_run: Annotated[
@@ -158,9 +184,13 @@ def prune(
         pruned = prune_bundles(store, config, root, dry_run=dry_run, **options)
     verb = "would be removed" if dry_run else "removed"
     rows = [
-        (one.version, verb if one.is_pruned else "kept", one.because, one.n_bytes / 1e6 or None)
+        (one.version, verb if one.is_pruned else "kept", one.because, _megabytes(one.n_bytes))
         for one in pruned.decisions
     ]
-    table(dataset, ("version", "bundle", "why", "MB"), rows, right=("version", "MB"))
+    table(BUNDLES, dataset, rows)
     leftovers = f"{len(pruned.leftovers)} folders of these belong to no version."
     say(f"{pruned.n_bytes / 1e6:.3g} MB {verb}; {leftovers}")
+
+
+def _megabytes(n_bytes: int) -> Shown:
+    return Shown(n_bytes, f"{n_bytes / 1e6:.3g}" if n_bytes else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +20,9 @@ from tsad_tasks.base.interval import HOUR, hour_floor
 from tsad_tasks.base.shown import shown
 from tsad_tasks.cli import Interrupted
 from tsad_tasks.cli.options import seconds
-from tsad_tasks.cli.screen import progress, say, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, Shown, progress, say, table
+from tsad_tasks.cli.screen import as_json as as_text
 from tsad_tasks.config import (
     DatasetConfig,
     config_of,
@@ -44,10 +45,25 @@ datasets = typer.Typer(
     no_args_is_help=True, help="Dataset files: list, check against live tables, JSON schema."
 )
 _SHOWN_TAGS, _SHOWN_LINES = 10, 8
-COLUMNS = ("dataset", "channels", "connection", "description")
+FILES = Listing(
+    "datasets",
+    ("dataset", "n_channels", "connection", "description", "error"),
+    ("dataset", "channels", "connection", "description"),
+    right=("n_channels",),
+)
+FINDINGS = Listing("findings", ("level", "finding", "dataset", "about"), ("", ""))
+LATENESS = Listing(
+    "lateness",
+    ("what", "n_rows", "median_s", "most_s", "longest_s"),
+    ("table or channel", "rows", "median s", "95 % s", "longest s"),
+    right=("n_rows", "median_s", "most_s", "longest_s"),
+    of=("source",),
+)
+GROUPS = Listing("groups", ("group", "machines", "series"), right=("machines", "series"))
 
 
 @datasets.command("list")
+@lists(FILES)
 def list_datasets() -> None:
     """List the dataset files."""
     rows: list[tuple[Any, ...]] = []
@@ -59,15 +75,18 @@ def list_datasets() -> None:
                 absent.append(file.dataset)
                 continue
             connections = ", ".join(dict.fromkeys(one.connection for one in file.sources))
-            rows.append((file.dataset, len(file.channel_names), connections, file.description))
+            counted = len(file.channel_names), connections
+            rows.append((file.dataset, *counted, file.description, None))
         except TsadError as error:
-            rows.append((path.stem, None, None, " ".join(str(error).splitlines())))
-    table("Datasets", COLUMNS, rows, right=("channels",))
+            said = " ".join(str(error).splitlines())
+            rows.append((path.stem, None, None, Shown(None, said), said))
+    table(FILES, "Datasets", rows)
     if absent:
         say(f"Examples without tables: {', '.join(absent)}. Fill them: tsad simulate {absent[0]}")
 
 
 @datasets.command()
+@lists(FINDINGS)
 def check(
     names: Annotated[list[str] | None, Argument(help="Datasets; default: all.")] = None,
 ) -> None:
@@ -96,7 +115,8 @@ def check(
             found = [Checked("", [Finding("error", line) for line in str(error).split("\n")])]
         for heading, findings in found:
             n_errors += sum(level == "error" for level, _ in findings)
-            table(f"{name}, {heading}" if heading else name, ("", ""), findings)
+            rows = [(*finding, name, heading) for finding in findings]
+            table(FINDINGS, f"{name}, {heading}" if heading else name, rows)
         if not any(level == "error" for _, findings in found for level, _ in findings):
             is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
             _say_next(config, is_live=is_live, readings=readings_range(found))
@@ -158,6 +178,7 @@ def _read_before(config: DatasetConfig) -> list[Finding]:
 
 
 @datasets.command()
+@lists(LATENESS)
 def watch(
     name: Annotated[str, Argument(metavar="dataset", help="Dataset whose sources are looked at.")],
     lasting: Annotated[str, Option("--for", help="So long; Ctrl-C ends it sooner.")] = "10min",
@@ -192,20 +213,22 @@ def watch(
             failed += [error] if isinstance(error, TsadError) else []
             say("Ended; this is what was seen until then.")
         found = {one: seen.found() for one, seen in watches.items()}
-    columns = ("table or channel", "rows", "median s", "95 % s", "longest s")
     for source_name, late in found.items():
         rows = [
-            (one.what, one.n_rows, *(f"{s:.1f}" for s in (one.median_s, one.most_s, one.longest_s)))
+            (one.what, one.n_rows, *map(_to_tenths, (one.median_s, one.most_s, one.longest_s)))
             for one in late
         ]
         heading = f"{name}, {source_name}" if len(found) > 1 else name
-        table(
-            f"Lateness of {heading}, looked at each {every_s} s", columns, rows, right=columns[1:]
-        )
+        title = f"Lateness of {heading}, looked at each {every_s} s"
+        table(LATENESS, title, rows, of={"source": source_name})
     for line in proposals(config, [one for late in found.values() for one in late]):
         say(line)
     for late_error in failed:
         raise late_error
+
+
+def _to_tenths(seconds: float) -> Shown:
+    return Shown(seconds, f"{seconds:.1f}")
 
 
 @datasets.command()
@@ -250,13 +273,12 @@ def draft(
         return
     with open_store(uri, archive=archive) as store:
         if not any(chosen):
-            columns = ("group", "machines", "series")
             groups = [(one.name, one.n_entities, one.n_series) for one in store.groups()]
             if as_json:
-                listed = [dict(zip(columns, one, strict=True)) for one in groups]
+                listed = [dict(zip(GROUPS.columns, one, strict=True)) for one in groups]
                 typer.echo(as_text({"store": store.title, "groups": listed}))
                 return
-            table(store.title, columns, groups, right=columns[1:])
+            table(GROUPS, store.title, groups)
             if not groups:
                 raise BadInput(f"Expected series in {store.title}. Received: none.")
             of_it = " --archive" * archive + f" --group {quote(groups[0][0])}"
@@ -266,11 +288,6 @@ def draft(
         name = out or dataset_name(next(iter(chosen[0] + chosen[1]), connection))
         files = drafted(uri, store, series, connection=connection, name=name)
     _hand_over(files, connection, name, out, as_json=as_json)
-
-
-def as_text(value: Any) -> str:
-    """JSON, as people read it."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _hand_over(

@@ -22,8 +22,9 @@ from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.queries import SELECT_MODEL_VERSION, rule_results
 from tsad_tasks.cli.champions import MODELS
 from tsad_tasks.cli.options import LIVE, choice
+from tsad_tasks.cli.rows import lists
 from tsad_tasks.cli.scoring import INCIDENTS
-from tsad_tasks.cli.screen import progress, say, say_login, table
+from tsad_tasks.cli.screen import Listing, Shown, progress, say, say_login, table
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.artifacts import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
@@ -34,8 +35,20 @@ DATASET = "server_room"
 MARGIN = timedelta(minutes=15)
 WEEK = timedelta(days=7)
 SCORED = timedelta(days=2)
+PUT_IN = Listing(
+    "anomalies",
+    ("kind", "entity", "start_at", "end_at", "description"),
+    ("kind", "entity", "from", "to", "what"),
+    of=("dataset",),
+)
+FOUND = Listing(
+    "injected",
+    ("kind", "entity", "start_at", "description", "incident_id", "severity", "after_s"),
+    ("injected", "host", "from", "what", "found as", "severity", "after"),
+)
 
 
+@lists(PUT_IN)
 def simulate(
     plant: Annotated[str, Argument(help="server_room, cold_store, pumps or all.")] = "all",
     days: Annotated[int, Option(min=1, max=3660, help="Days of readings.")] = 33,
@@ -54,13 +67,14 @@ def simulate(
         span = f"{START_AT:%Y-%m-%d} to {end_at:%Y-%m-%d} UTC"
         say(f"{name}: {n_rows:,} rows, {span}, with these anomalies:")
         wanted = attrgetter("kind", "entity", "start_at", "end_at", "description")
-        table("", ("kind", "entity", "from", "to", "what"), map(wanted, room.anomalies))
+        table(PUT_IN, "", map(wanted, room.anomalies), of={"dataset": name})
         say(f"Next: tsad datasets check {name}")
         say(f"      tsad retrain {name} --end {end_at - SCORED:%Y-%m-%d}")
         say(f"      tsad score {name} --from {end_at - SCORED:%Y-%m-%d} --to {end_at:%Y-%m-%d}")
         say(f"      tsad anomalies {name}")
 
 
+@lists(FOUND)
 def demo(
     days: Annotated[int, Option(min=1, max=3660, help="Days of simulated readings.")] = 45,
     hours: Annotated[
@@ -167,20 +181,20 @@ def _show_found(
         found_as: tuple[Any, ...] = (None, None, None)
         if matches:
             first = min(matches, key=lambda row: row["started_at"])
-            minutes = max(0, int((first["started_at"] - one.start_at).total_seconds() // 60))
-            found_as = (first["incident_id"], first["severity"], f"{minutes} min")
-        when = f"{one.start_at:%d %b %H:%M}"
+            delay_s = max(0, int((first["started_at"] - one.start_at).total_seconds()))
+            after = Shown(delay_s, f"{delay_s // 60} min")
+            found_as = (first["incident_id"], first["severity"], after)
+        when = Shown(one.start_at, f"{one.start_at:%d %b %H:%M}")
         rows.append((one.kind, one.entity, when, one.description, *found_as))
-    columns = ("injected", "host", "from", "what", "found as", "severity", "after")
     say("")
-    table(f"Injected anomalies of the last {(end_at - split_at) // HOUR} hours", columns, rows)
+    table(FOUND, f"Injected anomalies of the last {(end_at - split_at) // HOUR} hours", rows)
     others = [row for row in incidents if row["incident_id"] not in matched]
     say("")
     n_found, mark = sum(row[4] is not None for row in rows), ":" if others else "."
     say(f"{n_found} of {len(rows)} found; {len(others)} other incidents{mark}")
     for row in others[:10]:
-        when = f"{row['started_at']:%d %b %H:%M}"
-        say(f"  {row['incident_id']}  {row['severity']:6}  {when}  {row['sentence']}")
+        at = f"{row['started_at']:%d %b %H:%M}"
+        say(f"  {row['incident_id']}  {row['severity']:6}  {at}  {row['sentence']}")
 
 
 def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:

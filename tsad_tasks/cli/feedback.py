@@ -13,7 +13,8 @@ from devstack import local
 from tsad_tasks.base.enums import Verdict
 from tsad_tasks.base.interval import hour_floor, moment
 from tsad_tasks.cli.options import Dataset, existing_file, interval, seconds
-from tsad_tasks.cli.screen import list_rows, say
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, list_rows, say
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
@@ -33,13 +34,36 @@ Channel = Annotated[
 LABELS = Query("cli/select_label_list", dict)
 WINDOWS = Query("cli/select_maintenance_list", dict)
 EPOCHS = Query("cli/select_channel_epoch_list", dict)
+LABELS_LISTED = Listing(
+    "labels",
+    (
+        "label_id", "entity", "start_at", "end_at", "kind", "origin", "note",
+        "withdrawn_by", "withdrawn_at",
+    ),
+)  # fmt: skip
+WINDOWS_LISTED = Listing(
+    "maintenance",
+    (
+        "window_id", "title", "entity", "start_at", "end_at", "rrule", "zone", "created_by",
+        "withdrawn_at",
+    ),
+)  # fmt: skip
+EPOCHS_LISTED = Listing(
+    "changes",
+    (
+        "epoch_id", "entity", "channel", "kind", "from_at", "scale", "offset", "usable_at",
+        "n_running_hours", "needed_hours", "reason", "withdrawn_at",
+    ),
+)  # fmt: skip
 
 
-def list_said(dataset: str, query: Query[dict[str, Any]], title: str, nothing: str) -> None:
+def list_said(
+    listing: Listing, dataset: str, query: Query[dict[str, Any]], title: str, nothing: str
+) -> None:
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
         rows = store.rows(query, dataset=select_dataset(store, dataset).name)
-    list_rows(f"{title} of {dataset}, UTC", rows, f"{nothing} of {dataset}.")
+    list_rows(listing, f"{title} of {dataset}, UTC", rows, f"{nothing} of {dataset}.")
 
 
 def verdict(
@@ -104,6 +128,7 @@ def label(
     say(f"Label {key}: {entity}, {kind}.")
 
 
+@lists(LABELS_LISTED)
 def labels(
     dataset: Dataset,
     csv: Annotated[
@@ -118,7 +143,7 @@ def labels(
 
     name = config_of(dataset).dataset
     if csv is None and withdraw is None:
-        list_said(name, LABELS, "Labels", "No labels")
+        list_said(LABELS_LISTED, name, LABELS, "Labels", "No labels")
         return
     with local.open_store() as store:
         if withdraw is not None:
@@ -161,9 +186,10 @@ def add_window(
 
 
 @maintenance.command("list")
+@lists(WINDOWS_LISTED)
 def list_windows(dataset: Dataset) -> None:
     """List maintenance windows, the newest first."""
-    list_said(dataset, WINDOWS, "Maintenance", "No maintenance windows")
+    list_said(WINDOWS_LISTED, dataset, WINDOWS, "Maintenance", "No maintenance windows")
 
 
 @maintenance.command("withdraw")
@@ -210,9 +236,10 @@ def add_epoch(
 
 
 @epoch.command("list")
+@lists(EPOCHS_LISTED)
 def list_epochs(dataset: Dataset) -> None:
     """List the changes of a dataset's sensors, the newest first."""
-    list_said(dataset, EPOCHS, "Changed sensors", "No changed sensors")
+    list_said(EPOCHS_LISTED, dataset, EPOCHS, "Changed sensors", "No changed sensors")
 
 
 @epoch.command("withdraw")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,14 +12,19 @@ from typer import Argument, Option
 from devstack import local
 from tsad_tasks.base.enums import HealthState
 from tsad_tasks.base.interval import moment
-from tsad_tasks.base.masking import masked
 from tsad_tasks.cli.options import Dataset, choice
-from tsad_tasks.cli.screen import list_rows, say
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, list_rows, say
+from tsad_tasks.cli.screen import as_json as as_text
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
 
 HEALTH = Query("cli/select_health", dict)
 ENTITIES = Query("cli/select_entity_list", dict)
+ENTITIES_LISTED = Listing(
+    "entities",
+    ("entity", "state", "first_seen_at", "last_seen_at", "carrier", "retired_by", "retired_why"),
+)
 STANDING = Query("cli/select_retirement", dict)
 _EXIT = {
     HealthState.OK: 0,
@@ -57,7 +61,7 @@ def health(
     if ignore_silent:
         rows = [{**row, "state": row["scoring_state"], "why": _why_of(row)} for row in rows]
     if as_json:
-        typer.echo(masked(json.dumps(rows, default=_plain, ensure_ascii=False)))
+        typer.echo(as_text(rows))
     elif rows:
         for row in rows:
             say(_line(row))
@@ -69,11 +73,6 @@ def health(
 def _why_of(row: dict[str, Any]) -> str | None:
     """What is wrong with a dataset, whichever entities are silent."""
     return None if row["scoring_state"] == HealthState.OK else row["why"]
-
-
-def _plain(value: Any) -> Any:
-    """A value of a row as JSON has it: times in ISO 8601, spans in seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -89,6 +88,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['dataset']} {row['state'].upper()}{why} ({'; '.join(parts)})"
 
 
+@lists(ENTITIES_LISTED)
 def entities(
     dataset: Dataset,
     state: Annotated[str | None, Option(help=f"Only these: {', '.join(_STATES)}.")] = None,
@@ -98,7 +98,8 @@ def entities(
     with local.open_store() as store, store.transaction():
         name = select_dataset(store, dataset).name
         rows = store.rows(ENTITIES, dataset=name, state=chosen)
-    list_rows(f"{dataset}, UTC", rows, f"No {chosen} entity of {dataset}.".replace("  ", " "))
+    nothing = f"No {chosen} entity of {dataset}.".replace("  ", " ")
+    list_rows(ENTITIES_LISTED, f"{dataset}, UTC", rows, nothing)
 
 
 def retire(

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from devstack import local
 from tsad_tasks.cli.options import Dataset, From, PlantUri, To, choice, existing_file, interval
-from tsad_tasks.cli.screen import console, progress, say, say_counts
+from tsad_tasks.cli.screen import progress, say, say_counts, working
 from tsad_tasks.config import DEMO_CONNECTION, DatasetConfig, config_of
 from tsad_tasks.pipeline.ranges import RangeRun
 from tsad_tasks.storage.store import Store
@@ -83,7 +83,7 @@ def load_csv(
         decimal=choice("--decimal", decimal, (".", ",")),
     )
     chosen = choice("--mode", mode, MODES)
-    with console.status("") as shown:
+    with working(str(path)) as shown:
 
         def advance(n_rows: int) -> None:
             shown.update(f"{n_rows:,} rows read")

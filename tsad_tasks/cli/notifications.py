@@ -10,15 +10,26 @@ from typer import Option
 from devstack import local
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.cli.options import Dataset
-from tsad_tasks.cli.screen import list_rows, say, say_counts
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, list_rows, say, say_counts
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.storage.database import connection_uri
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 MESSAGES = Query("cli/select_notifications", dict)
+TRIED = Listing("tried", ("medium", "connection", "address", "state", "answer"))
+LISTED = Listing(
+    "messages",
+    (
+        "created_at", "event", "entity", "version", "severity", "to", "state", "attempts",
+        "next_attempt_at", "last_error",
+    ),
+    right=("attempts",),
+)  # fmt: skip
 
 
+@lists(LISTED, TRIED)
 def notify(
     dataset: Dataset,
     pending: Annotated[
@@ -42,7 +53,7 @@ def notify(
         if trial:
             send_trial(config, store.now())
             return
-        if not pending and config.notifications.targets:
+        if not pending and config.notifications.is_told:
             draw = incident_picture(store, config.site_zone)
             send, end_at = sender(connection_uri), store.now()
             told = notify.notify(store, config, send, end_at=end_at, picture=draw)
@@ -53,7 +64,7 @@ def notify(
             select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
     nothing = "No messages wait." if pending else "No messages."
-    list_rows(f"{dataset}, UTC", rows, nothing, right=("attempts",))
+    list_rows(LISTED, f"{dataset}, UTC", rows, nothing)
 
 
 def send_trial(config: DatasetConfig, now_at: datetime) -> None:
@@ -76,7 +87,7 @@ def send_trial(config: DatasetConfig, now_at: datetime) -> None:
         for one in tried
     ]
     nobody = "This dataset's file names no notifications.targets: nobody is told."
-    list_rows(f"{config.dataset}: test messages", rows, nobody)
+    list_rows(TRIED, f"{config.dataset}: test messages", rows, nobody)
     n_failed = sum(not one.taken for one in tried)
     if n_failed:
         raise BadInput(

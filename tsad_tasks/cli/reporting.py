@@ -12,7 +12,8 @@ from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
-from tsad_tasks.cli.screen import console, say, say_lines, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, Shown, say, say_lines, table, working
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.reporting.evaluation.content import EvaluationContent
 from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
@@ -22,6 +23,48 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
 
 Entity = Annotated[str | None, Option(help="One entity only.")]
+_FIGURES = ("precision", "event_f1", "false_alarms_per_day")
+_AREAS = ("roc_auc", "pr_auc", "vus_pr")
+PARTS = Listing(
+    "parts",
+    ("part", "n_steps", "n_found", *_FIGURES, "median_delay_s", *_AREAS, "n_known"),
+    (
+        "part", "steps", "found", "precision", "event F1", "false/day", "delay", "ROC-AUC",
+        "PR-AUC", "VUS-PR",
+    ),
+    right=("n_steps", "n_found", *_FIGURES, "median_delay_s", *_AREAS),
+)  # fmt: skip
+KINDS = Listing("kinds", ("kind", "n_found", "n_known"), ("kind", "found"), right=("n_found",))
+_VALUES = ("lowest", "q01", "median", "q99", "highest")
+CHANNELS = Listing(
+    "channels",
+    ("channel", "unit", "missing_share", *_VALUES, "n_extreme", "period_s"),
+    (
+        "channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest",
+        "extreme", "period",
+    ),
+    right=("missing_share", *_VALUES, "n_extreme", "period_s"),
+)  # fmt: skip
+CORRELATIONS = Listing("correlations", ("channel", "other", "correlation"), right=("correlation",))
+KNOWN = Listing(
+    "labels", ("entity", "kind", "start_at", "end_at"), ("entity", "kind", "from", "to")
+)
+LEARNED = Listing(
+    "training",
+    ("channel", "median", "farthest", "entity", "at", "n_extreme", "moved"),
+    ("channel", "median", "farthest", "of", "at", "extreme", "moved"),
+    right=("median", "farthest", "n_extreme", "moved"),
+)
+MOVED = Listing(
+    "moved",
+    ("entity", "channel", "before", "now", "n_scales"),
+    ("entity", "channel", "before", "now", "scales"),
+    right=("before", "now", "n_scales"),
+)
+LEFT_OUT = Listing(
+    "left_out", ("reason", "n_steps", "share"), ("reason", "steps", "share"),
+    right=("n_steps", "share"),
+)  # fmt: skip
 MANY_ROWS = 20
 
 
@@ -58,6 +101,7 @@ def say_report(summary: ReportSummary) -> None:
         say_lines(summary.no_champion)
 
 
+@lists(PARTS, KINDS)
 def evaluate(
     dataset: Dataset,
     model: Annotated[
@@ -85,7 +129,7 @@ def evaluate(
 
     config, version, until = config_of(dataset), _version_of(model), moment_or_none(end)
     chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
-    with local.open_store() as store, console.status("scoring"):
+    with local.open_store() as store, working("scoring"):
         subject = evaluate.registered_subject(store, config, **chosen)
         chosen_seed = subject.card.get("seed", config.training.seed) if seed is None else seed
         content, summary = evaluate.evaluate_model(
@@ -114,12 +158,6 @@ def _version_of(text: str | None) -> int | None:
     return int(text.removeprefix("v"))
 
 
-PART_COLUMNS = (
-    *("part", "steps", "found", "precision", "event F1", "false/day", "delay"),
-    *("ROC-AUC", "PR-AUC", "VUS-PR"),
-)
-
-
 def show_evaluation(content: EvaluationContent) -> None:
     """Finding, evidence, and a row per part."""
     from tsad_tasks.reporting.evaluation.content import evidence_text, headline_text
@@ -129,21 +167,32 @@ def show_evaluation(content: EvaluationContent) -> None:
     rows = []
     for part in content.parts:
         figures, events = part.figures, part.figures.events
-        delay = None if math.isnan(events.median_delay_s) else duration_text(events.median_delay_s)
+        delay_s = _known(events.median_delay_s)
+        delay = Shown(delay_s, None if delay_s is None else duration_text(delay_s))
         numbers = map(_known, (events.precision, events.f1, events.false_alarms_per_day))
         areas = map(_known, (figures.roc_auc, figures.average_precision, figures.vus_pr))
-        found = figures.steps.n, f"{events.n_found} of {events.n_events}"
-        rows.append((part.name, *found, *numbers, delay, *areas))
-    table(content.model.name, PART_COLUMNS, rows, right=PART_COLUMNS[1:])
-    kinds = [(kind, f"{found} of {n}") for kind, found, n in content.headline.by_kind]
+        found = figures.steps.n, _of(events.n_found, events.n_events)
+        rows.append((part.name, *found, *numbers, delay, *areas, events.n_events))
+    table(PARTS, content.model.name, rows)
+    kinds = [(kind, _of(found, n), n) for kind, found, n in content.headline.by_kind]
     if kinds:
-        table(f"Found by kind, {content.headline.name}", ("kind", "found"), kinds, right=("found",))
+        table(KINDS, f"Found by kind, {content.headline.name}", kinds)
+
+
+def _of(n: int, n_all: int) -> Shown:
+    """So many of all."""
+    return Shown(n, f"{n} of {n_all}")
+
+
+def _share(share: float) -> Shown:
+    return Shown(share, share_text(share))
 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+@lists(CHANNELS, CORRELATIONS, KNOWN, LEARNED, MOVED, LEFT_OUT)
 def explore(
     dataset: Dataset,
     start: Annotated[
@@ -172,7 +221,7 @@ def explore(
     from tsad_tasks.reporting.exploration.training_preview import training_preview
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
-    with local.open_store() as store, console.status("reading"):
+    with local.open_store() as store, working("reading"):
         preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
         start_at, end_at = explore.explored_range(store, config, *span)
         if from_source:
@@ -206,12 +255,6 @@ def _is_ingested(store: Store, config: DatasetConfig) -> bool:
     return True
 
 
-CHANNEL_COLUMNS = (
-    *("channel", "unit", "missing", "lowest", "1 %", "median", "99 %", "highest", "extreme"),
-    "period",
-)
-
-
 def show_exploration(content: ExplorationContent) -> None:
     """Channels in numbers, the closest pairs, and the known anomalies."""
     from tsad_tasks.reporting.exploration.channel_pages import overview_text
@@ -222,18 +265,18 @@ def show_exploration(content: ExplorationContent) -> None:
     say(f"{overview_text(content)} {who}, {when}.")
     rows = []
     for view in content.channels:
-        read, period = view.summary, duration_text(view.period_s) if view.period_s else None
+        read, period_s = view.summary, view.period_s or None
+        period = Shown(period_s, duration_text(period_s) if period_s else None)
         figures = (read.low, read.quantiles[0], read.median, read.quantiles[4], read.high)
-        known = (share_text(read.missing_share), *map(_known, figures), read.n_extreme)
+        known = (_share(read.missing_share), *map(_known, figures), read.n_extreme)
         rows.append((view.name, view.unit, *known, period))
-    table(content.dataset, CHANNEL_COLUMNS, rows, right=CHANNEL_COLUMNS[2:])
+    table(CHANNELS, content.dataset, rows)
     if pairs := strongest_pairs(content, 5):
-        columns = ("channel", "other", "correlation")
-        table("Strongest correlations", columns, pairs, right=("correlation",))
+        table(CORRELATIONS, "Strongest correlations", pairs)
     if shown := content.labels[:MANY_ROWS]:
         labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
         title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
-        table(title, ("entity", "kind", "from", "to"), labels)
+        table(KNOWN, title, labels)
 
 
 def show_preview(preview: TrainingPreview) -> None:
@@ -250,17 +293,13 @@ def show_preview(preview: TrainingPreview) -> None:
     for one in preview.channels:
         worst = _known(one.worst), one.worst_entity, one.worst_at, one.n_extreme
         rows.append((one.name, _known(one.median), *worst, _known(one.distance)))
-    columns = ("channel", "median", "farthest", "of", "at", "extreme", "moved")
-    table("Training data", columns, rows, right=("median", "farthest", "extreme", "moved"))
+    table(LEARNED, "Training data", rows)
     if preview.jumps:
         moved = [(one.entity, one.channel, one.before, one.now, one.shift) for one in preview.jumps]
-        heads = ("entity", "channel", "before", "now", "scales")
-        table("Moved since the champion was trained", heads, moved, right=heads[2:])
+        table(MOVED, "Moved since the champion was trained", moved)
     if preview.left_out:
-        lost = [(reason, n_steps, share_text(share)) for reason, n_steps, share in preview.left_out]
-        table(
-            "Left out, running steps", ("reason", "steps", "share"), lost, right=("steps", "share")
-        )
+        lost = [(reason, n_steps, _share(share)) for reason, n_steps, share in preview.left_out]
+        table(LEFT_OUT, "Left out, running steps", lost)
     if preview.stops:
         say("More is left out than training.max_excluded_share: a retraining would stop.")
     shortest = joined([f"{name} {hours:.0f} h" for name, hours in preview.running_hours[:5]])

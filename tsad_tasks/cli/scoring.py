@@ -24,7 +24,8 @@ from tsad_tasks.cli.options import (
     seconds,
 )
 from tsad_tasks.cli.reporting import say_report
-from tsad_tasks.cli.screen import list_rows, progress, say, say_lines, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, list_rows, progress, say, say_lines, table
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.pipeline.rescore import score_what_if
@@ -40,14 +41,43 @@ WEEKS = Query("cli/select_weeks", dict)
 OUTSIDE = Query("cli/select_outside_list", dict)
 READINGS = Query("cli/select_anomaly_list", dict)
 HAS_SCORES = Query("cli/select_has_scores", bool)
-INCIDENT_COLUMNS = (
-    *("incident_id", "severity", "state", "started_at", "last_flag_at"),
-    *("n_flags", "times_threshold", "sentence", "verdict"),
-)
+INCIDENTS_LISTED = Listing(
+    "incidents",
+    (
+        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
+        "times_threshold", "sentence", "verdict", "entity", "kind", "channel",
+    ),
+    (
+        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
+        "times_threshold", "sentence", "verdict",
+    ),
+    right=("n_flags", "times_threshold"),
+)  # fmt: skip
+READINGS_LISTED = Listing(
+    "readings",
+    (
+        "entity", "at", "severity", "kind", "times_threshold", "error", "threshold",
+        "channel", "actual", "expected",
+    ),
+    right=("times_threshold",),
+)  # fmt: skip
 NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
-WEEK_COLUMNS = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
-SUPPRESSED_COLUMNS = ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
-OUTSIDE_COLUMNS = ("started_at", "ended_at", "entity", "channel", "n_hours")
+_WEEK = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
+WEEKS_LISTED = Listing("weeks", _WEEK, right=_WEEK[1:])
+SUPPRESSED = Listing(
+    "suppressed", ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
+)
+OUTSIDE_LISTED = Listing(
+    "outside_experience",
+    ("started_at", "ended_at", "entity", "channel", "n_hours"),
+    right=("n_hours",),
+)
+COMPARED = Listing(
+    "compared",
+    ("scored_by", "n_flags", "n_incidents"),
+    ("", "flags", "incidents"),
+    right=("n_flags", "n_incidents"),
+)
 
 
 def score(dataset: Dataset, start: From, end: To, lineage: Lineage = LIVE) -> None:
@@ -85,6 +115,7 @@ def say_failed(
             say(f"Restore the model, or train again: {again}")
 
 
+@lists(COMPARED)
 def rescore(
     dataset: Dataset,
     start: From,
@@ -117,11 +148,12 @@ def show_what_if(
     (n_flags, n_flags_before), (n_incidents, n_before) = asked.n_flags, asked.n_incidents
     rows = [(f"version {version}", n_flags, n_incidents), ("as it was", n_flags_before, n_before)]
     title = f"{asked.n_hours} hours of entities that both have scored"
-    table(title, ("", "flags", "incidents"), rows, right=("flags", "incidents"))
+    table(COMPARED, title, rows)
     agreed = f"They agree on {asked.n_agreed} of {asked.n_steps} steps."
     say(f"{agreed} Its rows are in lineage {asked.lineage}.")
 
 
+@lists(INCIDENTS_LISTED, READINGS_LISTED, OUTSIDE_LISTED, SUPPRESSED)
 def anomalies(
     dataset: Dataset,
     start: Annotated[str, Option("--from", help="Start of the range.")] = "2000-01-01",
@@ -145,21 +177,22 @@ def anomalies(
         if readings:
             rows = store.rows(READINGS, **params)
         else:
-            found = store.rows(INCIDENTS, **params, suppressed=False)
-            rows = [{name: row[name] for name in INCIDENT_COLUMNS} for row in found]
+            rows = store.rows(INCIDENTS, **params, suppressed=False)
             suppressed = store.rows(INCIDENTS, **params, suppressed=True)
             outside = store.rows(OUTSIDE, **params)
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
-    list_rows(f"{dataset}, UTC", rows, nothing, right=("times_threshold", "n_flags"))
+    listed = READINGS_LISTED if readings else INCIDENTS_LISTED
+    list_rows(listed, f"{dataset}, UTC", rows, nothing)
     if missing is not None:
         say_lines(missing.text)
     if outside:
-        table("Training never saw such, UTC", OUTSIDE_COLUMNS, outside, right=("n_hours",))
+        table(OUTSIDE_LISTED, "Training never saw such, UTC", outside)
     if suppressed:
         title = f"{len(suppressed)} suppressed by maintenance, UTC"
-        table(title, SUPPRESSED_COLUMNS, suppressed)
+        table(SUPPRESSED, title, suppressed)
 
 
+@lists(WEEKS_LISTED)
 def history(
     dataset: Dataset,
     start: From,
@@ -196,5 +229,5 @@ def show_replay(replay: Replay) -> None:
     span: dict[str, Any] = {"start_at": first_at, "end_at": end_at}
     with replay.store.transaction():
         rows = replay.store.rows(WEEKS, dataset=config.dataset, lineage=LINEAGE, **span)
-    table(f"{config.dataset}, as if it had run", WEEK_COLUMNS, rows, right=WEEK_COLUMNS[1:])
+    table(WEEKS_LISTED, f"{config.dataset}, as if it had run", rows)
     say_report(render_period(replay.store, config, lineage=LINEAGE, **span))

@@ -9,15 +9,24 @@ from typer import Option
 from devstack import local, postgres
 from tsad_tasks.base.places import postgres_folder
 from tsad_tasks.champions.no_champion import no_champion
-from tsad_tasks.cli.screen import say, say_lines, say_login, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import Listing, say, say_lines, say_login, table
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
 
 OVERVIEW = Query("cli/select_dataset_overview", dict)
-OVERVIEW_COLUMNS = (
-    *("dataset", "entities", "newest reading", "newest score", "open incidents", "champion"),
-    "last problem",
-)
+DATASETS = Listing(
+    "datasets",
+    (
+        "dataset", "n_entities", "newest_reading_at", "newest_score_at", "n_open",
+        "champion", "last_problem",
+    ),
+    (
+        "dataset", "entities", "newest reading", "newest score", "open incidents",
+        "champion", "last problem",
+    ),
+    right=("n_entities", "n_open"),
+)  # fmt: skip
 
 
 def up(
@@ -28,11 +37,11 @@ def up(
 
     local.warehouse()
     local.offer_plant()
-    status = stack.up(local.places(), port=port, progress=say)
-    say(f"Airflow: {status.url}  user {status.admin}")
-    if status.new_admin_password:
+    running = stack.up(local.places(), port=port, progress=say)
+    say(f"Airflow: {running.url}  user {running.admin}")
+    if running.new_admin_password:
         path = local.places().password_path
-        say_login(f"Password (shown this once; kept in {path}): {status.new_admin_password}")
+        say_login(f"Password (shown this once; kept in {path}): {running.new_admin_password}")
     say("Stop with: tsad down")
 
 
@@ -43,6 +52,7 @@ def down() -> None:
     say(f"Stopped. {stack.down(local.places().home)} Airflow processes ended.")
 
 
+@lists(DATASETS)
 def status() -> None:
     """Say what runs, and what each dataset last did."""
     from devstack import stack
@@ -59,11 +69,10 @@ def status() -> None:
         say_login(f"SQL: {postgres.psql_path()} '{uri}'")
     with local.open_store() as store, store.transaction():
         overview = store.rows(OVERVIEW)
-        rows = [tuple(row.values()) for row in overview]
         known = [select_dataset(store, row["dataset"]) for row in overview]
         missing = [one for dataset in known if (one := no_champion(store, dataset))]
-    if rows:
-        table("Datasets", OVERVIEW_COLUMNS, rows, right=("entities", "open incidents"))
+    if overview:
+        table(DATASETS, "Datasets", overview)
     for one in missing:
         say_lines(one.text)
 

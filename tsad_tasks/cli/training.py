@@ -5,21 +5,34 @@ from __future__ import annotations
 import getpass
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
 from devstack import local
 from tsad_tasks.base.interval import moment
+from tsad_tasks.base.rule import RuleResult, in_order
 from tsad_tasks.champions.champions import RegisterSummary
 from tsad_tasks.champions.no_champion import no_champion
 from tsad_tasks.champions.queries import rule_results
 from tsad_tasks.cli.ingest import range_run
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, lineage_of
-from tsad_tasks.cli.screen import console, say, say_counts, say_lines, say_markdown, table
+from tsad_tasks.cli.rows import lists
+from tsad_tasks.cli.screen import (
+    Listing,
+    Shown,
+    is_for_programs,
+    say,
+    say_counts,
+    say_lines,
+    say_markdown,
+    table,
+    working,
+)
 from tsad_tasks.config import config_of
 from tsad_tasks.pipeline.retrain import retrain as run_retraining
 from tsad_tasks.storage.artifacts import artifacts_root
@@ -31,8 +44,16 @@ from tsad_tasks.training.retrain import Count, Retraining
 
 # Neither an error (1), nor bad input (2).
 REFUSED = 3
+RULES = Listing(
+    "rules",
+    ("outcome", "rule", "challenger", "champion", "limit", "note", "low", "high", "decides"),
+    RULE_COLUMNS,
+    right=("challenger", "champion", "limit"),
+    of=("version",),
+)
 
 
+@lists(RULES)
 def retrain(
     dataset: Dataset,
     end: Annotated[str, Option("--end", help="End of the rolling training range.")],
@@ -64,13 +85,11 @@ def retrain(
 
 def show_retraining(run: Retraining, *, asks: bool) -> list[RegisterSummary]:
     """Runs a retraining under a line that says how far it is; asks before it learns."""
-    with console.status("training") as shown:
+    with working("training") as shown:
 
         def epoch(number: int, loss: float, validation_loss: float) -> None:
             text = f"epoch {number}: loss {loss:.5f}, validation {validation_loss:.5f}"
             shown.update(text)
-            if not console.is_terminal:
-                say(text)
 
         def approve() -> None:
             shown.stop()
@@ -102,9 +121,28 @@ def ask_about(run: Retraining) -> None:
     from tsad_tasks.reporting.exploration.preview import Answer, decide_training, preview_run
 
     say_markdown(preview_run(run).table)
-    is_approved, who = typer.confirm("Train on this?", default=False), getpass.getuser()
+    is_approved, who = _is_approved(), getpass.getuser()
     said = is_approved, who, "answered tsad retrain --preview"
     decide_training(run, Answer(*said, run.store.now()))
+
+
+def _is_approved() -> bool:
+    return typer.confirm("Train on this?", default=False, err=is_for_programs())
+
+
+def rule_rows(results: Sequence[RuleResult]) -> list[tuple[Any, ...]]:
+    """Results of rules, in order, as `RULES` lists them."""
+    rows = []
+    for one, texts in zip(in_order(list(results)), table_rows(results), strict=True):
+        outcome, _, challenger, champion, limit, note = texts
+        numbers = (
+            Shown(one.value, challenger),
+            Shown(one.champion_value, champion),
+            Shown(one.limit_value, limit),
+        )
+        more = note, one.low, one.high, one.decides
+        rows.append((Shown(one.outcome.value, outcome), one.rule, *numbers, *more))
+    return rows
 
 
 def show_gate(
@@ -116,7 +154,7 @@ def show_gate(
         dataset = select_dataset(store, dataset_name)
         missing = no_champion(store, dataset, lineage=lineage)
     title = f"Gate of model {summary.version}: {tally(results)}"
-    table(title, RULE_COLUMNS, table_rows(results), right=RULE_COLUMNS[2:5])
+    table(RULES, title, rule_rows(results), of={"version": summary.version})
     stays = "" if missing and missing.is_whole else "; the champion stays"
     say(f"Model {summary.version} {_outcome_text(summary, stays)}.")
     if missing is not None:

@@ -1392,6 +1392,7 @@ class NotificationsSection(FileSection):
       outside_experience: true
       heartbeat: {connection: healthchecks}
       owner: ada@example.com
+      mode: live
       max_age: 2d
       max_per_run: 20
       base_url: https://airflow.example.com/plugin/anomalies/tsad
@@ -1407,6 +1408,9 @@ class NotificationsSection(FileSection):
     """This one person is asked by e-mail when a training stops, and reminded each week until one
     goes on. By default nobody is asked by name, and those who are told of training_stopped are
     reminded."""
+    mode: Literal["live", "rehearsal"] = "live"
+    """With rehearsal, every message goes to the owner alone at once, marked as one of a rehearsal;
+    nothing is sent to targets."""
     max_age_s: LastingS = 172800
     """An incident whose last flag is older than this opens no alert, and older decisions and
     silences are no news."""
@@ -1421,6 +1425,17 @@ class NotificationsSection(FileSection):
     of what training saw."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
+
+    @model_validator(mode="after")
+    def _has_owner(self) -> NotificationsSection:
+        if self.mode == "rehearsal" and self.owner is None:
+            raise wrong("an owner, who gets the messages of a rehearsal", "none", "owner")
+        return self
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self.targets) or self.mode == "rehearsal"
 
     @property
     def owner_connection(self) -> str:

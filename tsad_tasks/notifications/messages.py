@@ -41,6 +41,7 @@ _GROUP_SUBJECTS = {
     "withdrawn": "withdrawn: {headline}",
 }
 _TRIALS = {"test": "test message", "test_over": "the test is over"}
+_REHEARSAL = "A rehearsal: this goes to you alone, and to none of the targets."
 _LATE = "It was not known when it happened: its readings came late, or no run had come to them."
 _WITHDRAWN = (
     "There is nothing to be alarmed about any more: readings that came late, or a maintenance "
@@ -158,7 +159,8 @@ def subject(payload: Payload) -> str:
     else:
         said = "found late: " * bool(payload.get("found_late"))
         said += _subject_of(payload)
-    return " ".join(f"{payload['dataset']}: {said}".split())
+    mark = "[rehearsal] " * bool(payload.get("rehearsal"))
+    return " ".join(f"{mark}{payload['dataset']}: {said}".split())
 
 
 def _subject_of(payload: Payload) -> str:
@@ -204,6 +206,9 @@ def letter(payload: Payload) -> Letter:
     else:
         said = _event_letter(payload)
     kicker = " · ".join(filter(None, [said.kicker, payload["dataset"]]))
+    if payload.get("rehearsal"):
+        kicker = f"rehearsal · {kicker}"
+        said = replace(said, paragraphs=[_REHEARSAL, *said.paragraphs])
     return replace(said, kicker=kicker, link=payload.get("link", ""), sql=payload["sql"])
 
 

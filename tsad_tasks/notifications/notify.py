@@ -38,7 +38,7 @@ from tsad_tasks.notifications.messages import (
     subject,
     with_link,
 )
-from tsad_tasks.notifications.news import News, news_payload
+from tsad_tasks.notifications.news import News, Payload, news_payload
 from tsad_tasks.notifications.outside import (
     OUTSIDE,
     OutsideExperience,
@@ -524,9 +524,17 @@ def _insert_rows(
     rows: Sequence[queries.NewNotification],
 ) -> int:
     unnested = columns(rows, queries.NewNotification)
-    linked = [with_link(row.payload, config.notifications.base_url) for row in rows]
+    marked = [_marked(config, row) for row in rows]
+    linked = [with_link(payload, config.notifications.base_url) for payload in marked]
     unnested["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in linked]
     return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
+
+
+def _marked(config: DatasetConfig, row: queries.NewNotification) -> Payload:
+    """The row's payload; in a rehearsal its owner is told that it is one."""
+    told = config.notifications
+    is_rehearsed = told.mode == "rehearsal" and row.address == told.owner
+    return row.payload | {"rehearsal": True} if is_rehearsed else row.payload
 
 
 def _owner(config: DatasetConfig) -> Address | None:
@@ -623,7 +631,9 @@ def deliver(
         lock_dataset(store, dataset_id, "alerts")
         _bundle(store, config, dataset_id, now_at)
     pictures = _Pictures(store, picture)
-    attempts = list(_attempts(store, dataset_id, send, now_at, pictures))
+    # What waits for targets waits on while a rehearsal lasts.
+    only = config.notifications.owner if config.notifications.mode == "rehearsal" else None
+    attempts = list(_attempts(store, dataset_id, send, now_at, pictures, only))
     n_delivered = sum(attempt.delivered_at is not None for attempt in attempts)
     n_failed = sum(attempt.failed_at is not None for attempt in attempts)
     return DeliverySummary(n_delivered, len(attempts) - n_delivered - n_failed, n_failed)
@@ -684,7 +694,12 @@ class _Pictures:
 
 
 def _attempts(
-    store: Store, dataset_id: int, send: Send, now_at: datetime, pictures: _Pictures
+    store: Store,
+    dataset_id: int,
+    send: Send,
+    now_at: datetime,
+    pictures: _Pictures,
+    only_address: str | None,
 ) -> Iterator[queries.Attempt]:
     """What came of each message that is due, committed.
 
@@ -693,7 +708,8 @@ def _attempts(
     unreachable: set[str] = set()
     while True:
         with store.transaction():
-            asked = {"dataset_id": dataset_id, "unreachable": sorted(unreachable)}
+            asked: dict[str, object] = {"dataset_id": dataset_id, "only_address": only_address}
+            asked["unreachable"] = sorted(unreachable)
             due = store.first(queries.SELECT_DUE_NOTIFICATION, now=now_at, **asked)
             if due is None:
                 return

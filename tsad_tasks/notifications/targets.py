@@ -110,7 +110,14 @@ class Recipient:
 
 
 def recipients(config: DatasetConfig) -> list[Recipient]:
-    """Each address once, in the order of the file."""
+    """Each address once, in the order of the file; in a rehearsal its owner alone, for all."""
+    told = config.notifications
+    if told.mode == "rehearsal" and told.owner is not None:
+        news = {event for one in told.targets for event in one.news}
+        chosen = {"news": sorted(news)} if told.targets else {}
+        email = {"email": [told.owner], "connection": told.owner_connection}
+        owner = NotificationTarget.model_validate(email | chosen)
+        return [Recipient(Address(owner.medium, owner.connection_id, told.owner), (owner,))]
     found: dict[Address, tuple[NotificationTarget, ...]] = {}
     for target in config.notifications.targets:
         for address in target.addresses:

@@ -40,6 +40,35 @@ class RunRange(NamedTuple):
     caught_up_until: datetime | None
 
 
+class LedgerSpan(NamedTuple):
+    """The first and the last hour of a range that had readings; None where none had."""
+
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class RehearsedHour(NamedTuple):
+    """An hour of an entity that a rehearsal scored; lists have a value a step, None: unknown."""
+
+    hour_at: datetime
+    model_id: int
+    errors: list[float | None]
+    thresholds: list[float | None]
+    scores: list[float | None]
+
+
+class RehearsedIncident(NamedTuple):
+    """An incident of a rehearsal."""
+
+    incident_id: str
+    entity: str
+    severity: str
+    started_at: datetime
+    last_flag_at: datetime
+    peak_score: float
+    sentence: str
+
+
 UPSERT_RUN_STATUS = Statement("pipeline/upsert_run_status")
 SELECT_WHAT_IF = Query("pipeline/select_what_if", PairedSteps)
 SELECT_WHAT_IF_INCIDENTS = Query("pipeline/select_what_if_incidents", PairedIncidents)
@@ -48,3 +77,7 @@ UPDATE_PROGRESS_DONE = Statement("pipeline/update_progress_done")
 UPDATE_PROGRESS_FREE = Statement("pipeline/update_progress_free")
 UPDATE_PROGRESS_HEARD = Statement("pipeline/update_progress_heard")
 SELECT_RUN_RANGE = Query("pipeline/select_run_range", RunRange)
+SELECT_LEDGER_SPAN = Query("pipeline/select_ledger_span", LedgerSpan)
+SELECT_REHEARSED_ERRORS = Query("pipeline/select_rehearsed_errors", RehearsedHour)
+SELECT_REHEARSED_INCIDENTS = Query("pipeline/select_rehearsed_incidents", RehearsedIncident)
+DELETE_REHEARSAL = Statement("pipeline/delete_rehearsal")

@@ -33,9 +33,9 @@ from tsad_tasks.training.retrain import Retraining
 from tsad_tasks.training.youth import age_limit_s, ages_s
 
 LINEAGE, DAY = Lineage.REPLAY, timedelta(days=1)
-BY = str(Lineage.REPLAY)
 Say = Callable[[str], None]
 Advance = Callable[[datetime], None]
+Trained = Callable[[Retraining, RegisterSummary], None]
 
 
 @dataclass
@@ -43,6 +43,11 @@ class Replay:
     """One replay of [start_at, end_at), with a retraining `every` so often once a range is full.
 
     Of a dataset whose readings begin, what is young is trained daily before that.
+
+    Attributes
+    ----------
+    trained : told of each model that was registered, while the files of its training are there.
+    in_youth : whether what is young is trained before a range is full.
     """
 
     store: Store
@@ -54,6 +59,9 @@ class Replay:
     chunk: timedelta = timedelta(days=1)
     say: Say = print
     advance: Advance = lambda _at: None
+    lineage: str = LINEAGE
+    trained: Trained = lambda _run, _summary: None
+    in_youth: bool = True
     registered: list[RegisterSummary] = field(default_factory=list)
     promoted: list[ChampionChange] = field(default_factory=list)
     rejected: dict[int, list[str]] = field(default_factory=dict)
@@ -67,6 +75,8 @@ class Replay:
     def young_at(self) -> datetime | None:
         """End of the first training of a dataset whose readings begin; None: they are older."""
         config = self.config
+        if not self.in_youth:
+            return None
         with self.store.transaction():
             try:
                 scopes = training_scopes(self.store, config)
@@ -101,7 +111,11 @@ class Replay:
                 f"({needed:g} days). Received: {self.start_at} to {self.end_at}."
             )
         with self.store.transaction():
-            scope = {"dataset_id": self._dataset_id, "scope_entity_id": None, "lineage": LINEAGE}
+            scope = {
+                "dataset_id": self._dataset_id,
+                "scope_entity_id": None,
+                "lineage": self.lineage,
+            }
             latest_at = self.store.one(SELECT_LATEST_SCORED_HOUR, **scope)
         resumed_at = hours_later(latest_at, 1) if latest_at else self.begins_at
         now = min(max(resumed_at, self.begins_at), self.end_at)
@@ -114,7 +128,9 @@ class Replay:
             elif (now - self.begins_at) % DAY == timedelta(0):
                 self._retrain(now, only_young=True)
             until = self._next_stop(now)
-            score_interval(self.store, self.config, start_at=now, end_at=until, lineage=LINEAGE)
+            score_interval(
+                self.store, self.config, start_at=now, end_at=until, lineage=self.lineage
+            )
             self._merge(now, until)
             self.advance(until)
             now = until
@@ -133,7 +149,7 @@ class Replay:
             n_days = (now - self.begins_at) // DAY
             stops += [self.first_at, self.begins_at + (n_days + 1) * DAY]
         with self.store.transaction():
-            of = {"dataset_id": self._dataset_id, "lineage": LINEAGE}
+            of = {"dataset_id": self._dataset_id, "lineage": self.lineage}
             shadows = self.store.rows(SELECT_SHADOWS, **of)
         ends = [hours_later(shadow.valid_from, self.config.shadow.hours) for shadow in shadows]
         return min([*stops, *(max(at, now + HOUR) for at in ends)])
@@ -141,12 +157,13 @@ class Replay:
     def _retrain(self, at: datetime, *, only_young: bool = False) -> None:
         with tempfile.TemporaryDirectory(prefix="tsad-replay-", ignore_cleanup_errors=True) as name:
             folders = Path(name), self.artifacts
-            of: dict[str, Any] = {"lineage": LINEAGE, "only_young": only_young}
+            of: dict[str, Any] = {"lineage": self.lineage, "only_young": only_young}
             run = Retraining(self.store, self.config, at, *folders, **of)
             try:
                 for summary in retrain(run):
                     self.registered.append(summary)
-                    self._say(at, f"version {summary.version} {_outcome(summary)}")
+                    self.trained(run, summary)
+                    self._say(at, f"{_named(summary.version)} {_outcome(summary)}")
             except NothingToDo:
                 pass  # It was registered before this replay was interrupted, or is young no more.
             except BadInput as error:
@@ -154,20 +171,20 @@ class Replay:
                 self._say(at, f"no retraining: {error}")
 
     def _decide(self, at: datetime) -> None:
-        until: dict[str, Any] = {"end_at": at, "lineage": LINEAGE}
+        until: dict[str, Any] = {"end_at": at, "lineage": self.lineage}
         try:
             compared = compare_shadows(self.store, self.config, **until)
             for version, rules in compared.failed.items():
                 self.rejected[version] = rules
-                self._say(at, f"version {version} leaves the shadow: {', '.join(rules)}")
+                self._say(at, f"{_named(version)} leaves the shadow: {', '.join(rules)}")
             ready = compared.ready
-            changes = promote_ready(self.store, self.config, ready, by=BY, **until)
+            changes = promote_ready(self.store, self.config, ready, by=str(self.lineage), **until)
         except NothingToDo:
             self.store.rollback()
             return
         for change in changes:
             self.promoted.append(change)
-            self._say(at, f"version {change.version} takes over")
+            self._say(at, f"{_named(change.version)} takes over")
 
     def _say(self, at: datetime, text: str) -> None:
         self.say(f"{at:%Y-%m-%d %H:%M}  {text}")
@@ -175,7 +192,16 @@ class Replay:
     def _merge(self, start_at: datetime, end_at: datetime) -> None:
         if start_at < end_at:
             ends = {"start_at": start_at, "end_at": end_at}
-            build_incidents(self.store, self.config, **ends, lineage=LINEAGE)
+            build_incidents(self.store, self.config, **ends, lineage=self.lineage)
+
+
+def _named(version: int) -> str:
+    """A model for people; those of a rehearsal count down from -1.
+
+    >>> _named(3), _named(-1)
+    ('version 3', 'rehearsed model 1')
+    """
+    return f"version {version}" if version > 0 else f"rehearsed model {-version}"
 
 
 def _outcome(summary: RegisterSummary) -> str:
@@ -186,5 +212,5 @@ def _outcome(summary: RegisterSummary) -> str:
     if summary.promoted:
         return "is champion"
     if summary.waits_for is not None:
-        return f"passed the gate and waits: version {summary.waits_for} is in the shadow"
+        return f"passed the gate and waits: {_named(summary.waits_for)} is in the shadow"
     return "passed the gate and is in the shadow"
