@@ -92,6 +92,35 @@ def test_readings_that_were_taken_back_withdraw_it_once(fleet: Fleet) -> None:
     assert (event, subject(payload).startswith("room: withdrawn: ")) == ("withdrawn", True)
 
 
+def test_it_is_told_under_its_first_alert_though_that_one_is_taken_back(fleet: Fleet) -> None:
+    for entity in range(3):
+        fleet.flag([1], entity)
+    ((_, opened),) = tell(fleet, 0)
+    for entity in range(2):
+        fleet.ask("DELETE FROM tsad.anomaly WHERE entity_id = %(id)s",
+            id=fleet.room.entity_ids[entity])  # fmt: skip
+        assert tell(fleet, 0) == []
+    fleet.ask("SELECT tsad.ensure_partition('score_block', %(at)s)", at=at(0))
+    fleet.ask(SCORED, hours=[at(180)])
+    ((event, closed),) = tell(fleet, 2)
+    assert (event, closed["thread"]) == ("closed", opened["thread"])
+    assert len(fleet.ask("SELECT DISTINCT alert_id FROM tsad.notification")) == 1
+
+
+def test_a_group_that_was_withdrawn_is_opened_again_in_a_thread_of_its_own(fleet: Fleet) -> None:
+    threads = []
+    for events in (["opened"], ["withdrawn"], ["opened"]):
+        if events == ["opened"]:
+            for entity in range(3):
+                fleet.flag([1], entity)
+        else:
+            fleet.ask("DELETE FROM tsad.anomaly; DELETE FROM tsad.attribution")
+        told = tell(fleet, 0)
+        assert [event for event, _ in told] == events
+        threads += [payload["thread"] for _, payload in told]
+    assert threads[0] == threads[1] != threads[2]
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_machines_have_a_message_each(fleet: Fleet, n: int) -> None:
     for entity in range(n):

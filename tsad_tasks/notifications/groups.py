@@ -20,12 +20,21 @@ class AlertedGroup:
 
 
 @dataclass(frozen=True)
+class GroupLead:
+    """The alert under which a group is told, also once that one is withdrawn and others stand."""
+
+    group_id: str
+    alert_id: int
+    thread: str
+
+
+@dataclass(frozen=True)
 class Told:
     """One thing to tell: of an alert, or of all those of a group in the words of its headline.
 
     Attributes
     ----------
-    change : of a group the alert that was opened first, with the severity and sentence of the
+    change : of a group the alert under which it is told, with the severity and sentence of the
         worst, and the range of all.
     """
 
@@ -89,12 +98,20 @@ def _key(of: Mapping[int, AlertedGroup], alert: Alert) -> str | None:
 
 
 def told_of(
-    changes: Sequence[AlertChange], unchanged: Sequence[Alert], groups: Mapping[str, AlertedGroup]
+    changes: Sequence[AlertChange],
+    unchanged: Sequence[Alert],
+    groups: Mapping[str, AlertedGroup],
+    leads: Mapping[str, GroupLead],
 ) -> list[Told]:
     """What to tell of the changes: of the alerts of a group what the group does as a whole.
 
     Each change is stored already: its alert has an id. A group is opened once, gets worse when the
     worst of its machines does, and is closed when the last of them is.
+
+    Parameters
+    ----------
+    groups : by incident; the others began alone.
+    leads : by group, of all groups under which an alert is told.
     """
     told = [
         Told(change, event, (change.alert.entity,))
@@ -108,7 +125,8 @@ def told_of(
         members += [
             _Member(AlertChange(one, one, ())) for one in unchanged if one.group_id == group_id
         ]
-        told += [_told(members, event, groups) for event in _events(members)]
+        lead = leads[group_id]
+        told += [_told(members, event, groups, lead) for event in _events(members)]
     return told
 
 
@@ -140,13 +158,17 @@ def _worst(alerts: Sequence[Alert]) -> int:
     return max(severity_rank(one.severity) for one in alerts)
 
 
-def _told(members: Sequence[_Member], event: str, groups: Mapping[str, AlertedGroup]) -> Told:
+def _told(
+    members: Sequence[_Member], event: str, groups: Mapping[str, AlertedGroup], lead: GroupLead
+) -> Told:
     first = min((one.now for one in members), key=lambda one: one.alert_id or 0)
     alerts = [one.now for one in members if one.now.state != "withdrawn"] or [first]
     worst = max(alerts, key=lambda one: (severity_rank(one.severity), -(one.alert_id or 0)))
     former = [one.former for one in members if one.former is not None]
     alert = replace(
         first,
+        alert_id=lead.alert_id,
+        thread=lead.thread,
         severity=worst.severity,
         sentence=worst.sentence,
         incident_id=worst.incident_id,

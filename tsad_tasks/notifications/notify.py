@@ -26,7 +26,13 @@ from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
-from tsad_tasks.notifications.alerts import AlertableIncident, AlertChange, Young, alert_changes
+from tsad_tasks.notifications.alerts import (
+    Alert,
+    AlertableIncident,
+    AlertChange,
+    Young,
+    alert_changes,
+)
 from tsad_tasks.notifications.channels.base import Message, Send
 from tsad_tasks.notifications.excuses import worth_telling
 from tsad_tasks.notifications.groups import Told, joined_groups, told_of
@@ -178,14 +184,7 @@ def enqueue(
             young=young,
             is_asked=lambda incident: _is_asked(config, incident),
         )
-        changed = {change.former.alert_id for change in changes if change.former is not None}
-        unchanged = [alert for alert in alerts if alert.alert_id not in changed]
-        standing = [*(one.alert for one in changes), *unchanged]
-        of = {"incident_ids": [alert.incident_id for alert in standing]}
-        groups = {row.incident_id: row for row in store.rows(queries.SELECT_ALERTED_GROUPS, **of)}
-        changes = joined_groups(changes, unchanged, groups)
-        stored = [_stored(store, dataset_id, change) for change in changes]
-        told = told_of(stored, unchanged, groups)
+        told = _told(store, dataset_id, changes, alerts)
         ids = [one.change.alert.alert_id for one in told if one.change.former is not None]
         known = set(store.rows(queries.SELECT_TOLD_ADDRESSES, alert_ids=ids) if ids else ())
         now_at = store.now()
@@ -541,6 +540,22 @@ def _owner(config: DatasetConfig) -> Address | None:
     """Where the one person is asked whom a training that stopped waits for."""
     owner = config.notifications.owner
     return None if owner is None else Address("email", config.notifications.owner_connection, owner)
+
+
+def _told(
+    store: Store, dataset_id: int, changes: Sequence[AlertChange], alerts: Sequence[Alert]
+) -> list[Told]:
+    """What is told of changes of alerts, which are stored; those of a group as one."""
+    changed = {change.former.alert_id for change in changes if change.former is not None}
+    unchanged = [alert for alert in alerts if alert.alert_id not in changed]
+    standing = [*(one.alert for one in changes), *unchanged]
+    of = {"incident_ids": [alert.incident_id for alert in standing]}
+    groups = {row.incident_id: row for row in store.rows(queries.SELECT_ALERTED_GROUPS, **of)}
+    changes = joined_groups(changes, unchanged, groups)
+    stored = [_stored(store, dataset_id, change) for change in changes]
+    every = [*(one.alert.alert_id for one in stored), *(one.alert_id for one in unchanged)]
+    leads = store.rows(queries.SELECT_GROUP_LEADS, alert_ids=every)
+    return told_of(stored, unchanged, groups, {one.group_id: one for one in leads})
 
 
 def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:

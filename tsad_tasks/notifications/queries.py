@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tsad_tasks.notifications.alerts import Alert, AlertableIncident
-from tsad_tasks.notifications.groups import AlertedGroup
+from tsad_tasks.notifications.groups import AlertedGroup, GroupLead
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.outside import OutsideExperience
 from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
@@ -138,6 +138,7 @@ SELECT_NEWS = Query("notifications/select_news", News)
 SELECT_OPEN_STOP = Query("notifications/select_open_stop", OpenStop)
 
 INSERT_NOTIFICATIONS = Statement("notifications/insert_notifications")
+SELECT_GROUP_LEADS = Query("notifications/select_group_leads", GroupLead)
 SELECT_TOLD_ADDRESSES = Query("notifications/select_told_addresses", ToldAddress)
 SELECT_RELEASED_NOTIFICATIONS = Query(
     "notifications/select_released_notifications", ReleasedNotification

@@ -1,0 +1,16 @@
+"""Alerts are found by their group."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0043"
+down_revision = "0042"
+
+
+def upgrade() -> None:
+    path = Path(__file__).parents[1] / "0043_group_leads.sql"
+    statements = path.read_text(encoding="utf-8")
+    # Without parameters psycopg2 leaves the percent signs alone.
+    with op.get_bind().connection.cursor() as cursor:
+        cursor.execute(statements)
