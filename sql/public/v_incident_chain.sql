@@ -1,15 +1,20 @@
 CREATE OR REPLACE VIEW tsad.v_incident_chain AS
   SELECT i.incident_id, i.dataset, i.entity, i.lineage, c.severity, i.kind, l.state, i.started_at, c.last_flag_at, c.n_parts, c.n_flags,
-         c.peak_score, c.peak_at, i.channel, i.sentence, i.direction, i.verdict, i.suppressed_by, i.held, i.group_id, c.last_incident_id, i.model_id
+         c.peak_score, c.peak_at, i.channel, i.sentence, i.direction, i.verdict, i.suppressed_by, i.held, i.group_id, c.last_incident_id, i.model_id,
+         -- Beside the tables in FROM: only who asks for them pays for them. Without LIMIT, which would choose the index by number.
+         (SELECT (array_agg(x.taken_by ORDER BY x.triage_id DESC))[1] FROM tsad.triage x
+          WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS taken_by,
+         (SELECT (array_agg(x.snoozed_until ORDER BY x.triage_id DESC))[1] FROM tsad.triage x
+          WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS snoozed_until
   FROM tsad.v_incident i
   CROSS JOIN LATERAL (
     WITH RECURSIVE part AS (
-      SELECT f.incident_id, f.last_flag_at, f.n_flags, f.severity, f.peak_score, f.peak_at, f.started_at FROM tsad.incident f WHERE f.incident_id = i.incident_id
+      SELECT f.incident_id, f.entity_id, f.last_flag_at, f.n_flags, f.severity, f.peak_score, f.peak_at, f.started_at FROM tsad.incident f WHERE f.incident_id = i.incident_id
       UNION ALL
-      SELECT n.incident_id, n.last_flag_at, n.n_flags, n.severity, n.peak_score, n.peak_at, n.started_at
+      SELECT n.incident_id, n.entity_id, n.last_flag_at, n.n_flags, n.severity, n.peak_score, n.peak_at, n.started_at
       FROM part p JOIN tsad.incident n ON n.continues = p.incident_id
       WHERE n.superseded_by IS NULL AND n.withdrawn_at IS NULL)
-    SELECT max(p.last_flag_at) AS last_flag_at, count(*)::int AS n_parts, sum(p.n_flags)::int AS n_flags, max(p.peak_score) AS peak_score,
+    SELECT min(p.entity_id) AS entity_id, max(p.last_flag_at) AS last_flag_at, count(*)::int AS n_parts, sum(p.n_flags)::int AS n_flags, max(p.peak_score) AS peak_score,
            (array_agg(p.peak_at ORDER BY p.peak_score DESC, p.peak_at))[1] AS peak_at,
            (array_agg(p.severity ORDER BY array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], p.severity)))[1] AS severity,
            (array_agg(p.incident_id ORDER BY p.started_at DESC))[1] AS last_incident_id
@@ -41,5 +46,7 @@ COMMENT ON COLUMN tsad.v_incident_chain.held IS 'All of the first part lies on d
 COMMENT ON COLUMN tsad.v_incident_chain.group_id IS 'The group of incidents with which it began, see v_incident_group; NULL: it began alone or with one other machine.';
 COMMENT ON COLUMN tsad.v_incident_chain.last_incident_id IS 'The last part.';
 COMMENT ON COLUMN tsad.v_incident_chain.model_id IS 'The model of the first part; see v_model.';
+COMMENT ON COLUMN tsad.v_incident_chain.taken_by IS 'Who has it in hand; NULL: nobody.';
+COMMENT ON COLUMN tsad.v_incident_chain.snoozed_until IS 'The page lists it as waiting until then; NULL: it is not snoozed.';
 
 GRANT SELECT ON tsad.v_incident_chain TO tsad_writer, tsad_reader;

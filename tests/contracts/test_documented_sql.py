@@ -1,5 +1,5 @@
-"""The guides' queries and words hold: each query runs for a reader and finds something, each word
-is defined once.
+"""The guides' queries and words hold: each query runs for a reader and finds something, those of
+Grafana's dashboard too, each word is defined once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from devstack.postgres import BROWSER, ON_CALL, Cluster
+from tests.contracts import grafana
 from tests.statements import run
 from tests.storage import rooms
 from tests.storage.rooms import (
@@ -86,6 +87,13 @@ def reader_uri(cluster: Cluster, template_database: str) -> Iterator[str]:
             AT - HOUR,
             AT,
         )
+        room.rows(
+            "INSERT INTO tsad.incident_group (group_id, dataset_id, lineage, started_at, "
+            "n_entities, n_all_entities, headline) SELECT 'together', dataset_id, 'live', %s, "
+            "3, 4, 'It got hot in 3 of 4.' FROM tsad.dataset",
+            AT + timedelta(minutes=30),
+        )
+        room.rows("UPDATE tsad.incident SET group_id = 'together'")
         room.rows("UPDATE tsad.score_block SET scored_at = scored_at - interval '2 hours'")
         room.rows("UPDATE tsad.champion_record SET recorded_at = recorded_at - interval '2 hours'")
     yield cluster.uri(name, BROWSER)
@@ -185,6 +193,55 @@ def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(
             assert cursor.fetchall()
     finally:
         connection.close()
+
+
+DASHBOARD = DOCS / "grafana" / "tsad.json"
+PANELS = dict(grafana.queries(DASHBOARD))
+EPOCH, PEAK_AT = AT.timestamp(), AT + timedelta(minutes=30)
+# What is in the room, as each panel says it; of these only the first columns are compared.
+SHOWN = {
+    "Is it scored in time?": [("server_room",)],
+    "Open incidents": [("HIGH", "host-01", "It got hot.", PEAK_AT, PEAK_AT, 1, None, False)],
+    "Incidents by severity": [(EPOCH, 1, 0, 0)],
+    "Began together": [(PEAK_AT, "HIGH", "open", "It got hot in 3 of 4.", 1, PEAK_AT)],
+    # A step that has no score is unknown, not 0.
+    "$entity: how many times its threshold": [(EPOCH, None), (EPOCH + 1800, 3.0)],
+    "Coverage: machine-hours by what became of them": [
+        (EPOCH, "scored", 1),
+        (EPOCH + 3600, "failed", 1),
+    ],
+    "Hours that nobody watched": [
+        ("host-01", "failed", 1, AT + HOUR, AT + HOUR, "the bundle was altered")
+    ],
+    "Model versions": [(1, None, "champion", "lstm_autoencoder")],
+    "variable dataset": [("server_room",)],
+    "variable entity": [("host-01",)],
+}
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_a_reader_may_plan_and_run_every_query_of_the_dashboard(
+    reader_uri: str, title: str
+) -> None:
+    sql = grafana.sent(
+        PANELS[title], AT - HOUR, AT + 2 * HOUR, dataset="server_room", entity="host-01"
+    )
+    assert "$" not in sql
+    assert run(reader_uri, f"EXPLAIN {sql}")
+    rows = run(reader_uri, sql)
+    expected = SHOWN[title]
+    assert [row[: len(one)] for row, one in zip(rows, expected, strict=True)] == expected
+
+
+def test_the_dashboard_asks_for_nothing_of_another_dataset(reader_uri: str) -> None:
+    for title, query in PANELS.items():
+        sql = grafana.sent(query, AT - HOUR, AT + 2 * HOUR, dataset="o'clock", entity="it's")
+        asks_of_one = "${dataset}" in query
+        assert not (asks_of_one and run(reader_uri, sql)), title
+    assert [title for title in PANELS if "${dataset}" not in PANELS[title]] == [
+        "Is it scored in time?",
+        "variable dataset",
+    ]
 
 
 def test_no_view_gives_a_time_that_a_driver_cannot_read(reader_uri: str) -> None:

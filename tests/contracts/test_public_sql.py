@@ -82,7 +82,7 @@ VIEWS = {
         state text, started_at timestamptz, last_flag_at timestamptz, n_parts integer, n_flags
         integer, peak_score real, peak_at timestamptz, channel text, sentence text, direction
         text, verdict text, suppressed_by text, held boolean, group_id text, last_incident_id
-        text, model_id integer""",
+        text, model_id integer, taken_by text, snoozed_until timestamptz""",
     "v_incident_group": """
         group_id text, dataset text, lineage text, headline text, severity text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_entities integer, n_all_entities

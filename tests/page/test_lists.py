@@ -1,0 +1,96 @@
+"""The page's lists of incidents: what lasts into a span of time is in it, and years before it cost
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.scoring.test_groups import at, fleet
+from tests.scoring.test_long_incidents import Fleet
+from tsad_tasks.base.interval import HOUR
+from tsad_tasks.page import queries
+
+__all__ = ["fleet"]
+
+YEARS = """
+  INSERT INTO tsad.incident (incident_id, lineage, entity_id, policy_version, model_id, started_at,
+    last_flag_at, n_flags, kind, severity, peak_score, peak_at, sentence)
+  SELECT 'INC-' || n, 'live', %(entity_id)s, 'p', 1, old.at, old.at, 1, 'point', 'HIGH', 9, old.at,
+    'long ago'
+  FROM generate_series(1, 5000) n CROSS JOIN LATERAL (
+    SELECT %(before_at)s - n * interval '1 hour' AS at) old;
+  ANALYZE tsad.incident"""
+NEEDING = queries.SELECT_NEEDING_INCIDENTS
+LISTED = queries.SELECT_LISTED_INCIDENTS
+COUNTED = queries.SELECT_LISTED_COUNT
+
+
+def asked(from_at: datetime, now: datetime | None = None) -> dict[str, Any]:
+    """What the page asks for, of all incidents since then."""
+    names = ("entity", "severity", "state", "verdict", "word", "group_id", "before_at", "before_id")
+    span = {"datasets": ["room"], "from_at": from_at, "to_at": at(24 * 60)}
+    return dict.fromkeys(names) | span | {"now": now or at(24 * 60), "n": 10}
+
+
+def lists(fleet: Fleet, asked: dict[str, Any]) -> list[list[Any]]:
+    store = fleet.room.store
+    needing = [(one.entity, one.n_parts) for one in store.rows(NEEDING, **asked)]
+    listed = [(one.entity, one.n_parts) for one in store.rows(LISTED, **asked)]
+    return [needing, listed, store.rows(COUNTED, **asked)]
+
+
+@pytest.fixture
+def long_one(fleet: Fleet) -> Fleet:
+    """Nine hours of a machine's flags in three parts, and an hour of another one's."""
+    fleet.flag(range(9 * 6), 0)
+    fleet.flag(range(2 * 6, 3 * 6), 1)
+    fleet.build(0, 9)
+    return fleet
+
+
+@pytest.mark.parametrize(
+    ("from_at", "names"),
+    [(at(-60), ["b", "a"]), (at(100), ["b", "a"]), (at(520), ["a"]), (at(531), [])],
+)
+def test_what_lasts_into_a_span_is_listed_once(
+    long_one: Fleet, from_at: datetime, names: list[str]
+) -> None:
+    parts = {"a": 3, "b": 1}
+    rows = [(name, parts[name]) for name in names]
+    needing, listed, counted = lists(long_one, asked(from_at))
+    assert sorted(needing) == sorted(rows)
+    assert (listed, counted) == (rows, [len(rows)])
+
+
+def test_what_was_said_last_of_an_incident_holds(long_one: Fleet) -> None:
+    ((worst,),) = long_one.ask("SELECT incident_id FROM tsad.v_incident_chain WHERE entity = 'a'")
+    say = "SELECT tsad.set_triage(%(worst)s, %(who)s, %(until)s, 'ada')"
+    long_one.ask(say, worst=worst, who="ben", until=at(48 * 60))
+    assert lists(long_one, asked(at(0)))[0] == [("b", 1)]
+    assert len(lists(long_one, asked(at(0), at(48 * 60)))[0]) == 2
+    long_one.ask(say, worst=worst, who="ada", until=None)
+    found = long_one.room.store.rows(NEEDING, **asked(at(0)))
+    assert {(one.entity, one.taken_by) for one in found} == {("a", "ada"), ("b", None)}
+
+
+def read_incidents(node: dict[str, Any]) -> Iterator[int]:
+    """Rows of incidents that each part of a plan read."""
+    if node.get("Relation Name") == "incident":
+        n = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        yield n * node["Actual Loops"]
+    for part in node.get("Plans", []):
+        yield from read_incidents(part)
+
+
+@pytest.mark.parametrize("query", [NEEDING, LISTED, COUNTED], ids=lambda one: one.path)
+def test_incidents_of_years_before_are_not_read(long_one: Fleet, query: Any) -> None:
+    entity_id = long_one.room.entity_ids[2]
+    long_one.ask(YEARS, entity_id=entity_id, before_at=at(0) - timedelta(days=1))
+    statement = f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}"
+    ((found,),) = long_one.ask(statement, **asked(at(0) - HOUR))
+    assert sum(read_incidents(found[0]["Plan"])) < 200
