@@ -289,3 +289,73 @@ def test_two_rare_events_at_once_are_no_news_where_one_was_the_most() -> None:
     counts[140] = 2
     two = changed(WEEK, with_counts(WEEK, counts[: 7 * DAY]))
     assert errors(detector, two)[140] < SLACK * usual
+
+
+def gauges(n_days: int, n_readings: int, seed: int, first_day: int = 0) -> Series:
+    """Means of so many readings: a wave of the day, what follows it, and noise alone."""
+    steps = (first_day * DAY + np.arange(n_days * DAY)).astype(np.int64)
+    rng, wave = np.random.default_rng(seed), 3 * np.sin(2 * np.pi * steps / DAY)
+    noise = rng.normal(0, 1 / np.sqrt(n_readings), (len(steps), 3))
+    values = np.stack([wave, 2 * wave, np.zeros(len(steps))], axis=1) + noise
+    return Series(values[None], MONDAY_S + steps * STEP_S, STEP_S)
+
+
+@pytest.fixture(scope="module")
+def of_six() -> FoldDetector:
+    return learned(gauges(28, 6, 1))
+
+
+def noisier(series: Series, times: float) -> Series:
+    return replace(series, noise=np.full(series.values.shape, times, np.float32))
+
+
+def test_of_noise_alone_all_is_noise_now_and_averaged(of_six: FoldDetector) -> None:
+    shares = of_six.start(["office"])["model.noise"][0, ..., AIR]
+    assert shares == pytest.approx(np.ones(shares.shape), abs=0.25)
+
+
+def test_steps_of_one_reading_are_usual_where_six_were_and_a_fault_is_not(
+    of_six: FoldDetector,
+) -> None:
+    usual, later = of_six.usual_error(0.5 / 7), gauges(7, 1, 2, first_day=28)
+    assert usual is not None
+    assert (errors(of_six, later) > SLACK * usual).mean() > 0.1
+    assert errors(of_six, noisier(later, 6)).max() < SLACK * usual
+    values = later.values.copy()
+    values[0, 500:506, AIR] += 6
+    found = judged(of_six, noisier(changed(later, values), 6))
+    assert np.nanmax(found.channel_errors[0, 500:506]) > 2 * SLACK * usual
+    assert (channel_weights(found)[0, 502:506].argmax(axis=1) == AIR).all()
+
+
+def test_noise_joins_what_was_before_and_is_the_same_however_readings_are_cut(
+    of_six: FoldDetector,
+) -> None:
+    series = gauges(2, 1, 3, first_day=28)
+    noise = np.ones(series.values.shape, np.float32)
+    noise[0, 50:120, :2] = 6
+    values = series.values.copy()
+    values[0, 90:100, LOAD] = np.nan
+    whole = judged(of_six, replace(series, values=values, noise=noise))
+    state, found = of_six.start(["office"]), []
+    for part in (slice(0, 30), slice(30, 77), slice(77, 95), slice(95, 150), slice(150, None)):
+        its = noise[:, part] if (noise[:, part] > 1).any() else None
+        cut = Series(values[:, part], series.local_s[part], STEP_S, noise=its)
+        state, made = of_six.advance(state, cut)
+        found.append(made.channel_errors)
+    assert np.array_equal(np.concatenate(found, axis=1), whole.channel_errors, equal_nan=True)
+
+
+def test_a_model_that_has_learned_no_noise_takes_none(of_six: FoldDetector) -> None:
+    older: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
+    older.knows_noise = False
+    older.fit_series(["office"], gauges(28, 6, 1), seed=0)
+    details = older.learned()
+    details.pop("knows_noise")
+    again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
+    again.recall(details, older.to_files())
+    assert isinstance(again, FoldDetector)
+    state = again.start(["office", "new"])
+    assert not [name for name in state if name.endswith(".noise")]
+    later = gauges(1, 6, 2, first_day=28)
+    assert np.array_equal(errors(again, noisier(later, 6)), errors(of_six, later))

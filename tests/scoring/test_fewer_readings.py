@@ -80,6 +80,20 @@ def test_without_numbers_of_readings_the_same_hours_are_full_of_flags(weeks: Wee
     assert weeks.flagged_share(CHANGED_AT, week(1, 100)) > 0.1
 
 
+def test_the_default_detector_follows_readings_per_step_too(
+    cluster: Cluster, template_database: str, tmp_path: Path
+) -> None:
+    default = {"detector": {"name": "conditional_residuals"}, "threshold": {}}
+    with filled_weeks(cluster, template_database, tmp_path, **default) as weeks:
+        weeks.execute(DENSE, CHANGED_AT)
+        weeks.shift(*FAULT, by=6)
+        weeks.train(week(1))
+        weeks.score(week(1), FAULT[1])
+        assert _spec(weeks)["noise_power"] == 0
+        assert weeks.flagged_share(week(1), FAULT[0]) < 0.005
+        assert weeks.flagged_share(*FAULT) > 0.9
+
+
 def test_hours_in_any_order_have_the_same_scores(weeks: Weeks) -> None:
     asked = MACHINE, week(1, 20), week(1, 30)
     weeks.score(week(1), week(1, 30))

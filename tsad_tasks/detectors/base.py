@@ -130,6 +130,7 @@ class Detector(Protocol):
     folds : carries a state from reading to reading (`folding.series_fold`).
     tells_load : it expects what fits the other channels at their load, so that a strange reading
         that is as expected is a change of load.
+    follows_noise : it judges steps of fewer readings by the noise that these have itself.
     on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
     files_needed : beside `DETAILS_FILE`, by `from_files`.
 
@@ -143,6 +144,7 @@ class Detector(Protocol):
     supervised: ClassVar[bool] = False
     starts_warm: ClassVar[bool] = False
     folds: ClassVar[bool] = False
+    follows_noise: ClassVar[bool] = False
     on_one_scale: ClassVar[bool] = False
     tells_load: ClassVar[bool] = False
     least_width: ClassVar[int] = 2

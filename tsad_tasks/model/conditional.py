@@ -88,7 +88,9 @@ def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
 
     scale is 0 of a channel that never moved, NaN of one that the unit does not have. `weights` are
     (n_units, channel, other channel, memory), `location` and `width` (n_units, kind, scale,
-    channel), `growth` (n_units, missing channel, channel).
+    channel), `growth` (n_units, missing channel, channel); `noise` as `location` is the share of a
+    statistic's variance that is noise of readings, of which `sources` (n_units, channel, other
+    channel) is each channel's part in a residual's.
 
     >>> no_model(1, 2, Pace.of([300], [3600], 86400, 86400, 60))["weights"].shape
     (1, 2, 2, 2)
@@ -104,6 +106,8 @@ def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
         "location": np.full(limits, np.inf, np.float32),
         "width": np.ones(limits, np.float32),
         "growth": np.ones((n_units, n_channels, n_channels), np.float32),
+        "noise": np.zeros(limits, np.float32),
+        "sources": np.zeros((n_units, n_channels, n_channels), np.float32),
     }
 
 
@@ -113,7 +117,7 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     `level` is (n_units, kind, channel), `strange` for how many steps it has rested; `memory` and
     `own` are averages of deviations and residuals (n_units, channel, memory), `scales` of both
     (n_units, kind, scale, channel), `spreading` those of each residual's averages (n_units, scale,
-    channel, memory).
+    channel, memory); `noise`, as `scales`, how many times as noisy what is in them is as usual.
 
     >>> no_averages(3, 2, Pace.of([300], [3600], 86400, 86400, 60))["scales"].shape
     (3, 2, 1, 2)
@@ -126,6 +130,7 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
         "own": np.zeros((n_units, n_channels, n_memories)),
         "scales": np.zeros((n_units, 2, n_scales, n_channels)),
         "spreading": np.zeros((n_units, n_scales, n_channels, 1 + n_memories)),
+        "noise": np.ones((n_units, 2, n_scales, n_channels)),
     }
 
 
@@ -148,6 +153,42 @@ def standardised(model: Arrays, readings: Floats64) -> Floats64:
     return np.where(np.isfinite(readings) & np.isfinite(scale), units, np.nan)
 
 
+def widened(
+    model: Arrays, averages: Arrays, pace: Pace, noise: Floats64 | None, known: Flags
+) -> Floats64:
+    """By how much noise of readings widens statistics, (n_units, n_steps, kind, scale, channel).
+
+    `noise` (n_units, n_steps, n_channels) is how many times the usual variance it has, None: once.
+    It joins the averages: a longer one holds readings from before for as long as it does.
+
+    >>> pace = Pace.of([], [120], 86400, 86400, 60)
+    >>> model, averages = no_model(1, 1, pace), no_averages(1, 1, pace)
+    >>> model["noise"] += 1
+    >>> noise, known = np.array([[[1.0], [9.0], [9.0]]]), np.ones((1, 3, 1), bool)
+    >>> widened(model, averages, pace, noise, known)[0, :, CALENDAR, :, 0].round(2).tolist()
+    [[1.0, 1.0], [3.0, 2.46], [3.0, 2.81]]
+    """
+    n_units, n_steps, n_channels = known.shape
+    is_usual = noise is None and (averages.get("noise", 1.0) == np.float64(1)).all()
+    if is_usual or "noise" not in model:
+        return np.ones((1, 1, 2, 1 + len(pace.scales), 1))
+    shares, mean = model["noise"].astype(np.float64), averages["noise"]
+    more = np.where(known, noise - 1.0, 0.0) if noise is not None else np.zeros(known.shape)
+    of_others = np.zeros(more.shape)
+    # Term by term, as in `predicted`.
+    for other in range(n_channels):
+        of_others += model["sources"][:, None, :, other].astype(np.float64) * more[..., other, None]
+    now = 1.0 + np.stack([more, of_others], axis=2)
+    # The variance of an average forgets twice as fast as the average.
+    gains = 1.0 - (1.0 - np.array(pace.scales)[:, None]) ** 2
+    found = np.empty((n_units, n_steps, *shares.shape[1:]))
+    for t in range(n_steps):
+        mean = mean + gains * known[:, t, None, None] * (now[:, t, :, None] - mean)
+        found[:, t, :, 0], found[:, t, :, 1:] = now[:, t], mean
+    averages["noise"] = mean
+    return np.asarray(np.sqrt(1.0 + shares[:, None] * (found - 1.0)))
+
+
 class _Course:
     """Slow level and averages of one kind of deviation, step by step.
 
@@ -166,31 +207,35 @@ class _Course:
         self._pace, self._gains = pace, np.array(pace.scales)[:, None]
         self._usual = np.maximum(location, 0.0)
         self._is_judged = bool(np.isfinite(self._usual).any())
-        first = min(1, len(pace.scales))
+        self._first = first = min(1, len(pace.scales))
         self._calm = location[:, first] + CALM * model["width"][:, kind, first]
 
-    def follow(self, away: Floats64, known: Flags) -> Floats64:
-        """Deviations from the level, 0 where unknown, which then join level and averages."""
+    def follow(self, away: Floats64, known: Flags, wider: Floats64) -> Floats64:
+        """Deviations from the level, 0 where unknown, which then join level and averages.
+
+        What is usual is so much `wider` (n_units, scale, channel) than was learned.
+        """
         now = np.where(known, away - self.level, 0.0)
         pull = np.maximum(np.minimum(now[:, None], self._top), -self._top) - self.scales
         self.scales = self.scales + self._gains * known[:, None] * pull
-        self.left = self._bounded(now, known) if self._is_judged else None
+        usual = self._usual * wider
+        self.left = self._bounded(now, known, usual) if self._is_judged else None
         first = self.scales[:, 0] if len(self._gains) else now
-        is_strange = np.abs(first) > self._calm
+        is_strange = np.abs(first) > self._calm * wider[:, self._first]
         # A new regime is followed until the longest average is usual, too.
-        lasts = np.abs(self.scales[:, -1]) > self._usual[:, -1] if len(self._gains) else is_strange
+        lasts = np.abs(self.scales[:, -1]) > usual[:, -1] if len(self._gains) else is_strange
         counts = is_strange | (lasts & (self.strange > self._pace.patience))
         self.strange = np.where(known, np.where(counts, self.strange + 1, 0), self.strange)
         accepted = self.strange > self._pace.patience
-        usual = self._pace.level * np.maximum(np.minimum(now, self._bend), -self._bend)
-        self.level = self.level + np.where(accepted, self._pace.accepted * now, usual * ~is_strange)
+        slow = self._pace.level * np.maximum(np.minimum(now, self._bend), -self._bend)
+        self.level = self.level + np.where(accepted, self._pace.accepted * now, slow * ~is_strange)
         return now
 
-    def _bounded(self, now: Floats64, known: Flags) -> Floats64 | None:
+    def _bounded(self, now: Floats64, known: Flags, usual: Floats64) -> Floats64 | None:
         """What is left of averages, as a share; None: all."""
         shorter = np.concatenate([now[:, None], self.scales[:, :-1]], axis=1)
         size = np.abs(self.scales)
-        most = np.maximum(shorter * np.sign(self.scales), 0.0) + BESIDE * self._usual[:, :-1]
+        most = np.maximum(shorter * np.sign(self.scales), 0.0) + BESIDE * usual[:, :-1]
         over = (size > most) & known[:, None]
         if not over.any():
             return None
@@ -214,12 +259,14 @@ class Deviations(NamedTuple):
     statistics : (n_units, n_steps, scale, channel), deviations and their averages over `scales`.
     usual : (n_units, n_steps, n_channels), what the calendar and the slow level expect.
     known : bool, as `usual`.
+    wider : as `widened` says, or 1 for all units, steps and channels.
     """
 
     features: Floats64
     statistics: Floats64
     usual: Floats64
     known: Flags
+    wider: Floats64
 
     def of_steps(self, part: slice) -> Deviations:
         """Those of some steps."""
@@ -228,13 +275,19 @@ class Deviations(NamedTuple):
             self.statistics[:, part],
             self.usual[:, part],
             self.known[:, part],
+            self.wider if self.wider.shape[1] == 1 else self.wider[:, part],
         )
 
 
 def deviations(
-    model: Arrays, averages: Arrays, pace: Pace, units: Floats64, usual: Floats64
+    model: Arrays,
+    averages: Arrays,
+    pace: Pace,
+    units: Floats64,
+    usual: Floats64,
+    noise: Floats64 | None = None,
 ) -> Deviations:
-    """Deviations of standardised readings, which join the averages.
+    """Deviations of standardised readings, which join the averages; `noise` is that of `widened`.
 
     >>> pace = Pace.of([], [], 86400, 86400, 60)
     >>> model = no_model(1, 1, pace) | {"scale": np.ones((1, 1))}
@@ -248,13 +301,15 @@ def deviations(
     is_whole = np.asarray((known | ~owned | ~active).all(axis=(0, 2)))
     away = np.where(known, units - usual, 0.0)
     course, memory = _Course(model, averages, pace, CALENDAR), averages["memory"]
+    wider = widened(model, averages, pace, noise, known)
+    of_step = np.broadcast_to(wider[:, :, CALENDAR], (len(wider), units.shape[1], *wider.shape[3:]))
     gains, (n_units, n_steps, n_channels) = np.array(pace.memories), away.shape
     levels = np.empty_like(away)
     features = np.empty((*away.shape, 1 + len(gains)))
     statistics = np.empty((n_units, n_steps, 1 + len(pace.scales), n_channels))
     for t in range(n_steps):
         levels[:, t] = course.level
-        now = course.follow(away[:, t], known[:, t])
+        now = course.follow(away[:, t], known[:, t], of_step[:, t])
         statistics[:, t, 0], statistics[:, t, 1:] = now, course.scales
         if not is_whole[t]:
             _impute(model, memory, gains, now, known[:, t])
@@ -262,7 +317,7 @@ def deviations(
         features[:, t, :, 0], features[:, t, :, 1:] = now, memory
     averages["memory"] = memory
     course.end(averages, CALENDAR)
-    return Deviations(features, statistics, usual + levels, known)
+    return Deviations(features, statistics, usual + levels, known, wider)
 
 
 def _impute(model: Arrays, memory: Floats64, gains: Floats64, now: Floats64, known: Flags) -> None:
@@ -326,6 +381,8 @@ def residuals(
     active = np.asarray(known.any(axis=2))[..., None]
     away = np.where(known, now - expected, 0.0)
     course, own = _Course(model, averages, pace, OTHERS), averages["own"]
+    wider = found.wider[:, :, OTHERS]
+    of_step = np.broadcast_to(wider, (len(wider), away.shape[1], *wider.shape[2:]))
     gains, own_gains = np.array(pace.scales)[:, None, None], np.array(pace.memories)
     spreading, levels = averages["spreading"], np.empty_like(away)
     statistics = np.empty((*found.statistics.shape[:2], 2, *found.statistics.shape[2:]))
@@ -333,7 +390,7 @@ def residuals(
     spread = np.empty((*found.statistics.shape, 1 + len(own_gains)))
     for t in range(away.shape[1]):
         levels[:, t] = course.level
-        mine = course.follow(away[:, t], known[:, t])
+        mine = course.follow(away[:, t], known[:, t], of_step[:, t])
         own = own + own_gains * active[:, t, :, None] * (mine[..., None] - own)
         terms = np.concatenate([mine[..., None], own], axis=2)
         moving = gains * active[:, t, :, None, None]
@@ -363,11 +420,13 @@ def lasting(statistics: Floats64) -> Floats64:
     return found
 
 
-def excesses(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
+def excesses(
+    model: Arrays, statistics: Floats64, known: Flags, wider: Floats64 | float = 1.0
+) -> Floats64:
     """How far statistics are beyond usual ones, in nats; 0 is the highest of usual six hours.
 
     −`HIGHEST` where the channel is unknown. A residual counts less while a channel is missing that
-    it was explained by.
+    it was explained by, and all where noise makes them `wider`.
 
     >>> model = no_model(1, 1, Pace.of([], [], 86400, 86400, 60))
     >>> model |= {"location": np.ones((1, 2, 1, 1)), "width": np.full((1, 2, 1, 1), 0.5)}
@@ -377,13 +436,14 @@ def excesses(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
     """
     missing = ~known & np.isfinite(model["scale"])[:, None]
     if missing.any():
-        wider = np.ones(known.shape)
+        blind = np.ones(known.shape)
         for channel in range(known.shape[2]):
             more = model["growth"][:, None, channel].astype(np.float64)
-            wider += missing[:, :, channel, None] * (more * more - 1.0)
+            blind += missing[:, :, channel, None] * (more * more - 1.0)
         statistics = statistics.copy()
-        statistics[:, :, OTHERS] /= np.sqrt(wider)[:, :, None]
-    found = (np.abs(lasting(statistics)) - model["location"][:, None]) / model["width"][:, None]
+        statistics[:, :, OTHERS] /= np.sqrt(blind)[:, :, None]
+    size = np.abs(lasting(statistics)) / wider
+    found = (size - model["location"][:, None]) / model["width"][:, None]
     return np.where(known[:, :, None, None, :], np.clip(found, -HIGHEST, HIGHEST), -HIGHEST)
 
 
@@ -417,10 +477,11 @@ def judged(
     pace: Pace,
     readings: Floats64,
     minutes: Ints,
+    noise: Floats64 | None = None,
 ) -> Judged:
     """What readings (n_units, n_steps, n_channels) are, which then join the averages.
 
-    `minutes` are of the week, (n_steps,) or (n_units, n_steps).
+    `minutes` are of the week, (n_steps,) or (n_units, n_steps); `noise` is that of `widened`.
 
     >>> from tsad_tasks.model.conditional_fit import fit_units
     >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
@@ -432,11 +493,11 @@ def judged(
     n_units, n_steps, n_channels = readings.shape
     together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))
     at = np.broadcast_to(minutes, (n_units, n_steps))
+    cut = [slice(i, i + together) for i in range(0, n_steps, together)]
+    noises = [None if noise is None else noise[:, part] for part in cut]
     parts = [
-        _stretch(
-            model, profile, averages, pace, readings[:, i : i + together], at[:, i : i + together]
-        )
-        for i in range(0, n_steps, together)
+        _stretch(model, profile, averages, pace, readings[:, part], at[:, part], its)
+        for part, its in zip(cut, noises, strict=True)
     ]
     if not parts:
         nothing = np.empty((n_units, 0, n_channels))
@@ -451,12 +512,13 @@ def _stretch(
     pace: Pace,
     readings: Floats64,
     minutes: Ints,
+    noise: Floats64 | None,
 ) -> Judged:
     units = standardised(model, readings)
-    found = deviations(model, averages, pace, units, profile_at(profile, minutes))
+    found = deviations(model, averages, pace, units, profile_at(profile, minutes), noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)
-    beyond = excesses(model, seen.statistics, found.known)
+    beyond = excesses(model, seen.statistics, found.known, found.wider)
     of_channels = beyond.max(axis=3)
     highest = of_channels.max(axis=(2, 3))
     errors = np.where(found.known.any(axis=2), soft(highest), np.nan)
@@ -469,36 +531,42 @@ def _stretch(
     explained = np.maximum(of_channels.max(axis=2), 0.0)
     unit, step = np.nonzero(highest > EXPLAINED)
     if unit.size:
-        explained[unit, step] = _explained(model, seen, found.known, unit, step)
+        explained[unit, step] = _explained(model, seen, found, unit, step)
     explained = np.where(found.known, explained, 0.0)
     return Judged(errors, center + scale * expected, explained)
 
 
-def _explained(model: Arrays, seen: Residuals, known: Flags, unit: Ints, step: Ints) -> Floats64:
+def _explained(
+    model: Arrays, seen: Residuals, given: Deviations, unit: Ints, step: Ints
+) -> Floats64:
     """How much less strange all channels are with one of them at its expectation,
     (n, n_channels).
     """
     its = {name: model[name][unit] for name in ("weights", "location", "width", "scale", "growth")}
-    statistics, live = seen.statistics[unit, step][:, None], known[unit, step][:, None]
+    statistics, live = seen.statistics[unit, step][:, None], given.known[unit, step][:, None]
+    n_units, n_steps = given.known.shape[:2]
+    wider = np.broadcast_to(given.wider, (n_units, n_steps, *given.wider.shape[2:]))
+    wider = wider[unit, step][:, None]
     spreading, weights = seen.spreading[unit, step], its["weights"]
-    before = _strangeness(its, statistics, live)
-    found = np.zeros((len(unit), known.shape[2]))
-    for channel in range(known.shape[2]):
+    before = _strangeness(its, statistics, live, wider)
+    found = np.zeros((len(unit), live.shape[2]))
+    for channel in range(live.shape[2]):
         back = statistics.copy()
         back[:, 0, CALENDAR, :, channel] -= statistics[:, 0, OTHERS, :, channel]
         for memory in range(weights.shape[3]):
             change = spreading[:, :, channel, memory, None]
             back[:, 0, OTHERS] += change * weights[:, None, :, channel, memory]
         back[:, 0, OTHERS, :, channel] = 0.0
-        found[:, channel] = before - _strangeness(its, back, live)
+        found[:, channel] = before - _strangeness(its, back, live, wider)
     best = found.max(axis=1, keepdims=True)
-    own = np.maximum(excesses(its, statistics, live)[:, 0].max(axis=(1, 2)), 0.0)
+    own = np.maximum(excesses(its, statistics, live, wider)[:, 0].max(axis=(1, 2)), 0.0)
     return np.where(best > 0, np.maximum(found, 0.0), own)
 
 
-def _strangeness(model: Arrays, statistics: Floats64, known: Flags) -> Floats64:
+def _strangeness(model: Arrays, statistics: Floats64, known: Flags, wider: Floats64) -> Floats64:
     """Sum over the channels of the excess of each, (n,)."""
-    of_channels = np.maximum(excesses(model, statistics, known)[:, 0].max(axis=(1, 2)), 0.0)
+    excess = excesses(model, statistics, known, wider)[:, 0]
+    of_channels = np.maximum(excess.max(axis=(1, 2)), 0.0)
     total = np.zeros(len(of_channels))
     for column in of_channels.T:
         total += column

@@ -72,6 +72,7 @@ def fit_units(
     # Rows that a unit has not are unknown, and move nothing.
     rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
     profiles, still = [], []
+    noises = list[Floats64]()
     for its, mine, rows, at in zip(of_unit, rest, readings, minutes, strict=True):
         _set_scales(its, rows)
         units = standardised(its, rows[None])[0]
@@ -86,16 +87,22 @@ def fit_units(
     for its, mine, features, known, stays in learning:
         n = len(known)
         mine[:n] = found = _set_weights(its, features[:n], known, stays, _parts(n))
-        left = np.where(known, features[:n, :, 0] - found, np.nan)
+        away = np.where(known, features[:n, :, 0], np.nan)
+        left = away - found
         its["spread"][0, OTHERS] = _spreads(left, stays)
+        noises.append(np.stack([_noise(away, stays), _noise(left, stays)]))
     some = [_some_rows(known) for known in knowns]
     seen = _seen(_joined(of_unit), averages, pace, own, expected, some)
     gains = np.array([1.0, *pace.scales])
-    of_units = zip(of_unit, readings, seen.sizes, knowns, seen.of_some, strict=True)
-    for its, rows, sizes, known, of_some in of_units:
+    of_units = zip(of_unit, readings, seen.sizes, knowns, strict=True)
+    for its, rows, sizes, known in of_units:
         least = OF_ONE * gains[:, None] * _of_one(its, rows)
         _set_limits(its, sizes[: len(known)], known, least, step_s)
-        _set_growth(its, *of_some)
+    rated = zip(of_unit, knowns, seen.of_some, some, noises, still, strict=True)
+    for its, known, (statistics, terms), chosen, noise, stays in rated:
+        _set_growth(its, statistics[:, OTHERS, 0], terms)
+        live = known[chosen, None, None]
+        _set_noise(its, np.where(live, statistics, np.nan), noise, stays, pace)
     return Learned(_joined(of_unit), _joined(profiles), averages)
 
 
@@ -240,7 +247,7 @@ def _weights(products: _Products, n_channels: int, n_memories: int) -> Floats64:
 
 class _Seen(NamedTuple):
     """Sizes of statistics float32 (n_units, n_rows, kind, scale, channel); and of some rows of each
-    unit its residuals and their averages.
+    unit its statistics and averages of residuals.
     """
 
     sizes: Floats32
@@ -263,11 +270,10 @@ def _seen(
         sizes.append(np.abs(lasting(made.statistics)).astype(np.float32))
         for unit, rows in enumerate(some):
             at = rows[(rows >= part.start) & (rows < part.stop)] - part.start
-            rest, terms = made.statistics[unit, at, OTHERS, 0], made.spreading[unit, at, 0]
-            kept[unit].append((rest, terms))
+            kept[unit].append((made.statistics[unit, at], made.spreading[unit, at, 0]))
     joined = [
         (
-            np.concatenate([rest for rest, _ in of_unit]),
+            np.concatenate([found for found, _ in of_unit]),
             np.concatenate([mean for _, mean in of_unit]),
         )
         for of_unit in kept
@@ -323,3 +329,59 @@ def _set_growth(model: Arrays, rest: Floats64, terms: Floats64) -> None:
         ratio = np.quantile(np.abs(without), GROWTH_QUANTILE, axis=0) / usual
         ratio[missing] = 1.0
         model["growth"][0, missing] = np.clip(ratio, 1.0, MOST_GROWTH)
+
+
+def _noise(away: Floats64, still: Flags) -> Floats64:
+    """Variance of noise (n_channels,), by what neighbours of (n_rows, n_channels) differ by."""
+    return np.asarray(_spreads(np.diff(away, axis=0), still) ** 2 / 2)
+
+
+def _set_noise(
+    model: Arrays, statistics: Floats64, noise: Floats64, still: Flags, pace: Pace
+) -> None:
+    """Of statistics (n_rows, kind, scale, channel) the share of the variance that is noise of
+    readings.
+
+    `noise` (kind, channel) are variances of that of deviations and residuals now. Of what others
+    explain a residual has their noise, too, and averages of it, which last longer than its own.
+    """
+    energies = _energies(pace)
+    weights = model["weights"][0].astype(np.float64)
+    of_others = np.einsum("com,smn,con->sco", weights, energies, weights)
+    own = np.arange(len(weights))
+    of_others[:, own, own] += energies[:, 0, 0, None]
+    parts = of_others * noise[CALENDAR]
+    total = parts.sum(axis=2)
+    model["sources"][0] = parts[0] / total[0][:, None]
+    for scale in range(len(energies)):
+        lasts = energies[scale, 0, 0], total[scale] / total[0]
+        for kind, left in zip((CALENDAR, OTHERS), lasts, strict=True):
+            spread = _spreads(statistics[:, kind, scale], still)
+            model["noise"][0, kind, scale] = np.minimum(noise[kind] * left / spread**2, 1.0)
+
+
+def _energies(pace: Pace) -> Floats64:
+    """Covariances (scale, memory, memory) of memories of noise of variance 1, averaged over scales.
+
+    The first memory and the first scale are what is now.
+
+    >>> _energies(Pace.of([], [60 / math.log(2)], 1, 1, 60)).round(3).ravel().tolist()
+    [1.0, 0.333]
+    """
+    found = []
+    for scale in (1.0, *pace.scales):
+        for memory in (1.0, *pace.memories):
+            kept = 1.0 - scale, 1.0 - memory
+            found.append((scale * memory, *kept))
+    n_memories = 1 + len(pace.memories)
+    products = np.array([[_covariance(a, b) for b in found] for a in found])
+    blocks = range(0, len(found), n_memories)
+    return np.stack([products[i : i + n_memories, i : i + n_memories] for i in blocks])
+
+
+def _covariance(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
+    """Of two chains of two averages each, (gain, kept share, kept share), of the same noise."""
+    (gain, a, b), (of_other, c, d) = one, other
+    # Sum over the steps of products of sums of geometric series: the poles of one in the other.
+    top = 1.0 - a * b * c * d
+    return gain * of_other * top / ((1 - a * c) * (1 - a * d) * (1 - b * c) * (1 - b * d))

@@ -75,13 +75,16 @@ def noise_growth(
     known : (n_entities, n_steps); elsewhere nothing grows.
     learned, shares : (n_entities, n_channels), as `ChannelNoise` has them.
     width : steps of a window.
-    power : 2 for errors that grow with the variance, 1 for those that grow with its root.
+    power : 2 for errors that grow with the variance, 1 for those that grow with its root; 0 for
+        the variance of each step's noise itself, whatever its share.
 
     >>> counts = np.array([6, 6, 1, 1, 1], np.uint8).reshape(1, 5, 1)
     >>> known, learned, shares = np.ones((1, 5), bool), np.array([[6.0]]), np.array([[1.0]])
     >>> noise_growth(counts, known, learned, shares, 2, 2).ravel().tolist()
     [1.0, 1.0, 3.5, 6.0, 6.0]
     """
+    if not power:
+        return noise_growth(counts, known, learned, np.ones_like(shares), 1, 2)
     ratios = learned[:, None, :] / np.maximum(counts, 1)
     is_other = known[:, :, None] & (ratios >= OTHER_RATE)
     grown = np.where(is_other, 1.0 + shares[:, None, :] * (ratios - 1.0), 1.0)

@@ -209,7 +209,8 @@ class ModelSpec:
     limit_notes : sentences on how the limits came about, for the card of the model; not stored.
     noise : by entity name, from how many readings each channel's steps were made, and what noise
         makes of its errors; without entities it makes no difference how many there are.
-    noise_power : errors grow with this power of the noise of readings, 1 or 2.
+    noise_power : errors grow with this power of the noise of readings, 1 or 2; 0: the detector
+        follows the noise itself.
     """
 
     features: FeatureSpec

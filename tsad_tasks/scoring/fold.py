@@ -235,7 +235,9 @@ def side_by_side(each: Sequence[Series]) -> Series:
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
     """Some entities and steps of a series."""
     weekdays = None if series.weekdays is None else series.weekdays[steps]
-    return Series(series.values[entities, steps], series.local_s[steps], series.step_s, weekdays)
+    noise = None if series.noise is None else series.noise[entities, steps]
+    values, local_s = series.values[entities, steps], series.local_s[steps]
+    return Series(values, local_s, series.step_s, weekdays, noise)
 
 
 def fold_shard(
@@ -243,6 +245,10 @@ def fold_shard(
 ) -> tuple[Reconstruction, list[StateAfter]]:
     """What was found, (n_entities, n_steps, n_channels) from each entity's start on; its states."""
     series = series_of(spec.features, shard.features, unix_s(shard.values_at))
+    if shard.growth is not None and not spec.noise_power:
+        of = spec.features
+        by_column = shard.growth if of.is_plain else shard.growth[..., of.column_channels]
+        series = replace(series, noise=by_column)
     n_hours, per_hour = shard.wanted.shape[1], 3600 // series.step_s
     offset = (unix_s(shard.errors_at) - unix_s(shard.values_at)) // 3600
     unknown = np.full(shard.features.present.shape, np.nan, np.float32)

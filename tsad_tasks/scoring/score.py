@@ -186,7 +186,7 @@ def computed_errors(
     else:
         folded, states = fold_shard(shard, shard.folds, spec, cast(FoldDetector, detector))
         found = at_ends(folded, windows.ends)
-    if shard.growth is not None:
+    if shard.growth is not None and spec.noise_power:
         # A mean of fewer readings is noisier: limits hold for errors as they were learned.
         growth = shard.growth.reshape(-1, n_channels)[windows.ends]
         found = replace(found, channel_errors=found.channel_errors / growth)

@@ -84,7 +84,8 @@ class FeatureShard:
     looked_back : bool as `wanted`, hours whose errors are stored, and computed once more since
         their channels are looked back at; None: there is none.
     growth : float32 (n_entities, n_steps, n_channels), by how much errors grow since steps have
-        fewer readings than were learned from; None: not at all.
+        fewer readings than were learned from, or their noise where the detector follows that
+        (`ModelSpec.noise_power`); None: not at all.
     """
 
     job: Job

@@ -71,7 +71,7 @@ def calibrate(run: Retraining) -> Count:
                 at_split = spec.to_json()
                 folding = cast(FoldDetector, detector)
                 spec = move_to_anchor(folding, reader, kept.groups, scales, spec, folds)
-        if detector.noise_power:
+        if detector.noise_power or detector.follows_noise:
             with part.store.transaction():
                 counts = readings_per_step(part.store, part.config, scope.entities, part.span)
             noise = learned_noise(counts, held_out, errors, spec)

@@ -65,11 +65,16 @@ class ConditionalResiduals(FoldDetector):
     per_channel: ClassVar[bool] = False
     learns_alone: ClassVar[bool] = True
     on_one_scale: ClassVar[bool] = True
+    follows_noise: ClassVar[bool] = True
     reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
-        self.step_s = 60
+        self.step_s, self.knows_noise = 60, True
+
+    @property
+    def noise_power(self) -> int:
+        return 0
 
     @property
     def pace(self) -> Pace:
@@ -105,11 +110,13 @@ class ConditionalResiduals(FoldDetector):
         from tsad_tasks.model.calendar_profile import no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
 
-        return {
-            "model": no_model(n_units, self.n_channels, self.pace),
-            "profile": no_profile(n_units, self.n_channels),
-            "averages": no_averages(n_units, self.n_channels, self.pace),
-        }
+        model = no_model(n_units, self.n_channels, self.pace)
+        averages = no_averages(n_units, self.n_channels, self.pace)
+        if not self.knows_noise:
+            for name, part in (("noise", model), ("sources", model), ("noise", averages)):
+                part.pop(name)
+        profile = no_profile(n_units, self.n_channels)
+        return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
         found = self._judged(units, rows, readings[:, None], half_hour[:, None])
@@ -119,18 +126,21 @@ class ConditionalResiduals(FoldDetector):
         """As that of every fold, but for all steps at once."""
         units = self._units(state)
         values, minutes = self._by_unit(series)
+        noise = None if series.noise is None else series.noise.astype(np.float64)
         found = [np.full(values.shape, np.nan, np.float32) for _ in range(3)]
         ready = units["fold"]["ready"].copy()
         for unit in np.flatnonzero(~ready).tolist():
             first = self._wait(units, unit, values[unit], minutes[unit])
             rows, rest = np.array([unit]), slice(first, None)
             if units["fold"]["ready"][unit]:
-                made = self._judged(units, rows, values[rows, rest], minutes[rows, rest])
+                its = None if noise is None else noise[rows, rest]
+                made = self._judged(units, rows, values[rows, rest], minutes[rows, rest], its)
                 for part, of_unit in zip(found, made, strict=True):
                     part[rows, rest] = of_unit
         rows = np.flatnonzero(ready)
         if rows.size:
-            made = self._judged(units, rows, values[rows], minutes[rows])
+            its = None if noise is None else noise[rows]
+            made = self._judged(units, rows, values[rows], minutes[rows], its)
             for part, of_units in zip(found, made, strict=True):
                 part[rows] = of_units
         return self._state(units, len(values)), AssetReconstruction(*found)
@@ -153,7 +163,12 @@ class ConditionalResiduals(FoldDetector):
         return int(taken[-1]) + 1
 
     def _judged(
-        self, units: Units, rows: Ints, readings: Floats64, minutes: Ints
+        self,
+        units: Units,
+        rows: Ints,
+        readings: Floats64,
+        minutes: Ints,
+        noise: Floats64 | None = None,
     ) -> tuple[Floats32, Floats32, Floats32]:
         """Errors, expected values and what explains errors, (n_rows, n_steps, n_channels)."""
         from tsad_tasks.model.conditional import judged
@@ -161,7 +176,7 @@ class ConditionalResiduals(FoldDetector):
         model, profile, averages = (
             {name: array[rows] for name, array in units[part].items()} for part in _PARTS
         )
-        found = judged(model, profile, averages, self.pace, readings, minutes)
+        found = judged(model, profile, averages, self.pace, readings, minutes, noise)
         for name, array in averages.items():
             units["averages"][name][rows] = array
         live = np.isfinite(readings)
@@ -185,8 +200,8 @@ class ConditionalResiduals(FoldDetector):
             at = [half_hours[i, known[i]] for i in chosen.tolist()]
             learned = fit_units(readings, at, self.pace, self.step_s)
             for name, arrays in zip(_PARTS, learned, strict=True):
-                for of_part, array in arrays.items():
-                    units[name][of_part][rows[chosen]] = array
+                for of_part, array in units[name].items():
+                    array[rows[chosen]] = arrays[of_part]
             units["fold"]["ready"][rows[chosen]] = True
         return np.full(values.shape, np.nan, np.float32)
 
@@ -196,8 +211,10 @@ class ConditionalResiduals(FoldDetector):
         return series.values, np.broadcast_to(minutes, series.values.shape[:2])
 
     def learned(self) -> dict[str, Any]:
-        return {"step_s": self.step_s}
+        return {"step_s": self.step_s, "knows_noise": self.knows_noise}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
         self.step_s = details["step_s"]
+        # Models from before that was learned keep their states as they are.
+        self.knows_noise = details.get("knows_noise", False)

@@ -30,12 +30,16 @@ class Series:
     step_s : int
     weekdays : int64 (n_steps,)
         0 is Monday; holidays have that of the weekly day of rest. None: the calendar's.
+    noise : as values
+        How many times as noisy as those that were learned from, since fewer readings made them:
+        variance, from 1. None: as noisy. It counts for detectors that follow noise.
     """
 
     values: Floats64
     local_s: Ints
     step_s: int
     weekdays: Ints | None = None
+    noise: Floats32 | None = None
 
     @property
     def weekdays_at(self) -> Ints:
