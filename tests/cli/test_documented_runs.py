@@ -20,9 +20,9 @@ from tests.plants.trained import SPLIT_AT, Plant
 from tsad_tasks.base.interval import HOUR
 
 __all__ = ["at_plant", "tsad"]
-# What starts or stops programs, simulates, replays a year, reads a file or another system's tables:
-# tests of their own do.
-ELSEWHERE = {"up", "down", "demo", "simulate", "history", "load-csv", "datasets draft"}
+# What starts or stops programs, simulates, lives through weeks, reads a file or another system's
+# tables: tests of their own do.
+ELSEWHERE = {"up", "down", "demo", "simulate", "history", "load-csv", "datasets draft", "rehearse"}
 # The only champion stays one, and there is nobody to go back to.
 REFUSED = {"promote": "champion", "rollback": "champion"}
 START, END = (f"{at:%Y-%m-%dT%H:%M}" for at in (SPLIT_AT, SPLIT_AT + 5 * HOUR))

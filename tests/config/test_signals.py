@@ -102,6 +102,7 @@ MEANT: dict[str, tuple[Any, set[str]]] = {
     "sensor_range": ([0, 360], {"gauge", "angle"}),
     "low": (0, {"gauge", "angle"}),
     "high": (360, {"gauge", "angle"}),
+    "alert_on": ("rise", EVERY - {"angle", "discrete"}),
 }
 ACROSS = SOURCE | {"series": "id", "tags": "meter.tags.csv", "value_column": "value"}
 del ACROSS["entity"]
@@ -134,6 +135,8 @@ def test_a_key_has_an_effect_or_is_refused(key: str, signal: str, role: str) -> 
     if key == "settles_within":
         signals = signals if role == "setpoint" else set()
     named = {"low": "sensor_range", "high": "sensor_range", "settles_within": "role"}
+    if key == "alert_on" and role != "measured":
+        signals, named = set(), named | {"alert_on": "role"}
     wrong = f"source.0.channels.total.{named.get(key, key)}"
     assert _refused(key, value, signal, role) == ("" if signal in signals else wrong)
 

@@ -1,4 +1,4 @@
-"""Which way a reading went is told from where it was before, and not from its echo in windows."""
+"""Which way a reading went is told by what was expected at first, not by its echo in windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
-from tests.storage.rooms import HOUR_AT
 
 __all__ = ["fleet"]
 
@@ -40,20 +39,12 @@ DOWN = [(2.0, 20.0), *[(26.0, 15.0)] * 4]
 def test_a_spike_is_told_by_itself_though_its_echo_weighs_more(
     fleet: Fleet, read: list[tuple[float, float]], told: tuple[Any, ...]
 ) -> None:
-    fleet.room.write(HOUR_AT, [[25.0, 1.0]] * 6)
     flag(fleet, read)
     fleet.build(0)
     assert fleet.ask(TOLD) == [told]
 
 
 def test_where_nothing_moved_the_heavier_half_tells(fleet: Fleet) -> None:
-    fleet.room.write(HOUR_AT, [[25.0, 1.0]] * 6)
     flag(fleet, [(26.0, 24.0), *[(25.0, 50.0)] * 4])
-    fleet.build(0)
-    assert fleet.ask(TOLD) == [("a: cpu fell to 25.0 %; 50.0 ± 1.0 % was expected", "fall")]
-
-
-def test_without_readings_before_it_the_heavier_half_tells(fleet: Fleet) -> None:
-    flag(fleet, UP)
     fleet.build(0)
     assert fleet.ask(TOLD) == [("a: cpu fell to 25.0 %; 50.0 ± 1.0 % was expected", "fall")]

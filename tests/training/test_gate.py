@@ -131,7 +131,7 @@ def test_a_champion_that_cries_wolf_is_no_standard(n_flags: int, outcome: Outcom
 @pytest.mark.parametrize(
     ("found", "old", "outcome", "note"),
     [
-        ((None,), (0,), Outcome.NOT_TESTED, "not tested: too few known: 1"),
+        ((None,), (0,), Outcome.NOT_TESTED, "not tested: too few are known in these readings: 1"),
         ((None,) * 6, (0,) * 6, Outcome.FAILED, "share found of 6 known anomalies"),
         ((0, 0, None), (0, 0, 0), Outcome.MET, "share found of 3 known anomalies"),
     ],
@@ -169,7 +169,7 @@ def test_every_rule_is_a_row_with_its_numbers() -> None:
         for row in run_gate(config(), spec, zero_detector(), HISTORY, [part], None, seed=7)
     }
     assert list(rows) == [rule.name for rule in rules_of(Stage.GATE)]
-    assert rows["known_share"].note == "not tested: too few known: 0"
+    assert rows["known_share"].note == "not tested: too few are known in these readings: 0"
     assert rows["commissioning_shift"].outcome is Outcome.NOT_TESTED
     assert 0 < (rows["latency_ms"].value or 0) < 50
     assert rows["held_out_error"].value is not None

@@ -216,7 +216,11 @@ _NOT_OF_SIGNAL: dict[Signal, dict[str, str]] = {
         "no_value": "each row is an event, whatever its column holds",
         "sensor_range": "each row is an event, whatever its column holds",
     },
-    Signal.DISCRETE: {"sensor_range": "states says which values there are"},
+    Signal.ANGLE: {"alert_on": "a direction neither rises nor falls"},
+    Signal.DISCRETE: {
+        "sensor_range": "states says which values there are",
+        "alert_on": "states neither rise nor fall",
+    },
 }
 
 
@@ -322,6 +326,8 @@ class ChannelSection(FileSection):
             raise wrong("valid_for alone, which is its new name", "both", "hold")
         if self.settles_within_s and self.role is not Role.SETPOINT:
             raise wrong("role: setpoint, whose changes it is about", self.role.value, "role")
+        if self.alert_on != "both" and self.role is not Role.MEASURED:
+            raise wrong("role: measured, as others raise no alert", self.role.value, "role")
         low, high = self.sensor_range
         if low is not None and high is not None and low >= high:
             expected = "its lower end first, as in [0, 100]"
@@ -432,6 +438,8 @@ class ChannelSection(FileSection):
         if self.across not in (None, "mean"):
             expected = "mean, since directions have no sum, and none is greatest or least"
             raise wrong(expected, self.across, *place, "across")
+        if self.alert_on != "both" and self.role is not Role.MEASURED:
+            raise wrong("role: measured, as others raise no alert", self.role.value, "role")
         low, high = self.sensor_range
         if low is not None and high is not None and self._counts_on:
             # A range of 400 is that of gon rather than of degrees that are counted on.

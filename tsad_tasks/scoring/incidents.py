@@ -6,10 +6,9 @@ the same however long machines have been flagged, and in whatever order hours co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -384,7 +383,7 @@ class _Merge:
         """The flag that the sentence tells, and the usual count where that replaces what was
         expected: the worst flag, or of an outage of events one without any.
         """
-        worst = _worst(flags, self._periods, partial(self._level_before, part.entity_id))
+        worst = _worst(flags, self._periods)
         if (
             worst is None
             or (channel_id := int(flags.more["channel_id"][worst])) not in self._events
@@ -410,12 +409,6 @@ class _Merge:
         values = read_raw_blocks(self._store, layout, [entity_id], *span).values
         until = (until_s - from_s) // layout.step_s
         return np.asarray(values[0, :until, layout.channel_ids.index(channel_id)], np.float64)
-
-    def _level_before(self, entity_id: int, channel_id: int, until_s: int) -> float | None:
-        """Where a channel was before a time, in its hour and the one before; None: not known."""
-        known = self._before(entity_id, channel_id, until_s)
-        known = known[np.isfinite(known)]
-        return float(np.median(known)) if known.size else None
 
     def _rows(
         self,
@@ -652,17 +645,8 @@ def _replaced(old: Sequence[_Part], new: Sequence[_Part]) -> dict[str, str | Non
     }
 
 
-def _worst(
-    flags: _Flags,
-    periods: Mapping[int, float],
-    level_before: Callable[[int, int], float | None],
-) -> int | None:
-    """The reading farthest off in the leading channel, on the side to which it went.
-
-    Parameters
-    ----------
-    level_before : gives where a channel was before a time; None: not known.
-    """
+def _worst(flags: _Flags, periods: Mapping[int, float]) -> int | None:
+    """The reading farthest off in the leading channel, on the side to which it went."""
     known = np.flatnonzero(flags.more["channel_id"])
     if not known.size:
         return None
@@ -674,13 +658,11 @@ def _worst(
     inside = np.flatnonzero(at == leading)
     deviations = _deviations(its, periods)[inside]
     side = 1 if sum(deviations.tolist()) >= 0 else -1
-    channel_id = int(channels[leading])
-    if deviations.min() < 0 < deviations.max() and channel_id not in periods:
+    if deviations.min() < 0 < deviations.max() and int(channels[leading]) not in periods:
         # Windows go on being strange for a while after a fault, with the deviation turned round:
-        # where the readings themselves went counts, if they went anywhere.
-        before = level_before(channel_id, int(flags.at_s[0]))
-        read = np.where(its.more["is_known"], its.more["actual"], np.nan)[inside]
-        moves = np.nan_to_num(read - (np.nan if before is None else before))
+        # where readings went from what was expected before it counts, if they went anywhere.
+        known_inside = inside[its.more["is_known"][inside] != 0]
+        moves = its.more["actual"][known_inside] - its.more["expected"][known_inside[0]]
         farthest_move = moves[int(np.argmax(np.abs(moves)))]
         if abs(farthest_move) >= np.abs(deviations).max() / 2:
             side = 1 if farthest_move > 0 else -1

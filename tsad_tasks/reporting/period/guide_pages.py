@@ -58,7 +58,7 @@ def guide_blocks(content: ReportContent, width: float) -> list[flow.Block]:
 def _verdict_blocks(content: ReportContent, width: float) -> list[flow.Block]:
     first = look_first(content.incidents)[:1]
     incident_id = first[0].incident_id if first else "INC-…"
-    command = f'tsad verdict {incident_id} {Verdict.CONFIRMED} --note "bearing changed"'
+    command = f'tsad verdict {incident_id} confirmed --note "bearing changed"'
     ways = []
     if content.page_url:
         url = incident_link(content.page_url, incident_id) if first else content.page_url
