@@ -62,6 +62,7 @@ CONFIG: dict[str, Any] = {
         "channels": {"value": {}},
     },
     "features": {"cyclic": []},
+    "detector": {"name": "lstm_autoencoder", "window": 10},
     "threshold": {"kind": "adaptive"},
     "training": {"range": f"{TRAIN_H}h", "max_windows": 12_000, "epochs": 3},
     "gate": {
