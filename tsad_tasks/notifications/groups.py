@@ -44,21 +44,6 @@ class Told:
     headline: str | None = None
 
 
-@dataclass(frozen=True)
-class _Member:
-    """An alert as it was and as it is."""
-
-    change: AlertChange
-
-    @property
-    def now(self) -> Alert:
-        return self.change.alert
-
-    @property
-    def former(self) -> Alert | None:
-        return self.change.former
-
-
 def joined_groups(
     changes: Sequence[AlertChange], unchanged: Sequence[Alert], groups: Mapping[str, AlertedGroup]
 ) -> list[AlertChange]:
@@ -72,29 +57,25 @@ def joined_groups(
     unchanged : the other alerts that stand.
     groups : by incident; the others began alone.
     """
-    every = [*(change.alert for change in changes), *unchanged]
-    standing = [alert for alert in every if alert.state != "withdrawn"]
-    of = {id(alert): groups[alert.incident_id] for alert in standing if alert.incident_id in groups}
+    of: dict[str, list[Alert]] = {}
+    for alert in (*(change.alert for change in changes), *unchanged):
+        if alert.state != "withdrawn" and alert.incident_id in groups:
+            of.setdefault(groups[alert.incident_id].group_id, []).append(alert)
     chosen: dict[str, str] = {}
-    for group in of.values():
-        members = [alert for alert in standing if _key(of, alert) == group.group_id]
+    for group_id, members in of.items():
         told = [alert.group_id for alert in members if alert.group_id is not None]
         if told:
-            chosen[group.group_id] = min(told)
+            chosen[group_id] = min(told)
         elif len({alert.entity for alert in members}) >= LEAST_ENTITIES:
-            chosen[group.group_id] = group.group_id
+            chosen[group_id] = group_id
     joined = []
     for change in changes:
-        its = of.get(id(change.alert))
+        its = groups.get(change.alert.incident_id)
         if change.former is None and its is not None and its.group_id in chosen:
             alert = replace(change.alert, group_id=chosen[its.group_id])
             change = replace(change, alert=alert)
         joined.append(change)
     return joined
-
-
-def _key(of: Mapping[int, AlertedGroup], alert: Alert) -> str | None:
-    return of[id(alert)].group_id if id(alert) in of else None
 
 
 def told_of(
@@ -121,28 +102,26 @@ def told_of(
     ]
     names = sorted({one.alert.group_id for one in changes if one.alert.group_id is not None})
     for group_id in names:
-        members = [_Member(one) for one in changes if one.alert.group_id == group_id]
-        members += [
-            _Member(AlertChange(one, one, ())) for one in unchanged if one.group_id == group_id
-        ]
+        members = [one for one in changes if one.alert.group_id == group_id]
+        members += [AlertChange(one, one, ()) for one in unchanged if one.group_id == group_id]
         lead = leads[group_id]
         told += [_told(members, event, groups, lead) for event in _events(members)]
     return told
 
 
-def _events(members: Sequence[_Member]) -> list[str]:
+def _events(members: Sequence[AlertChange]) -> list[str]:
     """What a group does that is told, in order."""
     event = _event(members)
-    taken = [one for one in members if "taken" in one.change.events]
+    taken = [one for one in members if "taken" in one.events]
     first = [event] if event in ("opened", "escalated") else []
     last = [event] if event in ("closed", "withdrawn") else []
     return [*first, *(["taken"] if taken else []), *last]
 
 
-def _event(members: Sequence[_Member]) -> str | None:
+def _event(members: Sequence[AlertChange]) -> str | None:
     """Whether a group begins, gets worse or is over."""
     former = [one.former for one in members if one.former is not None]
-    standing = [one.now for one in members if one.now.state != "withdrawn"]
+    standing = [one.alert for one in members if one.alert.state != "withdrawn"]
     if not former:
         return "opened"
     if not standing:
@@ -159,10 +138,10 @@ def _worst(alerts: Sequence[Alert]) -> int:
 
 
 def _told(
-    members: Sequence[_Member], event: str, groups: Mapping[str, AlertedGroup], lead: GroupLead
+    members: Sequence[AlertChange], event: str, groups: Mapping[str, AlertedGroup], lead: GroupLead
 ) -> Told:
-    first = min((one.now for one in members), key=lambda one: one.alert_id or 0)
-    alerts = [one.now for one in members if one.now.state != "withdrawn"] or [first]
+    first = min((one.alert for one in members), key=lambda one: one.alert_id or 0)
+    alerts = [one.alert for one in members if one.alert.state != "withdrawn"] or [first]
     worst = max(alerts, key=lambda one: (severity_rank(one.severity), -(one.alert_id or 0)))
     former = [one.former for one in members if one.former is not None]
     alert = replace(
@@ -178,12 +157,12 @@ def _told(
         state="open" if any(one.state == "open" for one in alerts) else alerts[0].state,
     )
     before = max(former, key=lambda one: severity_rank(one.severity)) if former else None
-    is_late = all(one.change.is_late for one in members if one.former is None) and not former
+    is_late = all(one.is_late for one in members if one.former is None) and not former
     headlines = [groups[one.incident_id].headline for one in alerts if one.incident_id in groups]
     entities = tuple(sorted({one.entity for one in alerts}))
     headline = headlines[0] if headlines else f"{len(entities)} machines"
-    takers = [one.now.taken_by for one in members if "taken" in one.change.events]
+    takers = [one.alert.taken_by for one in members if "taken" in one.events]
     if takers:
         alert = replace(alert, taken_by=takers[0])
-    snoozed = next(one.change.snoozed_until for one in members if one.now == worst)
+    snoozed = next(one.snoozed_until for one in members if one.alert == worst)
     return Told(AlertChange(alert, before, (event,), is_late, snoozed), event, entities, headline)
