@@ -269,12 +269,18 @@ def _block(store: Store, read: Callable[[], Block]) -> Block | Failed:
         return Failed(str(error))
 
 
+def lasting_into(store: Store, span: dict[str, Any]) -> dict[str, Any]:
+    """The span with the incidents that last into it, as the lists ask for them."""
+    return span | store.one(queries.SELECT_LASTING, from_at=span["from_at"])._asdict()
+
+
 def _needing(store: Store, now: datetime, span: dict[str, Any]) -> tuple[NeedingIncident, ...]:
-    return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, now=now, n=N_NEEDING, **span))
+    asked = lasting_into(store, span) | {"now": now, "n": N_NEEDING}
+    return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, **asked))
 
 
 def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
-    asked = span | {
+    asked = lasting_into(store, span) | {
         name: getattr(filters, name) for name in ("entity", "severity", "state", "verdict", "word")
     }
     asked |= {"group_id": filters.group}

@@ -1,18 +1,11 @@
 -- Incidents by what is asked for, those that last once, newest first, from a key on.
-WITH RECURSIVE part AS (
-  SELECT v.incident_id, v.continues, v.started_at FROM tsad.v_incident v
-  WHERE v.lineage = 'live' AND v.last_flag_at >= %(from_at)s AND (v.started_at < %(from_at)s OR v.continues IS NOT NULL)
-  UNION
-  SELECT f.incident_id, f.continues, f.started_at FROM part p
-  CROSS JOIN LATERAL (SELECT v.incident_id, v.continues, v.started_at FROM tsad.v_incident v WHERE v.incident_id = p.continues OFFSET 0) f
-), lasting AS (SELECT array_agg(p.incident_id) AS ids, coalesce(min(p.started_at), %(from_at)s) AS since_at FROM part p WHERE p.started_at < %(from_at)s)
 SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at,
        i.channel, i.sentence, i.verdict, i.suppressed_by, coalesce(i.held, false) AS held, i.model_id, i.taken_by, i.snoozed_until,
        EXISTS (SELECT FROM tsad.v_quality q WHERE q.dataset = i.dataset AND q.entity = i.entity AND q.channel = i.channel
                  AND q.hour_at > i.started_at - interval '1 hour' AND q.hour_at <= i.last_flag_at) AS sensor_suspected, i.n_parts
 FROM tsad.v_incident_chain i
-WHERE i.lineage = 'live' AND i.dataset = ANY(%(datasets)s::text[]) AND i.started_at >= (SELECT l.since_at FROM lasting l)
-  AND (i.started_at >= %(from_at)s OR i.incident_id = ANY((SELECT l.ids FROM lasting l)::text[])) AND i.started_at < %(to_at)s
+WHERE i.lineage = 'live' AND i.dataset = ANY(%(datasets)s::text[]) AND i.started_at >= %(since_at)s
+  AND (i.started_at >= %(from_at)s OR i.incident_id = ANY(%(lasting)s::text[])) AND i.started_at < %(to_at)s
   AND (%(entity)s::text IS NULL OR i.entity = %(entity)s) AND (%(severity)s::text IS NULL OR i.severity = %(severity)s)
   AND (%(word)s::text IS NULL OR strpos(lower(i.sentence || ' ' || i.incident_id), lower(%(word)s)) > 0)
   AND (%(verdict)s::text IS NULL OR coalesce(i.verdict, 'none') = %(verdict)s) AND (%(state)s::text IS NULL OR i.state = %(state)s)

@@ -1,11 +1,4 @@
 -- Incidents that nobody has judged, snoozed or foreseen, the worst and those that go on first, of a group the worst alone; and how many.
-WITH RECURSIVE part AS (
-  SELECT v.incident_id, v.continues, v.started_at FROM tsad.v_incident v
-  WHERE v.lineage = 'live' AND v.last_flag_at >= %(from_at)s AND (v.started_at < %(from_at)s OR v.continues IS NOT NULL)
-  UNION
-  SELECT f.incident_id, f.continues, f.started_at FROM part p
-  CROSS JOIN LATERAL (SELECT v.incident_id, v.continues, v.started_at FROM tsad.v_incident v WHERE v.incident_id = p.continues OFFSET 0) f
-), lasting AS (SELECT array_agg(p.incident_id) AS ids, coalesce(min(p.started_at), %(from_at)s) AS since_at FROM part p WHERE p.started_at < %(from_at)s)
 SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at,
        i.channel, i.sentence, i.verdict, i.suppressed_by, coalesce(i.held, false) AS held, i.model_id, i.taken_by, i.snoozed_until,
        EXISTS (SELECT FROM tsad.v_quality q WHERE q.dataset = i.dataset AND q.entity = i.entity AND q.channel = i.channel
@@ -18,8 +11,8 @@ FROM (
          row_number() OVER (PARTITION BY coalesce(c.group_id, c.incident_id)
            ORDER BY array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], c.severity), c.state = 'open' DESC, c.peak_score DESC, c.incident_id) AS place
   FROM tsad.v_incident_chain c
-  WHERE c.lineage = 'live' AND c.dataset = ANY(%(datasets)s::text[]) AND c.started_at >= (SELECT l.since_at FROM lasting l)
-  AND (c.started_at >= %(from_at)s OR c.incident_id = ANY((SELECT l.ids FROM lasting l)::text[])) AND c.started_at < %(to_at)s
+  WHERE c.lineage = 'live' AND c.dataset = ANY(%(datasets)s::text[]) AND c.started_at >= %(since_at)s
+  AND (c.started_at >= %(from_at)s OR c.incident_id = ANY(%(lasting)s::text[])) AND c.started_at < %(to_at)s
     AND c.verdict IS NULL AND c.suppressed_by IS NULL AND NOT coalesce(c.held, false)
     AND (c.snoozed_until IS NULL OR c.snoozed_until <= %(now)s)) i
 WHERE i.place = 1
