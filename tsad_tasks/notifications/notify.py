@@ -204,7 +204,8 @@ def enqueue(
             heard = recipient.heard(what.about, was_told=was_told)
             if not heard:
                 return None
-            row = _event_row(config, what.to_who_was_told(before and before.severity), recipient.to)
+            said = what.to_who_was_told(before.severity if before else None)
+            row = _event_row(config, said, recipient.to)
             return replace(row, held_until=recipient.held_until(heard, now_at, config.site_zone))
 
         messages = {
