@@ -346,7 +346,7 @@ def _needed_run(look: LookBack, value: Float, within: Mask) -> tuple[Float, Floa
 
 
 def _still_anywhere(look: LookBack, usable: Mask) -> tuple[Float, Float]:
-    """The share of neighbours that were equal, at 0 or elsewhere, and the longest run of a value."""
+    """The share of neighbours that were equal, at 0 or elsewhere, and the longest run."""
     before = look.before
     pairs = np.maximum(before["n"].astype(np.float64) - 1, 0) * usable
     equal = (before["equal_zero"] + before["equal_other"]) * usable

@@ -164,6 +164,15 @@ def is_usual_share(actual: float, expected: float) -> bool:
     return abs(share_within(actual) - share_within(expected)) < 0.005
 
 
+def are_usual_changes(actual: float, expected: float) -> bool:
+    """A sentence on numbers of changes would say nothing: they are told as the same.
+
+    >>> are_usual_changes(0.0, -0.02), are_usual_changes(0.0, 0.4), are_usual_changes(3.0, 3.02)
+    (True, False, True)
+    """
+    return abs(actual - max(expected, 0.0)) < 0.05
+
+
 def _usually(amount: float, text: str) -> str:
     """The text, or never where so little is as good as nothing."""
     return text if amount >= 0.05 else "never"
