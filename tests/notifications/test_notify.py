@@ -305,7 +305,7 @@ def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
     assert plain_text(hall.mail.receiver.said[0]) == (
         "a: the error is 3.0 × the threshold.\n\n"
         "Dataset:   room\nEntity:    a\nSeverity:  HIGH\n"
-        "Since:     1 Mar 2026 05:00 (UTC, UTC)\nLast flag: 1 Mar 2026 05:30 (UTC, UTC)\n\n"
+        "Since:     1 Mar 2026 05:00 (UTC)\nLast flag: 1 Mar 2026 05:30 (UTC)\n\n"
         "Look further:\n  SELECT * FROM tsad.v_incident WHERE incident_id = 'INC-0-0';\n"
     )
 
@@ -691,7 +691,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
     hall.deliver()
     assert plain_text(hall.mail.receiver.said[0]) == (
         "Version 2 failed the gate. Version 1 stays champion.\n\n"
-        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
+        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
         "Not met:\n"
