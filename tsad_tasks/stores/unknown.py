@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -391,6 +391,8 @@ def _source_lines(
         renamed = {} if mine[theirs] == theirs else {"column": theirs}
         series = _series_of(sample, roles, theirs)
         remark = signal_remark(theirs, None, series, are_texts=roles.are_texts)
+        if not series and roles.channel is not None:
+            remark = _texts_remark(sample, roles, theirs)
         why = f"  # {remark}" if remark else ""
         yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
 
@@ -408,13 +410,44 @@ def _series_of(
     of_text = dict[str, float]()
     cells = zip(sample.cells[roles.time.name], entity, channel, sample.cells[column], strict=True)
     for at, whose, name, cell in cells:
-        if at is not None and name == theirs and isinstance(cell, bool | int | float | Decimal):
-            found.setdefault(whose, []).append((_seconds(at, roles.unit), float(cell)))
-        elif at is not None and roles.are_texts and cell:
+        if at is not None and name == theirs and (value := _number(cell)) is not None:
+            found.setdefault(whose, []).append((_seconds(at, roles.unit), value))
+        elif at is not None and roles.are_texts and name == theirs and cell:
             code = of_text.setdefault(str(cell), float(len(of_text)))
             found.setdefault(whose, []).append((_seconds(at, roles.unit), code))
     pairs = [np.array(sorted(one), np.float64).reshape(-1, 2) for one in found.values()]
     return [(one[:, 0], one[:, 1]) for one in pairs]
+
+
+def _number(cell: Any) -> float | None:
+    """The number of a cell, also of a text that is one; None: it is none."""
+    if isinstance(cell, bool | int | float | Decimal):
+        return float(cell)
+    if isinstance(cell, str) and _DIGITS.fullmatch(cell):
+        return float(cell.replace(",", "."))
+    return None
+
+
+def _texts_remark(sample: _Sample, roles: _Roles, theirs: str) -> str:
+    """What to ask about a channel of a long table that says nothing but texts; empty: nothing."""
+    as_texts = replace(roles, are_texts=True)
+    series = _series_of(sample, as_texts, theirs)
+    if events := signal_remark(theirs, None, series, are_texts=True):
+        return events
+    assert roles.channel is not None
+    column = sample.cells[roles.values[0].name]
+    names = sample.cells[roles.channel.name]
+    texts = sorted(
+        {str(cell) for name, cell in zip(names, column, strict=True) if cell and name == theirs}
+    )
+    if not texts or len(texts) > _MOST_CODES:
+        return ""
+    states = written_value({text: code for code, text in enumerate(texts)})
+    n_values = sum(len(values) for _, values in series)
+    return visible(
+        f"CHECK: states? signal: discrete, states: {states} ({n_values:,} values, all of them "
+        f"{'these texts' if len(texts) > 1 else 'this text'})"
+    )
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
