@@ -206,7 +206,10 @@ def _roles(sample: _Sample) -> _Roles:
     repeated = [one for one in rest if 0 < sample.different(one) <= most]
     names = [one for one in repeated if one.family == "text" and not _is_numeric(sample, one)]
     ids = [one for one in rest if one.family == "integer" and _NUMBER.search(one.name)]
+    spoken = _spoken_values(rest, names)
+    names = [one for one in names if one not in spoken]
     values = [one for one in rest if one not in ids + names and _holds_numbers(sample, one)]
+    values += [one for one in spoken if one not in values]
     said = [one for one in values if _VALUE.search(one.name)]
     channel = _first(names, _CHANNEL, bool) or (names[-1] if said and len(names) > 1 else None)
     if said or len(values) == 1:
@@ -225,6 +228,17 @@ def _roles(sample: _Sample) -> _Roles:
     unit = sample.unit(time) if time.family in NUMBERS else None
     of = time, unit, entity, channel, tuple(values), quality, updated_at, label
     return _Roles(*of, are_texts=are_texts)
+
+
+def _spoken_values(
+    columns: Sequence[SourceColumn], names: Sequence[SourceColumn]
+) -> list[SourceColumn]:
+    """Columns of texts that are values by their name, beside one that names channels: of some
+    channels they are numbers, of others states or messages.
+    """
+    texts = [one for one in columns if one.family == "text" and _VALUE.search(one.name)]
+    has_channels = any(one not in texts and _CHANNEL.search(one.name) for one in names)
+    return texts if has_channels else []
 
 
 def _event_texts(
@@ -380,21 +394,31 @@ def _source_lines(
     yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
-        names = sorted({channel for _, _, channel in tags})
-        yield from (f"    {written_value(one)}: {{}}" for one in names)
+        of_channel: dict[str, list[str]] = {}
+        for tag, _, channel in tags:
+            of_channel.setdefault(channel, []).append(tag)
+        for mine in sorted(of_channel):
+            yield _channel_line(sample, roles, mine, mine, of_channel[mine])
         return
     channels = [one.name for one in roles.values]
     if roles.channel is not None:
         channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
-    mine = channel_names(channels)
+    mine_of = channel_names(channels)
     for theirs in channels:
-        renamed = {} if mine[theirs] == theirs else {"column": theirs}
-        series = _series_of(sample, roles, theirs)
-        remark = signal_remark(theirs, None, series, are_texts=roles.are_texts)
-        if not series and roles.channel is not None:
-            remark = _texts_remark(sample, roles, theirs)
-        why = f"  # {remark}" if remark else ""
-        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
+        yield _channel_line(sample, roles, mine_of[theirs], theirs, [theirs])
+
+
+def _channel_line(
+    sample: _Sample, roles: _Roles, mine: str, column: str, names: Sequence[str]
+) -> str:
+    """A channel, with what is to be asked about it; `names` are those of its rows."""
+    series = [one for name in names for one in _series_of(sample, roles, name)]
+    remark = signal_remark(mine, None, series, are_texts=roles.are_texts)
+    if not series and roles.is_long:
+        remark = _texts_remark(sample, roles, names)
+    renamed = {} if mine == column else {"column": column}
+    why = f"  # {remark}" if remark else ""
+    return f"    {written_value(mine)}: {written_value(renamed)}{why}"
 
 
 def _series_of(
@@ -428,17 +452,17 @@ def _number(cell: Any) -> float | None:
     return None
 
 
-def _texts_remark(sample: _Sample, roles: _Roles, theirs: str) -> str:
+def _texts_remark(sample: _Sample, roles: _Roles, names: Sequence[str]) -> str:
     """What to ask about a channel of a long table that says nothing but texts; empty: nothing."""
     as_texts = replace(roles, are_texts=True)
-    series = _series_of(sample, as_texts, theirs)
-    if events := signal_remark(theirs, None, series, are_texts=True):
+    series = [one for name in names for one in _series_of(sample, as_texts, name)]
+    if events := signal_remark(names[0], None, series, are_texts=True):
         return events
     assert roles.channel is not None
     column = sample.cells[roles.values[0].name]
-    names = sample.cells[roles.channel.name]
+    channel = map(str, sample.cells[roles.channel.name])
     texts = sorted(
-        {str(cell) for name, cell in zip(names, column, strict=True) if cell and name == theirs}
+        {str(cell) for name, cell in zip(channel, column, strict=True) if cell and name in names}
     )
     if not texts or len(texts) > _MOST_CODES:
         return ""
