@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -90,6 +91,25 @@ def test_nobody_at_work_on_a_monday_is_strange(detector: FoldDetector) -> None:
     values = WEEK.values.copy()
     values[0, MONDAY] = values[0, 5 * DAY + 42 : 5 * DAY + 108]
     assert errors(detector, changed(WEEK, values))[MONDAY].min() > 20
+
+
+def test_of_readings_that_nobody_is_told_of_the_others_say_what_is_expected(
+    detector: FoldDetector,
+) -> None:
+    values = WEEK.values.copy()
+    # The load of a Saturday, and a flow that goes with it: only the calendar is surprised.
+    values[0, SATURDAY, LOAD] += 30
+    values[0, SATURDAY, FLOW] += 60
+    told, quiet = judged(detector, changed(WEEK, values)), copy(detector)
+    quiet.least_error = np.inf
+    untold = judged(quiet, changed(WEEK, values))
+    np.testing.assert_array_equal(untold.channel_errors, told.channel_errors)
+    off = [np.abs(values - one.expected)[0, SATURDAY, FLOW].mean() for one in (told, untold)]
+    assert off[0] > 50
+    assert off[1] < 25
+    quiet.least_error = float(np.nanmin(told.channel_errors[0, SATURDAY]))
+    some = judged(quiet, changed(WEEK, values)).expected[0, SATURDAY]
+    np.testing.assert_array_equal(some, told.expected[0, SATURDAY])
 
 
 def test_a_monday_that_is_a_holiday_is_as_a_sunday(detector: FoldDetector) -> None:

@@ -72,7 +72,7 @@ def _insert(plant: Plant, rows: list[Row]) -> None:
         run(plant.source_uri, statement, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _ingest(plant: Plant, config: DatasetConfig, first: int, last: int) -> None:
+def _ingest(plant: Plant, config: DatasetConfig, first: float, last: float) -> None:
     with Store.connect(plant.warehouse_uri) as store:
         ingest_interval(
             store,
@@ -187,14 +187,17 @@ def test_rows_in_any_order_leave_what_a_backfill_does(plant: Plant, kind: str, s
     assert live == _backfilled(plant, config)
 
 
-def _backwards(plant: Plant, config: DatasetConfig, rows: list[Row], order: list[int]) -> None:
-    """A run for each hour in this order, whose rows the source gets just before it, long after
+def _backwards(
+    plant: Plant, config: DatasetConfig, rows: list[Row], order: list[int], n_an_hour: int = 1
+) -> None:
+    """A run for each interval in this order, whose rows the source gets just before it, long after
     these times: the past is brought in, piece by piece.
     """
     plant.now_at = DAY + timedelta(days=300)
     for number in order:
-        _insert(plant, [row for row in rows if hour(number) <= row[0] < hour(number + 1)])
-        _ingest(plant, config, number, number + 1)
+        first, end = number / n_an_hour, (number + 1) / n_an_hour
+        _insert(plant, [row for row in rows if hour(first) <= row[0] < hour(end)])
+        _ingest(plant, config, first, end)
 
 
 def test_a_past_that_comes_after_later_hours_is_followed_to_them(plant: Plant) -> None:
@@ -212,11 +215,40 @@ def test_a_past_that_comes_after_later_hours_is_followed_to_them(plant: Plant) -
     assert _state(plant) == _backfilled(plant, config)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_intervals_in_any_order_leave_what_a_backfill_does(plant: Plant, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "late"), [*((kind, "0s") for kind in KINDS), ("counter", "2h"), ("events", "2h")]
+)
+def test_intervals_in_any_order_leave_what_a_backfill_does(
+    plant: Plant, kind: str, late: str
+) -> None:
     _begin(plant)
     rng = np.random.default_rng([*map(ord, kind)])
-    config = _config(plant, KINDS[kind], 0)
+    config = _config(plant, KINDS[kind], late)
     order = rng.permutation(N_HOURS).tolist()
     _backwards(plant, config, _rows(rng, sparse=True), order)
     assert _state(plant) == _backfilled(plant, config)
+
+
+def test_an_hour_that_others_looked_back_at_is_read_by_its_own_run(plant: Plant) -> None:
+    _begin(plant)
+    config = _config(plant, {"temp": {}}, "2h")
+    rows: list[Row] = [(hour(at), "m1", "temp", at) for at in (3.0, 4.0, 4.5, 5.0)]
+    n_rows = "SELECT n_rows::int FROM tsad.ingest_hour ORDER BY hour_at DESC LIMIT 3"
+    _backwards(plant, config, rows, [5])
+    assert plant.rows(n_rows) == [(1,), (0,), (0,)]
+    _backwards(plant, config, rows, [4, 3])
+    assert plant.rows(n_rows) == [(1,), (2,), (1,)]
+    assert [*plant.readings().values()] == [3.0, 4.0, 4.5, 5.0]
+    # Each reads its own once: what comes after that is late, counted and told.
+    _insert(plant, [(hour(4.75), "m1", "temp", 7.0)])
+    _ingest(plant, config, 4, 5)
+    assert plant.rows(n_rows) == [(1,), (2,), (1,)]
+
+
+def test_quarters_of_an_hour_in_any_order_leave_what_a_backfill_does(plant: Plant) -> None:
+    _begin(plant)
+    config = _config(plant, {"temp": {}}, "2h").model_copy(update={"interval": "15min"})
+    rows: list[Row] = [(hour(at / 6), "m1", "temp", float(at)) for at in range(18)]
+    order = np.random.default_rng(4).permutation(12).tolist()
+    _backwards(plant, config, rows, order, n_an_hour=4)
+    assert [*plant.readings().values()] == [float(at) for at in range(18)]

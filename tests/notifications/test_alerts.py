@@ -51,7 +51,8 @@ class Book:
 
     def follow(self, *incidents: AlertableIncident, young_from: datetime = ALWAYS) -> list[str]:
         standing = self.standing
-        changes = alert_changes(standing, incidents, gap=GAP, young=Young(young_from))
+        every = alert_changes(standing, incidents, gap=GAP, young=Young(young_from))
+        changes = [one for one in every if one.is_one]
         return [event for change in changes for event in self._kept(change)]
 
     def _kept(self, change: AlertChange) -> tuple[str, ...]:
@@ -166,13 +167,14 @@ def test_a_verdict_that_is_withdrawn_lets_the_severity_be_told() -> None:
 
 def test_what_went_the_way_that_nobody_asks_for_opens_nothing_and_makes_nothing_worse() -> None:
     def changes(alerts: list[Alert], *found: AlertableIncident) -> list[AlertChange]:
-        return alert_changes(
+        every = alert_changes(
             alerts,
             found,
             gap=GAP,
             young=Young(ALWAYS),
             is_asked=lambda one: one.direction in (None, "rise"),
         )
+        return [one for one in every if one.is_one]
 
     fell = replace(seen(0, 1, "HIGH"), direction="fall")
     assert changes([], fell) == []

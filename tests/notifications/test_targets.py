@@ -106,7 +106,7 @@ def test_the_most_impatient_target_of_an_address_counts() -> None:
 
     def held(of: Subject, *targets: NotificationTarget) -> datetime | None:
         recipient = Recipient(both[0].to, targets)
-        return recipient.held_until(of, recipient.wanting(of), at, "UTC")
+        return recipient.held_until(recipient.heard([of]), at, "UTC")
 
     morning = datetime(2026, 1, 11, 5, tzinfo=UTC)
     assert held(Subject("opened", "LOW", ["a"]), daily, loud) == morning
@@ -402,3 +402,48 @@ def test_a_channel_that_alerts_on_a_rise_tells_nobody_that_it_fell(hall: Hall) -
         )
     hall.enqueue()
     assert hall.rows("incident_id") == [("INC-0-20",), ("INC-1-0",)]
+
+
+def test_what_need_not_wait_is_not_held_back_by_what_does(hall: Hall) -> None:
+    yearly, high = {"digest": "0 5 1 1 *"}, {"least_severity": "HIGH"}
+    hall.config = configured(targets=[{"webhook": "web"} | one for one in (yearly, high)])
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.now_at = datetime.now(UTC)
+    assert hall.deliver() == (0, 0, 0)
+    hall.becomes(Span(0, 1, "HIGH"))
+    hall.enqueue()
+    assert hall.deliver() == (2, 0, 0)
+    assert hall.told() == ["room: LOW incident at a", "room: now HIGH: incident at a"]
+
+
+def test_what_ends_an_alert_wakes_no_pager_that_its_beginning_may_not_wake(hall: Hall) -> None:
+    now = datetime.now(UTC)
+    hours = [f"{now + timedelta(hours=n):%H:%M}" for n in (-2, 2)]
+    hall.config = only(PAGER | {"quiet_hours": {"start": hours[0], "end": hours[1]}})
+    hall.now_at = now
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    hall.scored(9)
+    hall.enqueue()
+    assert send(hall) == (0, 0, 0)
+    hall.now_at += timedelta(hours=3)
+    assert send(hall) == (2, 0, 0)
+
+
+def test_who_was_told_in_a_digest_hears_what_becomes_of_it(hall: Hall) -> None:
+    hall.config = only({"webhook": "web", "channels": ["cpu"]}, max_per_run=1)
+    led = """UPDATE tsad.incident SET top_channel_id =
+      (SELECT channel_id FROM tsad.channel WHERE name = %s)"""
+    hall.becomes(Span(0, 1), Span(20, 21))
+    hall.ask(led, "cpu")
+    assert hall.enqueue().n_messages == 1
+    assert hall.deliver() == (1, 0, 0)
+    hall.ask(led, "load")
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    assert hall.deliver() == (1, 0, 0)
+    assert hall.told() == ["room: 2 events: 2 opened", "room: withdrawn: incident at a"]
+    assert hall.rows("event", "state", "attempts")[:3] == [
+        ("opened", "delivered", 1), ("opened", "delivered", 1), ("digest", "delivered", 1),
+    ]  # fmt: skip

@@ -176,7 +176,8 @@ def ingest_interval(
     ]
     forced = frozenset(hours_between(start_at, end_at) if force else ())
     settings = read_settings(config, {})
-    ingest = _Ingest(store, config, dataset.dataset_id, layout, end_at, forced, clock, settings)
+    own = Interval(start_at, end_at)
+    ingest = _Ingest(store, config, dataset.dataset_id, layout, own, forced, clock, settings)
     ingest = replace(ingest, comes_again=comes_again)
 
     def check(part: OpenPart) -> None:
@@ -193,8 +194,7 @@ def ingest_interval(
     summary = ingest.read(uris, wanted, check)
     if not force:
         note_retirements_read(store, unread)
-        run = Interval(start_at, end_at)
-        ranges = awaited_ranges(store, config, dataset.dataset_id, run, ingest.back)
+        ranges = awaited_ranges(store, config, dataset.dataset_id, own, ingest.back)
         if ranges:
             with ingest.turns():
                 hours = hours_with_more(store, config, uris, ranges)
@@ -260,6 +260,7 @@ class _Ingest:
 
     Attributes
     ----------
+    own : the interval of the run.
     forced : hours that are read whatever the ledger says.
     late_before : before this, what changes of an hour that was read is noted as late; None: of no
         hour.
@@ -272,7 +273,7 @@ class _Ingest:
     config: DatasetConfig
     dataset_id: int
     layout: datasets.Layout
-    end_at: datetime
+    own: Interval
     forced: frozenset[datetime]
     now: Callable[[], datetime]
     settings: ReadSettings
@@ -284,6 +285,16 @@ class _Ingest:
     back: set[tuple[int, datetime]] = field(default_factory=set)
     first_due: set[datetime] = field(default_factory=set)
     due: frozenset[datetime] = frozenset()
+
+    @property
+    def end_at(self) -> datetime:
+        """The end of the run's interval."""
+        return self.own.end_at
+
+    def own_part(self, hour: datetime) -> Interval | None:
+        """What of an hour is of the run's interval; None: it only looks back, or beyond."""
+        start_at, end_at = max(hour, self.own.start_at), min(hour + HOUR, self.own.end_at)
+        return Interval(start_at, end_at) if start_at < end_at else None
 
     @contextmanager
     def turns(self) -> Iterator[None]:
@@ -369,14 +380,17 @@ class _Ingest:
     def due_hours(
         self, hours: Sequence[datetime], ledger: dict[datetime, queries.IngestHour]
     ) -> list[datetime]:
-        """Those never read, not read far enough, or read when rows could still change."""
+        """Those never read, not read far enough, or read when rows could still change; of the run's
+        own interval also those that only others have read, which looked back.
+        """
         late_within = timedelta(seconds=self.config.late_rows_within_s)
         due = []
         for hour in hours:
             row, hour_end = ledger.get(hour), hour + HOUR
             is_read = row is not None and row.read_until >= min(hour_end, self.end_at)
             is_final = row is not None and row.read_at >= hour_end + late_within
-            if hour in self.forced or not (is_read and is_final):
+            is_asked = row is not None and _holds(row.asked, self.own_part(hour))
+            if hour in self.forced or not (is_read and is_final and is_asked):
                 due.append(hour)
         return due
 
@@ -462,6 +476,21 @@ class _Ingest:
             tally.add_count(issue, unix_us(hours[-1]), n_rows, entity=entity, detail=detail)
         summary = _Chunk(self, parts, hours, ledger, tally).ingest_hours()
         return replace(summary, n_hours_skipped=len(chunk) - len(hours))
+
+
+def _holds(asked: Interval, part: Interval | None) -> bool:
+    return part is None or asked.start_at <= part.start_at < part.end_at <= asked.end_at
+
+
+def _asked_with(before: Interval, part: Interval | None) -> Interval:
+    """A stretch with what is read of it now; of two that are apart the latter: the former is read
+    once more, if it is asked for.
+    """
+    if part is None:
+        return before
+    if part.end_at < before.start_at or before.end_at < part.start_at:
+        return part
+    return Interval(min(before.start_at, part.start_at), max(before.end_at, part.end_at))
 
 
 def _newest_at(n_rows: int, newest_us: int) -> datetime | None:
@@ -949,7 +978,10 @@ class _Chunk:
         is_live = is_first and read_at < hour + HOUR + late_within
         lag_s = (read_at - newest_at).total_seconds() if newest_at and is_live else None
         n_readings = int(read.n_readings[i])
-        return queries.IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
+        asked = Interval(hour, hour) if before is None else before.asked
+        asked = _asked_with(asked, self.ingest.own_part(hour))
+        row = queries.IngestHour(hour, read_until, read_at, n_rows, n_readings, newest_at, lag_s)
+        return row._replace(asked_from=asked.start_at, asked_until=asked.end_at)
 
     def _source_rows(
         self, every: Sequence[AcceptedRows], updated: Sequence[dict[int, datetime]]

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsad_tasks.base.enums import QualityVerdict
-from tsad_tasks.base.interval import from_unix_s
+from tsad_tasks.base.interval import Interval, from_unix_s
 from tsad_tasks.storage.store import Query, Statement
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class IngestHour(NamedTuple):
 
     `updated_until` is the newest change of its rows by the source's own clock; None: not asked.
     `settings` is the digest of those that it was read by; None: not known, or to stay as it is.
+    From `asked_from` to `asked_until` it was read by runs whose interval that is; None: only by
+    others, that look back.
     """
 
     hour_at: datetime
@@ -29,6 +31,15 @@ class IngestHour(NamedTuple):
     lag_s: float | None
     updated_until: datetime | None = None
     settings: str | None = None
+    asked_from: datetime | None = None
+    asked_until: datetime | None = None
+
+    @property
+    def asked(self) -> Interval:
+        """What of it runs have read whose interval that is; empty: nothing."""
+        if self.asked_from is None or self.asked_until is None:
+            return Interval(self.hour_at, self.hour_at)
+        return Interval(self.asked_from, self.asked_until)
 
 
 class FormerSettings(NamedTuple):

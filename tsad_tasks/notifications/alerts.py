@@ -64,7 +64,8 @@ class AlertableIncident:
 @dataclass(frozen=True)
 class AlertChange:
     """An alert as it is now, as it was (None: it is new), and what to tell of it, in order;
-    whether that is found late; until when somebody snoozed it.
+    whether that is found late; until when somebody snoozed it; its first incident (empty: it has
+    none any more).
     """
 
     alert: Alert
@@ -72,6 +73,12 @@ class AlertChange:
     events: tuple[str, ...]
     is_late: bool = False
     snoozed_until: datetime | None = None
+    began_as: str = ""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is anything to store."""
+        return self.alert != self.former
 
 
 @dataclass(frozen=True)
@@ -135,9 +142,10 @@ def alert_changes(
     young: Young,
     is_asked: Callable[[AlertableIncident], bool] = lambda _: True,
 ) -> list[AlertChange]:
-    """Alerts that change; `opened`, `escalated`, `closed`, `withdrawn` are told at most once each.
+    """What becomes of every alert; `opened`, `escalated`, `closed`, `withdrawn` are told at most
+    once each.
 
-    Once these changes are stored, the same incidents give none.
+    Once these changes are stored, the same incidents give none with anything to store or to tell.
 
     Parameters
     ----------
@@ -184,7 +192,7 @@ def alert_changes(
         and any(map(is_asked, cluster.incidents))
         and young.opens(cluster.end_at, cluster.arrived_at)
     ]
-    return [change for change in changes if change.alert != change.former] + opened
+    return changes + opened
 
 
 def _followed(
@@ -217,11 +225,12 @@ def _followed(
         if is_open and takers:
             now = replace(now, taken_by=takers[0])
         snoozed_until = worst.snoozed_until
+    began_as = (owned or met)[0].incidents[0].incident_id
     has_risen = now.severity != alert.severity
     has_closed = now.closed_told and not alert.closed_told
     is_taken = now.taken_by != alert.taken_by
     events = ("escalated",) * has_risen + ("taken",) * is_taken + ("closed",) * has_closed
-    return AlertChange(now, alert, events, snoozed_until=snoozed_until)
+    return AlertChange(now, alert, events, snoozed_until=snoozed_until, began_as=began_as)
 
 
 def _worst(incidents: Sequence[AlertableIncident]) -> AlertableIncident:
@@ -250,4 +259,5 @@ def _opened(
     )
     is_late = young.is_late(cluster.end_at, cluster.arrived_at)
     events = ("opened", *(["taken"] if alert.taken_by else []))
-    return AlertChange(alert, None, events, is_late, worst.snoozed_until)
+    began_as = cluster.incidents[0].incident_id
+    return AlertChange(alert, None, events, is_late, worst.snoozed_until, began_as)

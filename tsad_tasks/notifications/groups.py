@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from tsad_tasks.base.enums import severity_rank
 from tsad_tasks.model.incident_groups import LEAST_ENTITIES
 from tsad_tasks.notifications.alerts import Alert, AlertChange
+from tsad_tasks.notifications.targets import Subject
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,14 @@ class AlertedGroup:
 
 @dataclass(frozen=True)
 class GroupLead:
-    """The alert under which a group is told, also once that one is withdrawn and others stand."""
+    """The alert under which a group is told, also once that one is withdrawn and others stand;
+    `headline` is None once its incidents are of other groups.
+    """
 
     group_id: str
     alert_id: int
     thread: str
+    headline: str | None
 
 
 @dataclass(frozen=True)
@@ -34,43 +40,63 @@ class Told:
 
     Attributes
     ----------
-    change : of a group the alert under which it is told, with the severity and sentence of the
-        worst, and the range of all.
+    alert : of a group the one under which it is told, with the severity and sentence of the worst,
+        and the range of all.
+    about : each machine that makes it news, as far as routes go.
+    severity_before : where it got worse.
+    headline : None: it is of one alert.
+    to : everybody; `told`: who was told of the group, and of no such severity; `untold`: who was
+        told of it nothing that does not still wait.
+    holds_for_all : whether what is said of these machines holds for all that go on.
     """
 
-    change: AlertChange
+    alert: Alert
     event: str
     entities: tuple[str, ...]
+    about: tuple[Subject, ...]
+    severity_before: str | None = None
+    is_late: bool = False
     headline: str | None = None
+    to: str = "everybody"
+    holds_for_all: bool = True
+
+    def to_who_was_told(self, severity: str | None) -> Told:
+        """The same to who was told of a severity: of a group nobody is told a lower one again."""
+        if self.headline is None or severity is None:
+            return self
+        before = severity if self.event == "escalated" else None
+        worst = max(severity, self.alert.severity, key=severity_rank)
+        alert = replace(self.alert, severity=worst)
+        return replace(self, alert=alert, severity_before=before)
 
 
 def joined_groups(
-    changes: Sequence[AlertChange], unchanged: Sequence[Alert], groups: Mapping[str, AlertedGroup]
+    changes: Sequence[AlertChange], groups: Mapping[str, AlertedGroup]
 ) -> list[AlertChange]:
-    """The changes, with the group under which each new alert is told.
+    """The same, with the group under which each new alert is told.
 
     A group is one alert if three alerts are of it: of its other machines nobody is told, say, as
     they are in maintenance. An alert stays with the group under which it was told.
 
     Parameters
     ----------
-    unchanged : the other alerts that stand.
+    changes : all alerts that stand or stood.
     groups : by incident; the others began alone.
     """
     of: dict[str, list[Alert]] = {}
-    for alert in (*(change.alert for change in changes), *unchanged):
-        if alert.state != "withdrawn" and alert.incident_id in groups:
-            of.setdefault(groups[alert.incident_id].group_id, []).append(alert)
+    for change in changes:
+        if change.alert.state != "withdrawn" and change.began_as in groups:
+            of.setdefault(groups[change.began_as].group_id, []).append(change.alert)
     chosen: dict[str, str] = {}
     for group_id, members in of.items():
-        told = [alert.group_id for alert in members if alert.group_id is not None]
+        told = [(one.alert_id or 0, one.group_id) for one in members if one.group_id is not None]
         if told:
-            chosen[group_id] = min(told)
+            chosen[group_id] = min(told)[1]
         elif len({alert.entity for alert in members}) >= LEAST_ENTITIES:
             chosen[group_id] = group_id
     joined = []
     for change in changes:
-        its = groups.get(change.alert.incident_id)
+        its = groups.get(change.began_as)
         if change.former is None and its is not None and its.group_id in chosen:
             alert = replace(change.alert, group_id=chosen[its.group_id])
             change = replace(change, alert=alert)
@@ -80,22 +106,24 @@ def joined_groups(
 
 def told_of(
     changes: Sequence[AlertChange],
-    unchanged: Sequence[Alert],
     groups: Mapping[str, AlertedGroup],
     leads: Mapping[str, GroupLead],
+    now_at: datetime,
 ) -> list[Told]:
     """What to tell of the changes: of the alerts of a group what the group does as a whole.
 
-    Each change is stored already: its alert has an id. A group is opened once, gets worse when the
-    worst of its machines does, and is closed when the last of them is.
+    A group is opened once, gets worse when the worst of its machines does, and is closed when the
+    last of them is. Who asks for a machine that joins, and was told nothing, is told of it then.
+    What is snoozed makes no group worse for others, until it is woken.
 
     Parameters
     ----------
+    changes : all alerts that stand or stood, stored: each has an id.
     groups : by incident; the others began alone.
     leads : by group, of all groups under which an alert is told.
     """
     told = [
-        Told(change, event, (change.alert.entity,))
+        _alone(change, event)
         for change in changes
         if change.alert.group_id is None
         for event in change.events
@@ -103,66 +131,92 @@ def told_of(
     names = sorted({one.alert.group_id for one in changes if one.alert.group_id is not None})
     for group_id in names:
         members = [one for one in changes if one.alert.group_id == group_id]
-        members += [AlertChange(one, one, ()) for one in unchanged if one.group_id == group_id]
-        lead = leads[group_id]
-        told += [_told(members, event, groups, lead) for event in _events(members)]
+        told += _Group(members, groups, leads[group_id], now_at).told()
     return told
 
 
-def _events(members: Sequence[AlertChange]) -> list[str]:
-    """What a group does that is told, in order."""
-    event = _event(members)
-    taken = [one for one in members if "taken" in one.events]
-    first = [event] if event in ("opened", "escalated") else []
-    last = [event] if event in ("closed", "withdrawn") else []
-    return [*first, *(["taken"] if taken else []), *last]
+def _alone(change: AlertChange, event: str) -> Told:
+    before = change.former.severity if change.former and event == "escalated" else None
+    about = (_subject(change, event),)
+    return Told(change.alert, event, (change.alert.entity,), about, before, change.is_late)
 
 
-def _event(members: Sequence[AlertChange]) -> str | None:
-    """Whether a group begins, gets worse or is over."""
-    former = [one.former for one in members if one.former is not None]
-    standing = [one.alert for one in members if one.alert.state != "withdrawn"]
-    if not former:
-        return "opened"
-    if not standing:
-        return "withdrawn" if any(one.state != "withdrawn" for one in former) else None
-    was_over = all(one.closed_told for one in former)
-    is_over = all(one.closed_told for one in standing)
-    if _worst(standing) > _worst(former):
-        return "escalated"
-    return "closed" if is_over and not was_over else None
+def _subject(change: AlertChange, event: str) -> Subject:
+    alert = change.alert
+    return Subject(event, alert.severity, [alert.entity], alert.channel, change.snoozed_until)
 
 
-def _worst(alerts: Sequence[Alert]) -> int:
-    return max(severity_rank(one.severity) for one in alerts)
+@dataclass(frozen=True)
+class _Group:
+    """Alerts that are told as one."""
 
+    members: Sequence[AlertChange]
+    groups: Mapping[str, AlertedGroup]
+    lead: GroupLead
+    now_at: datetime
 
-def _told(
-    members: Sequence[AlertChange], event: str, groups: Mapping[str, AlertedGroup], lead: GroupLead
-) -> Told:
-    first = min((one.alert for one in members), key=lambda one: one.alert_id or 0)
-    alerts = [one.alert for one in members if one.alert.state != "withdrawn"] or [first]
-    worst = max(alerts, key=lambda one: (severity_rank(one.severity), -(one.alert_id or 0)))
-    former = [one.former for one in members if one.former is not None]
-    alert = replace(
-        first,
-        alert_id=lead.alert_id,
-        thread=lead.thread,
-        severity=worst.severity,
-        sentence=worst.sentence,
-        incident_id=worst.incident_id,
-        channel=worst.channel,
-        start_at=min(one.start_at for one in alerts),
-        end_at=max(one.end_at for one in alerts),
-        state="open" if any(one.state == "open" for one in alerts) else alerts[0].state,
-    )
-    before = max(former, key=lambda one: severity_rank(one.severity)) if former else None
-    is_late = all(one.is_late for one in members if one.former is None) and not former
-    headlines = [groups[one.incident_id].headline for one in alerts if one.incident_id in groups]
-    entities = tuple(sorted({one.entity for one in alerts}))
-    headline = headlines[0] if headlines else f"{len(entities)} machines"
-    takers = [one.alert.taken_by for one in members if "taken" in one.events]
-    if takers:
-        alert = replace(alert, taken_by=takers[0])
-    snoozed = next(one.snoozed_until for one in members if one.alert == worst)
-    return Told(AlertChange(alert, before, (event,), is_late, snoozed), event, entities, headline)
+    def told(self) -> Iterator[Told]:
+        """What is told of it, in order."""
+        former = [one.former for one in self.members if one.former is not None]
+        if not former:
+            is_late = all(one.is_late for one in self.members)
+            yield replace(self._told("opened", self.members), is_late=is_late)
+        else:
+            awake = [one for one in self._standing if not self._is_snoozed(one)]
+            if awake:
+                worse = self._told("escalated", self._standing)
+                worst = max((one.alert.severity for one in awake), key=severity_rank)
+                alert = replace(worse.alert, severity=worst)
+                yield replace(worse, alert=alert, to="told")
+            news = [one for one in self.members if {"opened", "escalated"} & {*one.events}]
+            if news:
+                yield replace(self._told("opened", news), to="untold")
+        yield from self._taken()
+        is_over = all(one.alert.closed_told for one in self._standing)
+        if not self._standing:
+            yield self._told("withdrawn", self.members)
+        elif former and is_over and not all(one.closed_told for one in former):
+            yield self._told("closed", self._standing)
+
+    def _taken(self) -> Iterator[Told]:
+        taken = [one for one in self.members if "taken" in one.events]
+        left = [one for one in self._standing if one.alert.state == "open"]
+        holds = all(one.alert.taken_by or self._is_snoozed(one) for one in left)
+        for name in sorted({one.alert.taken_by for one in taken if one.alert.taken_by}):
+            about = [one for one in taken if one.alert.taken_by == name]
+            told = self._told("taken", about)
+            alert = replace(told.alert, taken_by=name)
+            entities = tuple(sorted(one.alert.entity for one in about))
+            yield replace(told, alert=alert, entities=entities, holds_for_all=holds)
+
+    @property
+    def _standing(self) -> list[AlertChange]:
+        return [one for one in self.members if one.alert.state != "withdrawn"]
+
+    def _is_snoozed(self, one: AlertChange) -> bool:
+        return one.snoozed_until is not None and one.snoozed_until > self.now_at
+
+    def _told(self, event: str, about: Sequence[AlertChange]) -> Told:
+        alerts = [one.alert for one in self._standing or self.members]
+        worst = max(alerts, key=lambda one: (severity_rank(one.severity), -(one.alert_id or 0)))
+        alert = replace(
+            worst,
+            alert_id=self.lead.alert_id,
+            thread=self.lead.thread,
+            start_at=min(one.start_at for one in alerts),
+            end_at=max(one.end_at for one in alerts),
+            state="open" if any(one.state == "open" for one in alerts) else alerts[0].state,
+        )
+        entities = tuple(sorted({one.entity for one in alerts}))
+        subjects = tuple(_subject(one, event) for one in about)
+        return Told(alert, event, entities, subjects, headline=self._headline(len(entities)))
+
+    def _headline(self, n_entities: int) -> str:
+        """That of most of its incidents; of several its own before others."""
+        began = [one.began_as for one in self._standing if one.began_as in self.groups]
+        if not began:
+            return self.lead.headline or f"{n_entities} machines"
+        n, own = Counter(self.groups[name].group_id for name in began), self.lead.group_id
+        ids = {name: self.groups[name].group_id for name in began}
+        most = max(began, key=lambda name: (n[ids[name]], ids[name] == own, ids[name]))
+        return self.groups[most].headline

@@ -37,6 +37,7 @@ _SUBJECTS = {
 _GROUP_SUBJECTS = {
     "opened": "{severity}: {headline}",
     "escalated": "now {severity}: {headline}",
+    "taken": "{taken_by} has {whose} in hand: {headline}",
     "closed": "closed: {headline}",
     "withdrawn": "withdrawn: {headline}",
 }
@@ -53,8 +54,7 @@ def event_payload(dataset: str, zone: str, told: Told) -> Payload:
     """What is told of one event of an alert, or of a group of them: nothing secret, and nothing to
     be looked up.
     """
-    change, event = told.change, told.event
-    alert = change.alert
+    alert, event = told.alert, told.event
     payload: Payload = {
         "event": event,
         "dataset": dataset,
@@ -73,11 +73,11 @@ def event_payload(dataset: str, zone: str, told: Told) -> Payload:
         payload["channel"] = alert.channel
     if event == "taken":
         payload["taken_by"] = alert.taken_by
-    if event == "escalated" and change.former is not None:
-        payload["severity_before"] = change.former.severity
+    if told.severity_before is not None:
+        payload["severity_before"] = told.severity_before
     if told.headline is not None:
         payload |= {"headline": told.headline, "entities": [*told.entities]}
-    if change.is_late:
+    if told.is_late:
         payload["found_late"] = True
     return payload
 
@@ -164,15 +164,16 @@ def subject(payload: Payload) -> str:
 
 
 def _subject_of(payload: Payload) -> str:
-    """The subject of an event; of a group it names no machine.
+    """The subject of an event; of a group it names no machine but what somebody took.
 
-    >>> said = {"event": "closed", "severity": "HIGH", "headline": "6 of 30 machines: fan fell"}
-    >>> _subject_of(said)
-    'closed: 6 of 30 machines: fan fell'
+    >>> said = {"event": "taken", "taken_by": "ada", "entities": ["a", "b"]}
+    >>> _subject_of(said | {"headline": "6 of 30 machines: fan fell"})
+    'ada has a and b in hand: 6 of 30 machines: fan fell'
     """
     if "headline" not in payload:
         return _SUBJECTS[payload["event"]].format(**payload)
-    return _GROUP_SUBJECTS[payload["event"]].format(**payload)
+    whose = named(payload["entities"], len(payload["entities"]))
+    return _GROUP_SUBJECTS[payload["event"]].format(**payload, whose=whose)
 
 
 def _seen(value: Any) -> Any:

@@ -20,14 +20,13 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from tsad_tasks.base.enums import NewsEvent, Role, SilenceEvent
+from tsad_tasks.base.enums import NewsEvent, Role, SilenceEvent, severity_rank
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
 from tsad_tasks.base.variants import CHANNELS
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.maintenance import maintenance_of
 from tsad_tasks.notifications import queries
 from tsad_tasks.notifications.alerts import (
-    Alert,
     AlertableIncident,
     AlertChange,
     Young,
@@ -58,7 +57,14 @@ from tsad_tasks.notifications.silences import (
     new_silences,
     silence_payload,
 )
-from tsad_tasks.notifications.targets import Address, Recipient, Subject, recipients
+from tsad_tasks.notifications.targets import (
+    FOLLOWING,
+    Address,
+    Heard,
+    Recipient,
+    Subject,
+    recipients,
+)
 from tsad_tasks.storage.datasets import DatasetRow, lock_dataset, select_dataset
 from tsad_tasks.storage.store import Store, columns
 
@@ -171,9 +177,8 @@ def enqueue(
         young = _young(config, newest_at, end_at, made_up_from)
         newer_than = _newer_than(config, dataset, newest_at)
         settled = {"dataset_id": dataset_id, "settled_before": newer_than - SETTLED}
-        alerts = store.rows(queries.SELECT_ALERTS, **settled)
         changes = alert_changes(
-            alerts,
+            store.rows(queries.SELECT_ALERTS, **settled),
             store.rows(
                 queries.SELECT_ALERTABLE_INCIDENTS,
                 newer_than=min(newer_than, young.made_up_from or newer_than),
@@ -184,33 +189,56 @@ def enqueue(
             young=young,
             is_asked=lambda incident: _is_asked(config, incident),
         )
-        told = _told(store, dataset_id, changes, alerts)
-        ids = [one.change.alert.alert_id for one in told if one.change.former is not None]
-        known = set(store.rows(queries.SELECT_TOLD_ADDRESSES, alert_ids=ids) if ids else ())
         now_at = store.now()
+        told = _told(store, dataset_id, changes, now_at)
+        ids = sorted({one.alert.alert_id for one in told if one.alert.alert_id is not None})
+        of = {"alert_ids": ids, "now": now_at}
+        rows = store.rows(queries.SELECT_TOLD_ADDRESSES, **of) if ids else ()
+        known = {(row.alert_id, row.to): row for row in rows}
 
         def message(what: Told, recipient: Recipient) -> queries.NewNotification | None:
-            alert, to, event = what.change.alert, recipient.to, what.event
-            was_told = (alert.alert_id, *to) in known
-            of = Subject(event, alert.severity, what.entities, alert.channel)
-            targets = recipient.wanting(of, was_told=was_told)
-            if not targets:
+            before = known.get((what.alert.alert_id or 0, recipient.to))
+            if not _is_news_to(recipient, what, before):
                 return None
-            zone, snoozed = config.site_zone, what.change.snoozed_until
-            held = recipient.held_until(of, targets, now_at, zone, snoozed)
-            severity = alert.severity if event == "escalated" else ""
-            about = alert.taken_by or "" if event == "taken" else severity
-            key = message_key(alert.thread, event, about, *to)
-            payload = event_payload(config.dataset, zone, what)
-            row = queries.NewNotification(alert.alert_id, event, key, *to, payload)
-            return replace(row, held_until=held)
+            was_told = before is not None and what.to != "untold"
+            heard = recipient.heard(what.about, was_told=was_told)
+            if not heard:
+                return None
+            said = what.to_who_was_told(before.severity if before else None)
+            row = _event_row(config, said, recipient.to)
+            return replace(row, held_until=recipient.held_until(heard, now_at, config.site_zone))
 
         messages = {
             one.to: [row for what in told if (row := message(what, one)) is not None]
             for one in wanted
         }
         n_told = len({(row.alert_id, row.event) for own in messages.values() for row in own})
-        return EnqueueSummary(len(changes), n_told, _insert(store, config, dataset_id, messages))
+        n_changes = sum(one.is_one for one in changes)
+        return EnqueueSummary(n_changes, n_told, _insert(store, config, dataset_id, messages))
+
+
+def _is_news_to(recipient: Recipient, what: Told, before: queries.ToldAddress | None) -> bool:
+    """Whether it is news to an address that was told so much of the alert before."""
+    if recipient.keeps_state and not what.holds_for_all:
+        return False
+    if what.to == "untold":
+        return before is None or before.is_waiting
+    if what.to == "told":
+        told = before.severity if before else None
+        return told is not None and severity_rank(what.alert.severity) > severity_rank(told)
+    return True
+
+
+def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNotification:
+    alert, event = what.alert, what.event
+    about = alert.severity if event == "escalated" else ""
+    if event == "taken":
+        # Of a group one person may take one machine after the other.
+        machines = what.entities if what.headline is not None else ()
+        about = "\x1f".join([alert.taken_by or "", *machines])
+    key = message_key(alert.thread, event, about, *to)
+    payload = event_payload(config.dataset, config.site_zone, what)
+    return queries.NewNotification(alert.alert_id, event, key, *to, payload)
 
 
 def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
@@ -246,8 +274,8 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
             if to == owner or to not in hearing:
                 return row
             of = Subject(news.event)
-            targets = [one for one in hearing[to].targets if news.event in one.news]
-            held = hearing[to].held_until(of, targets, now_at, config.site_zone)
+            heard = [Heard(one, of) for one in hearing[to].targets if news.event in one.news]
+            held = hearing[to].held_until(heard, now_at, config.site_zone)
             return replace(row, held_until=held)
 
         messages = {
@@ -287,7 +315,7 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
         def message(silence: _ToldSilence, recipient: Recipient) -> queries.NewNotification | None:
             to = recipient.to
             of = Subject(silence.event, entities=silence.names)
-            if not (targets := recipient.wanting(of)):
+            if not (heard := recipient.heard([of])):
                 return None
             # Of one silence some may be back before the others.
             key = message_key(silence.thread, silence.event, *to)
@@ -300,7 +328,7 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
                 silence.names,
                 silence.still_silent,
             )
-            held = recipient.held_until(of, targets, now_at, config.site_zone)
+            held = recipient.held_until(heard, now_at, config.site_zone)
             row = queries.NewNotification(None, silence.event, key, *to, said)
             return replace(row, silence_id=silence.silence_id, held_until=held)
 
@@ -343,12 +371,12 @@ def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) ->
             to = recipient.to
             names = [one.entity for one in episode.found]
             of = Subject(OUTSIDE, entities=names, channel=episode.found[0].channel)
-            if not (targets := recipient.wanting(of)):
+            if not (heard := recipient.heard([of])):
                 return None
             key = message_key(episode.thread, OUTSIDE, *to)
             of_it = config.dataset, config.site_zone, episode.thread, episode.found
             said, number = outside_payload(*of_it), episode.episode_id
-            held = recipient.held_until(of, targets, now_at, config.site_zone)
+            held = recipient.held_until(heard, now_at, config.site_zone)
             row = queries.NewNotification(None, OUTSIDE, key, *to, said, episode_id=number)
             return replace(row, held_until=held)
 
@@ -493,27 +521,39 @@ def _insert(
     dataset_id: int,
     messages: Mapping[Address, list[queries.NewNotification]],
 ) -> int:
-    """Messages put into the outbox that were not in it; a digest where there are too many, and one
-    of what was found late. What waits is bundled when its time comes.
+    """Messages put into the outbox that were not in it, to be sent; a digest where there are too
+    many, and one of what was found late. What waits is bundled when its time comes.
+
+    What a digest says is kept, too: its address was told.
     """
+    every = [row for own in messages.values() for row in own]
+    digests: list[tuple[queries.NewNotification, list[str]]] = []
+    for to, own in messages.items():
+        said = _together(own, config.notifications.max_per_run)
+        if said and not CHANNELS[to.medium].keeps_state:
+            payload = digest_payload(
+                config.dataset, config.site_zone, [one.payload for one in said]
+            )
+            key = message_key(*(row.key for row in said))
+            digest = queries.NewNotification(None, "digest", key, *to, payload)
+            digests.append((digest, [row.key for row in said]))
+    rows = [*every, *(digest for digest, _ in digests)]
+    n_inserted = _insert_rows(store, config, dataset_id, rows)
+    n_bundled = sum(
+        store.execute(queries.UPDATE_BUNDLE, key=digest.key, keys=keys) for digest, keys in digests
+    )
+    return n_inserted - n_bundled
 
-    def digest(own: list[queries.NewNotification], to: Address) -> list[queries.NewNotification]:
-        payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in own])
-        key = message_key(*(row.key for row in own))
-        return [queries.NewNotification(None, "digest", key, *to, payload)]
 
-    rows = []
-    for to, every in messages.items():
-        if CHANNELS[to.medium].keeps_state:
-            rows += every
-            continue
-        own = [row for row in every if row.held_until is None]
-        rows += [row for row in every if row.held_until is not None]
-        late = [row for row in own if row.payload.get("found_late")]
-        others = [row for row in own if not row.payload.get("found_late")]
-        few = others + (digest(late, to) if len(late) > 1 else late)
-        rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
-    return _insert_rows(store, config, dataset_id, rows)
+def _together(
+    messages: Sequence[queries.NewNotification], max_per_run: int
+) -> list[queries.NewNotification]:
+    """Those of one address that leave at once as one digest; none: each leaves by itself."""
+    own = [row for row in messages if row.held_until is None]
+    late = [row for row in own if row.payload.get("found_late")]
+    if len(own) - len(late) + min(1, len(late)) > max_per_run:
+        return own
+    return late if len(late) > 1 else []
 
 
 def _insert_rows(
@@ -526,7 +566,13 @@ def _insert_rows(
     marked = [_marked(config, row) for row in rows]
     linked = [with_link(payload, config.notifications.base_url) for payload in marked]
     unnested["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in linked]
-    return store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
+    n_inserted = store.execute(queries.INSERT_NOTIFICATIONS, dataset_id=dataset_id, **unnested)
+    # What waited of the same alert leaves first; the end of one wakes nobody for its beginning.
+    keys = [
+        row.key for row in rows if not (row.event in FOLLOWING and CHANNELS[row.medium].keeps_state)
+    ]
+    store.execute(queries.UPDATE_HELD, keys=keys)
+    return n_inserted
 
 
 def _marked(config: DatasetConfig, row: queries.NewNotification) -> Payload:
@@ -543,19 +589,18 @@ def _owner(config: DatasetConfig) -> Address | None:
 
 
 def _told(
-    store: Store, dataset_id: int, changes: Sequence[AlertChange], alerts: Sequence[Alert]
+    store: Store, dataset_id: int, changes: Sequence[AlertChange], now_at: datetime
 ) -> list[Told]:
     """What is told of changes of alerts, which are stored; those of a group as one."""
-    changed = {change.former.alert_id for change in changes if change.former is not None}
-    unchanged = [alert for alert in alerts if alert.alert_id not in changed]
-    standing = [*(one.alert for one in changes), *unchanged]
-    of = {"incident_ids": [alert.incident_id for alert in standing]}
+    of = {"incident_ids": [one.began_as for one in changes]}
     groups = {row.incident_id: row for row in store.rows(queries.SELECT_ALERTED_GROUPS, **of)}
-    changes = joined_groups(changes, unchanged, groups)
-    stored = [_stored(store, dataset_id, change) for change in changes]
-    every = [*(one.alert.alert_id for one in stored), *(one.alert_id for one in unchanged)]
-    leads = store.rows(queries.SELECT_GROUP_LEADS, alert_ids=every)
-    return told_of(stored, unchanged, groups, {one.group_id: one for one in leads})
+    stored = [
+        _stored(store, dataset_id, change) if change.is_one else change
+        for change in joined_groups(changes, groups)
+    ]
+    ids = [one.alert.alert_id for one in stored if one.alert.group_id is not None]
+    leads = store.rows(queries.SELECT_GROUP_LEADS, alert_ids=ids) if ids else ()
+    return told_of(stored, groups, {one.group_id: one for one in leads}, now_at)
 
 
 def _stored(store: Store, dataset_id: int, change: AlertChange) -> AlertChange:
@@ -673,8 +718,7 @@ def _bundle(store: Store, config: DatasetConfig, dataset_id: int, now_at: dateti
         _insert_rows(
             store, config, dataset_id, [queries.NewNotification(None, "digest", key, *to, payload)]
         )
-        ids = [one.notification_id for one in own]
-        store.execute(queries.UPDATE_BUNDLE, key=key, notification_ids=ids)
+        store.execute(queries.UPDATE_BUNDLE, key=key, keys=[one.key for one in own])
 
 
 class _Pictures:

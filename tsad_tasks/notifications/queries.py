@@ -11,6 +11,7 @@ from tsad_tasks.notifications.groups import AlertedGroup, GroupLead
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.outside import OutsideExperience
 from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
+from tsad_tasks.notifications.targets import Address
 from tsad_tasks.storage.store import Query, Statement
 
 
@@ -68,13 +69,22 @@ class ReleasedNotification:
     payload: dict[str, Any]
 
 
-class ToldAddress(NamedTuple):
-    """An address to which something of an alert was said."""
+@dataclass(frozen=True)
+class ToldAddress:
+    """An address to which something of an alert was said: the worst of it, and whether all of that
+    still waits.
+    """
 
     alert_id: int
     medium: str
     connection: str
     address: str
+    severity: str
+    is_waiting: bool
+
+    @property
+    def to(self) -> Address:
+        return Address(self.medium, self.connection, self.address)
 
 
 class AlertName(NamedTuple):
@@ -143,6 +153,7 @@ SELECT_TOLD_ADDRESSES = Query("notifications/select_told_addresses", ToldAddress
 SELECT_RELEASED_NOTIFICATIONS = Query(
     "notifications/select_released_notifications", ReleasedNotification
 )
+UPDATE_HELD = Statement("notifications/update_held")
 UPDATE_BUNDLE = Statement("notifications/update_bundle")
 SELECT_DUE_NOTIFICATION = Query("notifications/select_due_notification", DueNotification)
 UPDATE_NOTIFICATION = Statement("notifications/update_notification")

@@ -14,7 +14,7 @@ from tsad_tasks.config import DatasetConfig, NotificationTarget, QuietHours
 from tsad_tasks.text.formats import zone_of
 
 # What ends an alert, or says that somebody has it: who keeps the alert open is told at once.
-_FOLLOWING = ("taken", "closed", "withdrawn", "back")
+FOLLOWING = ("taken", "closed", "withdrawn", "back")
 
 
 class Address(NamedTuple):
@@ -34,12 +34,21 @@ class Subject:
     severity : empty: it has none.
     entities : none: it is about the whole dataset.
     channel : None: it is about none, or nobody knows which.
+    snoozed_until : until when somebody snoozed it, whatever targets say; None: nobody did.
     """
 
     event: str
     severity: str = ""
     entities: Sequence[str] = ()
     channel: str | None = None
+    snoozed_until: datetime | None = None
+
+
+class Heard(NamedTuple):
+    """What a target asks for of what a message is about."""
+
+    target: NotificationTarget
+    of: Subject
 
 
 def hears(target: NotificationTarget, of: Subject) -> bool:
@@ -80,32 +89,24 @@ class Recipient:
         """Whether its channel shows HTML."""
         return bool(CHANNELS[self.to.medium].takes_html)
 
-    def wanting(self, of: Subject, *, was_told: bool = False) -> list[NotificationTarget]:
-        """The targets that ask for it; what follows goes to all once the address was told."""
-        chosen = [one for one in self.targets if hears(one, of) or was_told]
-        if of.event == "taken":
-            chosen = [one for one in chosen if one.tells_taken]
-        return chosen
-
-    def held_until(
-        self,
-        of: Subject,
-        targets: Sequence[NotificationTarget],
-        now_at: datetime,
-        zone: str,
-        snoozed_until: datetime | None = None,
-    ) -> datetime | None:
-        """Until when it waits; None: it does not. Of several targets the most impatient counts.
+    def heard(self, about: Sequence[Subject], *, was_told: bool = False) -> list[Heard]:
+        """What its targets ask for; what follows goes to all once the address was told.
 
         Parameters
         ----------
-        snoozed_until : until when somebody snoozed the incident, whatever targets say; None: nobody
-            did.
+        about : of machines that are told together, each.
         """
-        if self.keeps_state and of.event in _FOLLOWING:
+        every = [Heard(target, of) for target in self.targets for of in about]
+        chosen = [one for one in every if hears(*one)] or (every if was_told else [])
+        return [one for one in chosen if one.of.event != "taken" or one.target.tells_taken]
+
+    def held_until(self, heard: Sequence[Heard], now_at: datetime, zone: str) -> datetime | None:
+        """Until when what is heard waits; None: it does not. The most impatient target counts, and
+        of machines that are told together the one that waits least.
+        """
+        if self.keeps_state and any(one.of.event in FOLLOWING for one in heard):
             return None
-        since_at = max(now_at, snoozed_until or now_at)
-        at = min((_held(one, of, since_at, zone) for one in targets), default=since_at)
+        at = min(_held(*one, max(now_at, one.of.snoozed_until or now_at), zone) for one in heard)
         return at if at > now_at else None
 
 

@@ -94,13 +94,6 @@ class ShownIncident(ListedIncident):
     headline: str | None
 
 
-class Lasting(NamedTuple):
-    """Incidents before a moment that last into the time after it; `since_at` is the first's."""
-
-    since_at: datetime
-    lasting: list[str]
-
-
 @dataclass(frozen=True)
 class LaneIncident:
     """An incident in the lane of its machine."""
@@ -212,7 +205,6 @@ class ToldMessage(NamedTuple):
 
 SELECT_PAGE_DATASETS = Query("page/select_page_datasets", PageDataset)
 SELECT_WATCHING = Query("page/select_watching", Watching)
-SELECT_LASTING = Query("page/select_lasting", Lasting)
 SELECT_NEEDING_INCIDENTS = Query("page/select_needing_incidents", NeedingIncident)
 SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", ListedIncident)
 SELECT_LISTED_COUNT = Query("page/select_listed_count", int)

@@ -6,4 +6,6 @@ WITH RECURSIVE told AS (
   SELECT o.alert_id, o.thread, o.group_id, o.opened_at FROM told p JOIN tsad.alert o USING (group_id)
   WHERE o.alert_id < p.alert_id AND (o.state <> 'withdrawn' OR o.updated_at >= p.opened_at)
 )
-SELECT DISTINCT ON (t.group_id) t.group_id, t.alert_id, t.thread::text FROM told t ORDER BY t.group_id, t.alert_id
+SELECT DISTINCT ON (t.group_id) t.group_id, t.alert_id, t.thread::text, g.headline
+FROM told t LEFT JOIN tsad.incident_group g USING (group_id)
+ORDER BY t.group_id, t.alert_id

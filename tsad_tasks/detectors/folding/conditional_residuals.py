@@ -187,7 +187,8 @@ class ConditionalResiduals(FoldDetector):
         model, profile, averages = (
             {name: array[rows] for name, array in units[part].items()} for part in _PARTS
         )
-        found = judged(model, profile, averages, self.pace, readings, minutes, noise)
+        of = model, profile, averages, self.pace
+        found = judged(*of, readings, minutes, noise, self.least_error)
         for name, array in averages.items():
             units["averages"][name][rows] = array
         live = np.isfinite(readings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tsad_tasks.base.enums import ReportDetail, severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
@@ -51,25 +51,33 @@ def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
     return sorted(incidents, key=_mildness)
 
 
+def as_counted(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
+    """Incidents as people count them: of a group the worst, with the others; worst first."""
+    groups: dict[str, list[IncidentPage]] = {}
+    for one in worst_first(incidents):
+        groups.setdefault(one.group_id or f"of {one.incident_id}", []).append(one)
+    return [replace(first, others=tuple(others)) for first, *others in groups.values()]
+
+
 def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
     """Incidents as one should read them: those without a verdict, by severity, open ones first."""
 
     def order(one: IncidentPage) -> tuple[object, ...]:
         rank = -severity_rank(one.severity)
-        return one.verdict is not None, rank, one.state != "open", _mildness(one)
+        return one.said is not None, rank, not one.is_open, _mildness(one)
 
     return sorted(incidents, key=order)
 
 
 def undecided(incidents: Sequence[IncidentPage], n_most: int) -> list[IncidentPage]:
     """Those that need a decision: nobody has said what they were."""
-    return [one for one in look_first(incidents) if one.verdict is None][:n_most]
+    return [one for one in look_first(incidents) if one.said is None][:n_most]
 
 
 def with_own_page(incidents: Sequence[IncidentPage], limits: ReportLimits) -> list[IncidentPage]:
     """Those to look at first, the worst, and the worst of those without a verdict; worst first."""
     ranked = worst_first(incidents)
-    unjudged = [one for one in ranked if one.verdict is None][: limits.n_unjudged]
+    unjudged = [one for one in ranked if one.said is None][: limits.n_unjudged]
     first = look_first(incidents)[: limits.n_first]
     chosen = {id(one) for one in [*first, *ranked[: limits.n_worst], *unjudged]}
     return [one for one in ranked if id(one) in chosen]
