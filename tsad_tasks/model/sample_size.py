@@ -29,7 +29,7 @@ def n_independent(rows: Floats64) -> Floats64:
         counts[-1] = 1.0
     first, second = (counts * power).sum(axis=0), (counts * power * power).sum(axis=0)
     found = np.divide(2 * first * first, second, out=np.full_like(first, LEAST), where=second > 0)
-    return np.clip(found, LEAST, len(rows) or LEAST)
+    return np.asarray(np.clip(found, LEAST, len(rows) or LEAST))
 
 
 def student_factor(deviate: Floats64, n: Floats64) -> Floats64:
