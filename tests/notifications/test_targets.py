@@ -429,3 +429,21 @@ def test_what_ends_an_alert_wakes_no_pager_that_its_beginning_may_not_wake(hall:
     assert send(hall) == (0, 0, 0)
     hall.now_at += timedelta(hours=3)
     assert send(hall) == (2, 0, 0)
+
+
+def test_who_was_told_in_a_digest_hears_what_becomes_of_it(hall: Hall) -> None:
+    hall.config = only({"webhook": "web", "channels": ["cpu"]}, max_per_run=1)
+    led = """UPDATE tsad.incident SET top_channel_id =
+      (SELECT channel_id FROM tsad.channel WHERE name = %s)"""
+    hall.becomes(Span(0, 1), Span(20, 21))
+    hall.ask(led, "cpu")
+    assert hall.enqueue().n_messages == 1
+    assert hall.deliver() == (1, 0, 0)
+    hall.ask(led, "load")
+    hall.becomes(Span(0, 1))
+    hall.enqueue()
+    assert hall.deliver() == (1, 0, 0)
+    assert hall.told() == ["room: 2 events: 2 opened", "room: withdrawn: incident at a"]
+    assert hall.rows("event", "state", "attempts")[:3] == [
+        ("opened", "delivered", 1), ("opened", "delivered", 1), ("digest", "delivered", 1),
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ grows for a week is no tank, what grows evenly is a clock, and names and units s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from tsad_tasks.base.enums import Signal
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration
 from tsad_tasks.ingest.proposed_events import STEPS_S, Rate, proposed_events, rare_events
+from tsad_tasks.ingest.proposed_widths import Width, is_wrap_of, proposed_width
 from tsad_tasks.ingest.sources.base import HOUR_US, Source, SourceRows, open_source
 
 _TOTAL = re.compile(
@@ -34,6 +35,8 @@ _GROWING, _RESET_SHARE = 0.999, 0.02
 # day has been at each of its levels before.
 _AGO_H = (168, 61, 29, 11)
 _MIN_ROWS, _MIN_RISING, _MIN_FALLING = 30, 0.05, 0.05
+# What a total that counts down is filled up by is so many of its usual falls.
+_FILLED = 20
 # A clock's rates differ by no more than this share.
 _EVEN = 0.01
 _SAMPLED_ENTITIES = 20
@@ -53,6 +56,7 @@ class _Course(NamedTuple):
     n_resets: int
     n_to_zero: int
     is_even: bool
+    width: Width | None
 
     @property
     def grows(self) -> bool:
@@ -72,6 +76,7 @@ def signal_proposals(
         series = _series(rows, position, span_us)
         if channel.is_counter:
             yield from _ticks(config, name, series)
+            yield from _falls_of_declared(config, name, series)
         elif channel.counts_events:
             if said := rare_events(config, name, _rate_of(source, rows, position, span_us)):
                 yield said
@@ -83,13 +88,23 @@ def signal_proposals(
             if earlier is None:
                 starts = [span_us[1] - (ago_h + 1) * HOUR_US for ago_h in _AGO_H]
                 earlier = [source.read(at, at + HOUR_US) for at in starts]
-            yield from _total(config, name, position, course, series, earlier)
+            levels = _levels(rows, position, span_us)
+            yield from _total(config, name, position, course, levels, earlier)
+        elif channel.signal is Signal.GAUGE and (said := _countdown(name, channel.unit, series)):
+            yield f"{name} may be {said}"
 
 
 def _series(
     rows: SourceRows, position: int, span_us: tuple[int, int] | None
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Times and values of a channel of some entities, in order of time."""
+    return [(times_us, values) for _, times_us, values in _keyed_series(rows, position, span_us)]
+
+
+def _keyed_series(
+    rows: SourceRows, position: int, span_us: tuple[int, int] | None
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
+    """The same with the number of the entity, or of the tag."""
     column = rows.values if rows.channel is not None else rows.values[:, position]
     chosen = np.isfinite(column) & (rows.entity >= 0)
     if rows.channel is not None:
@@ -97,12 +112,10 @@ def _series(
     if span_us is not None:
         chosen &= rows.times_us >= span_us[0]
     whose = rows.entity if rows.tag is None else rows.tag
-    found = []
     for key in np.unique(whose[chosen])[:_SAMPLED_ENTITIES].tolist():
         own = np.flatnonzero(chosen & (whose == key))
         own = own[np.argsort(rows.times_us[own], kind="stable")]
-        found.append((rows.times_us[own], column[own]))
-    return found
+        yield key, rows.times_us[own], column[own]
 
 
 def event_proposals(
@@ -181,9 +194,12 @@ def _rate(rows: SourceRows, position: int, span_us: tuple[int, int]) -> Rate:
 
 def _course(series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> _Course:
     counts, rates = np.zeros(5, np.int64), list[NDArray[np.float64]]()
+    width = proposed_width([values for _, values in series])
     for times_us, values in series:
         rise, before, apart_us = np.diff(values), values[:-1], np.diff(times_us)
         is_reset = (rise < 0) & (values[1:] <= _RESET_SHARE * before)
+        if width is not None:
+            is_reset |= is_wrap_of(width.wraps_at, values)
         to_zero = is_reset & (values[1:] == 0)
         kinds = (rise, rise > 0, rise < 0, is_reset, to_zero)
         counts += [len(kinds[0]), *(int(one.sum()) for one in kinds[1:])]
@@ -194,7 +210,7 @@ def _course(series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> 
     spread = float(np.percentile(np.abs(every - middle), 90)) if len(every) else 0.0
     is_even = middle > 0 and spread <= _EVEN * middle
     n, n_rising, n_falling, n_resets, n_to_zero = counts.tolist()
-    return _Course(n, n_rising, n_falling, n_resets, n_to_zero, is_even)
+    return _Course(n, n_rising, n_falling, n_resets, n_to_zero, is_even, width)
 
 
 def _total(
@@ -202,15 +218,13 @@ def _total(
     name: str,
     position: int,
     course: _Course,
-    series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    levels: Mapping[Hashable, float],
     earlier: Sequence[SourceRows],
 ) -> Iterator[str]:
+    """`levels` are now those of each meter, `earlier` rows of some hours before, in their order."""
     hint = _hint(name, config.channels[name].unit)
-    levels = [[np.median(values) for _, values in _series(one, position, None)] for one in earlier]
-    levels.append([np.median(values) for _, values in series])
-    known = [float(np.median(one)) for one in levels if one]
-    lasting = len(known) == len(levels) and known == sorted(set(known))
-    if not (hint or lasting or course.n_to_zero):
+    lasting = _has_grown([*(_levels(one, position) for one in earlier), levels])
+    if not (hint or lasting or course.n_to_zero or course.width):
         return
     # What is given back by day falls then: a total of what was taken less what was given.
     before = [_course(_series(one, position, None)) for one in earlier]
@@ -221,9 +235,30 @@ def _total(
         said.append("it has grown for a week")
     said += [hint] * bool(hint)
     yield (
-        f"{name} may be a total that counts up ({'; '.join(said)}). If so, say signal: counter: "
-        "what is consumed is stored then, and the total judged no more."
+        f"{name} may be a total that counts up ({'; '.join(said)}). If so, say "
+        f"{_written(course)}: what is consumed is stored then, and the total judged no more."
     )
+
+
+def _levels(
+    rows: SourceRows, position: int, span_us: tuple[int, int] | None = None
+) -> dict[Hashable, float]:
+    """The median of a channel's values of each series, by what the source calls it."""
+    found = dict[Hashable, float]()
+    for key, _, values in _keyed_series(rows, position, span_us):
+        name = rows.entity_names[key] if rows.tag is None else rows.tags[key].series
+        found[name] = float(np.median(values))
+    return found
+
+
+def _has_grown(levels: Sequence[Mapping[Hashable, float]]) -> bool:
+    """Whether most of what was there each time was higher each time; of a few meters some may have
+    begun anew meanwhile.
+    """
+    always = [key for key in levels[-1] if all(key in one for one in levels)]
+    courses = [[one[key] for one in levels] for key in always]
+    n_grown = sum(course == sorted(set(course)) for course in courses)
+    return n_grown > len(courses) / 2
 
 
 def _events(name: str, rows: SourceRows, span_us: tuple[int, int]) -> Iterator[str]:
@@ -250,9 +285,47 @@ def proposed_total(name: str, unit: str | None, series: Sequence[NDArray[np.floa
     hint = _hint(name, unit)
     if not course.grows or course.is_even or _OTHER.search(name):
         return ""
-    if not (hint or course.n_to_zero):
+    if not (hint or course.n_to_zero or course.width):
         return ""
-    return f"signal: counter ({'; '.join([*_falls(course), *[hint] * bool(hint)])})"
+    return f"{_written(course)} ({'; '.join([*_falls(course), *[hint] * bool(hint)])})"
+
+
+def proposed_countdown(name: str, unit: str | None, series: Sequence[NDArray[np.float64]]) -> str:
+    """What to write of a channel that looks like a total that counts down, and why; empty: it does
+    not.
+
+    >>> proposed_countdown("credit_kwh", None, [500 - np.floor(np.arange(40) ** 1.1)])[:67]
+    'a total that counts down (100.0% of 39 differences do not rise; its'
+    """
+    return _countdown(name, unit, [(np.arange(len(one)), one) for one in series])
+
+
+def _countdown(
+    name: str, unit: str | None, series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]
+) -> str:
+    """A total that counts down and is filled up now and then, such as a credit."""
+    hint = _hint(name, unit)
+    every = np.concatenate([np.diff(values) for _, values in series] or [np.zeros(0)])
+    falls = -every[every < 0]
+    if not hint or _OTHER.search(name) or len(every) < _MIN_ROWS:
+        return ""
+    if len(falls) < _MIN_RISING * len(every):
+        return ""
+    rises = every[every > 0]
+    n_filled = int((rises >= _FILLED * np.median(falls)).sum())
+    share = 1 - (len(rises) - n_filled) / len(every)
+    if share < _GROWING:
+        return ""
+    filled = f", but for {n_filled} by which it is filled up" * bool(n_filled)
+    return (
+        f"a total that counts down ({share:.1%} of {len(every):,} differences do not rise{filled}; "
+        f"{hint}). If so, turn its sign by a query, and say signal: counter."
+    )
+
+
+def _written(course: _Course) -> str:
+    """How a dataset file says what such totals are."""
+    return "signal: counter" + (f", wraps_at: {course.width.written}" if course.width else "")
 
 
 def _hint(name: str, unit: str | None) -> str:
@@ -265,8 +338,31 @@ def _hint(name: str, unit: str | None) -> str:
 def _falls(course: _Course) -> Iterator[str]:
     share = 1 - course.n_falling / max(1, course.n)
     yield f"{share:.1%} of {course.n:,} differences do not fall"
-    if course.n_falling:
+    if course.width:
+        yield f"it {course.width.evidence}"
+    elif course.n_falling:
         yield f"{course.n_falling} falls, {course.n_to_zero} of them to 0"
+
+
+def _falls_of_declared(
+    config: DatasetConfig,
+    name: str,
+    series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> Iterator[str]:
+    """What a declared counter does that its declaration does not say."""
+    course = _course(series)
+    if course.n >= _MIN_ROWS and course.n_falling > max(course.n_rising, course.n / 2):
+        yield (
+            f"{name} falls in {course.n_falling:,} of {course.n:,} differences, while signal: "
+            "counter is a total that counts up. One that counts down, such as a credit, counts up "
+            "once a query turns its sign; what goes up and down is no total."
+        )
+    elif course.width and config.channels[name].wraps_at is None:
+        yield (
+            f"{name} {course.width.evidence}: a register that is full then? If so, say wraps_at: "
+            f"{course.width.written}; a step then has what was consumed, not only what it has at "
+            "least."
+        )
 
 
 def _ticks(
