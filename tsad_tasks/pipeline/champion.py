@@ -51,5 +51,5 @@ def score_since(store: Store, config: DatasetConfig, uris: Uris, version: int) -
         read_until = store.one(SELECT_NEWEST_LEDGER_HOUR, dataset=config.dataset)
     if present is None or read_until is None or read_until <= present.valid_from:
         raise NothingToDo("Nothing was scored yet of the hours of this champion.")
-    span = {"start_at": present.valid_from, "end_at": read_until}
-    return rescore_as_of(store, config, uris, force=False, **span)
+    since, of = present.valid_from, (store, config, uris)
+    return rescore_as_of(*of, start_at=since, end_at=read_until, force=False)
