@@ -33,6 +33,8 @@ def _around(period: float, start: float, turns: NDArray[np.float64]) -> NDArray[
          "signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416] ("),
         ("bearing", "gon", _around(400, 0, SPIN), "signal: angle, period: 400 ("),
         ("hour", None, _around(24, 0, SPIN), "signal: angle, period: 24 ("),
+        ("wind_dir", None, 45.0 * np.rint(SPIN * 8) % 360, "signal: angle ("),
+        ("wdir", None, 22.5 * np.rint(SPIN * 16) % 360, "signal: angle ("),
     ],
 )  # fmt: skip
 def test_what_jumps_across_the_ends_of_a_circle_may_be_an_angle(
@@ -45,10 +47,29 @@ def test_what_jumps_across_the_ends_of_a_circle_may_be_an_angle(
 
 
 @pytest.mark.parametrize(
+    ("name", "low", "high", "wanted"),
+    [
+        ("wind_dir", 250, 300, "signal: angle (its name wind_dir, values from 250"),
+        ("WindDirection", 0, 359, "signal: angle (its name WindDirection, values from 0"),
+        ("heading", -90, 30, "signal: angle, sensor_range: [-180, 180] (its name heading, "),
+    ],
+)
+def test_a_direction_that_did_not_turn_across_north_is_asked_about_by_its_name(
+    name: str, low: float, high: float, wanted: str
+) -> None:
+    found = proposed_signal(name, None, [np.linspace(low, high, 400)])
+    assert found is not None
+    assert found.startswith(wanted)
+
+
+@pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("wind_dir", np.linspace(0, 359.9, 400)),
-        ("wind_dir", RNG.uniform(250, 300, 400)),
+        ("x7", np.linspace(0, 359.9, 400)),
+        ("direction", RNG.uniform(250, 300, 400)),
+        ("wind_dir", np.rint(RNG.uniform(0, 7, 400))),
+        ("wind_dir", RNG.uniform(0, 4000, 400)),
+        ("wind_dir", np.full(400, 270.0)),
         ("steam", np.abs(np.sin(SPIN)) * 360),
         ("setting", RNG.uniform(0, 360, 400)),
         ("travel", np.where(np.arange(400) % 20 < 10, 0.0, 359.0)),

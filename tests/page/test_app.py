@@ -11,9 +11,11 @@ from urllib.parse import urljoin
 
 import pytest
 
-from devstack.postgres import BROWSER, Cluster
+from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
-from tests.plants.trained import END_AT, SPLIT_AT, config
+from tests.plants.challengers import FAILED, challenger
+from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
+from tsad_tasks.champions.champions import promote
 from tsad_tasks.page.guard import POLICY
 from tsad_tasks.page.render import assets
 from tsad_tasks.reporting.period.report import render_period
@@ -143,6 +145,26 @@ def test_every_other_page_is_whole(room: PageRoom, path: str) -> None:
     answer = room.client().get(f"/{path}")
     assert answer.status_code == 200
     assert "could not be read" not in answer.text
+
+
+def champion_buttons(room: PageRoom, edits: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What the page of models offers to make champion: action and version."""
+    text = room.client(edits=edits).get("/models/room").text
+    return re.findall(
+        r'data-dag="room.champion"[^>]*data-action="(\w+)" data-version="(\d+)"', text
+    )
+
+
+def test_who_may_edit_is_offered_what_can_be_champion(plant: Plant, cluster: Cluster) -> None:
+    room = PageRoom(plant.uri, cluster.uri(plant.uri.rsplit("/", 1)[1], ON_CALL))
+    assert champion_buttons(room, ("room",)) == []
+    challenger(plant)
+    challenger(plant, seed=9, gate=FAILED)
+    assert champion_buttons(room, ("room",)) == [("promote", "2")]
+    with Store.connect(plant.uri) as store:
+        promote(store, plant.config, 2, by="ada", reason="better")
+    assert champion_buttons(room, ("room",)) == [("roll_back", "1")]
+    assert champion_buttons(room, ()) == []
 
 
 @pytest.fixture

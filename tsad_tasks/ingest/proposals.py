@@ -272,16 +272,20 @@ def _events(name: str, rows: SourceRows, span_us: tuple[int, int]) -> Iterator[s
     )
 
 
-def proposed_total(name: str, unit: str | None, series: Sequence[NDArray[np.float64]]) -> str:
+def proposed_total(
+    name: str,
+    unit: str | None,
+    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> str:
     """What to write of a channel that looks like a total that counts up, and why; empty: it does
-    not. `series` are known values of each series in the order of time.
+    not. `series` are times in seconds and known values of each series, in the order of time.
 
-    >>> proposed_total("kwh", None, [np.floor(np.arange(40) ** 1.1)])
+    >>> proposed_total("kwh", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
     'signal: counter (100.0% of 39 differences do not fall; its name kwh)'
-    >>> proposed_total("tank", None, [np.floor(np.arange(40) ** 1.1)])
+    >>> proposed_total("tank", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
     ''
     """
-    course = _course([(np.arange(len(values)), values) for values in series])
+    course = _course([((1e6 * times).astype(np.int64), values) for times, values in series])
     hint = _hint(name, unit)
     if not course.grows or course.is_even or _OTHER.search(name):
         return ""

@@ -302,7 +302,7 @@ def signal_remark(
     proposed = proposed_signal(name, unit, values)
     if proposed:
         return f"CHECK: {'an angle' if 'angle' in proposed else 'states'}? {proposed}"
-    if proposed := proposed_total(name, unit, values):
+    if proposed := proposed_total(name, unit, series):
         return visible(f"CHECK: a counter? {proposed}")
     if proposed := proposed_countdown(name, unit, values):
         return visible(f"CHECK: {proposed}")
