@@ -39,7 +39,13 @@ from tsad_tasks.detectors.folding.fold import at_ends, channel_weights
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import detector_class
 from tsad_tasks.model.incidents import incident_spans
-from tsad_tasks.model.scoring import combined_errors, entity_features, entity_scores, entity_windows
+from tsad_tasks.model.scoring import (
+    Scores,
+    combined_errors,
+    entity_features,
+    entity_scores,
+    entity_windows,
+)
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.fold import Folded, fold_entities
 from tsad_tasks.training.fit import fit_detector, fit_folding, move_to_anchor
@@ -74,10 +80,12 @@ class Span(NamedTuple):
     channel: str
 
 
-def config_of(detector: str, channels: Sequence[str], **sections: Any) -> DatasetConfig:
+def config_of(
+    detector: str, channels: Sequence[str], step_s: int = STEP_S, **sections: Any
+) -> DatasetConfig:
     """The defaults of production."""
     source: dict[str, Any] = {"connection": "lab", "tables": "lab", "time": {"column": "at"}}
-    source |= {"step": STEP_S, "entity": {"column": "machine"}}
+    source |= {"step": step_s, "entity": {"column": "machine"}}
     source |= {"channels": {name: {} for name in channels}}
     fields = {"dataset": "lab", "source": source, "detector": {"name": detector}}
     return DatasetConfig.model_validate(fields | sections)
@@ -110,33 +118,54 @@ def fitted(config: DatasetConfig, plant: SimulatedPlant, seed: int) -> Model:
     return Model(config, spec, detector, unix_s(end_at))
 
 
-def incidents(model: Model, plant: SimulatedPlant) -> dict[str, list[Span]]:
-    """Incidents of each machine after training."""
-    spec, rule = model.spec, alarm_budget(model.config, len(plant.entities)).rule
+class Judged(NamedTuple):
+    """What a model makes of a machine's readings after training, and of the steps before them that
+    are looked back at.
+
+    Attributes
+    ----------
+    scores : of each step, its flags among them.
+    weighed : (n_steps, n_channels), errors by how much they count.
+    reach : steps that are only looked back at.
+    """
+
+    scores: Scores
+    weighed: Floats
+    reach: int
+
+
+def judged(model: Model, plant: SimulatedPlant, machine: int) -> Judged:
+    """One machine, by its number."""
+    spec, name = model.spec, plant.entities[machine]
     first = (model.at_s - int(plant.times_s[0])) // model.config.step_s
     reach = 0 if model.detector.folds else spec.features.reach_steps + spec.threshold.history_steps
+    values = plant.values[machine, first - reach :]
+    start_s = model.at_s - reach * model.config.step_s
+    features = entity_features(spec.features, [spec.scaler(name)], values[None], start_s)
+    windows = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
+    if model.detector.folds:
+        folding = cast(FoldDetector, model.detector)
+        folded = fold_entities(spec.features, folding, [name], [features], start_s)
+        made = at_ends(folded.made, windows.ends)
+    else:
+        made = model.detector.reconstruct(features.inputs[0], windows.ends)
+    errors = np.full(len(values), np.nan, np.float32)
+    own = np.zeros(len(windows.ends), np.int64)
+    errors[windows.ends], of_channels = combined_errors(
+        spec, [name], own, made.channel_errors, windows.live
+    )
+    weighed = np.full((len(values), len(plant.channels)), np.nan)
+    weighed[windows.ends] = of_channels * channel_weights(made)
+    return Judged(entity_scores(spec, [name], errors[None]), weighed, reach)
+
+
+def incidents(model: Model, plant: SimulatedPlant) -> dict[str, list[Span]]:
+    """Incidents of each machine after training."""
+    rule, step_s = alarm_budget(model.config, len(plant.entities)).rule, model.config.step_s
     found = {}
     for machine, name in enumerate(plant.entities):
-        values = plant.values[machine, first - reach :]
-        start_s = model.at_s - reach * model.config.step_s
-        features = entity_features(spec.features, [spec.scaler(name)], values[None], start_s)
-        windows = entity_windows(spec.features, features, np.ones((1, len(values)), bool))
-        if model.detector.folds:
-            folding = cast(FoldDetector, model.detector)
-            folded = fold_entities(spec.features, folding, [name], [features], start_s)
-            made = at_ends(folded.made, windows.ends)
-        else:
-            made = model.detector.reconstruct(features.inputs[0], windows.ends)
-        errors = np.full(len(values), np.nan, np.float32)
-        own = np.zeros(len(windows.ends), np.int64)
-        errors[windows.ends], of_channels = combined_errors(
-            spec, [name], own, made.channel_errors, windows.live
-        )
-        weighed = np.full((len(values), len(plant.channels)), np.nan)
-        weighed[windows.ends] = of_channels * channel_weights(made)
-        scores = entity_scores(spec, [name], errors[None])
+        scores, weighed, reach = judged(model, plant, machine)
         steps = np.flatnonzero(scores.flags[0])
-        step_s = model.config.step_s
         spans = incident_spans(steps * step_s, scores.scores[0, steps], rule, step_s)
         found[name] = [
             Span(

@@ -5,7 +5,8 @@
 #   tsad_owner       owns the warehouse, for migrations
 #   tsad_pipeline    writes the warehouse through tsad_writer
 #   tsad_browser     reads its views and functions through tsad_reader
-# Whoever gives verdicts, labels and maintenance windows gets a login of their own in tsad_operator:
+#   tsad_on_call     asks for the page in Airflow, and gives verdicts, through tsad_operator
+# Whoever gives verdicts, labels and maintenance windows by SQL gets a login of their own in tsad_operator:
 # CREATE ROLE ada LOGIN PASSWORD '...' IN ROLE tsad_operator.
 # As the image does, which reads a script into its own shell where it is not executable.
 set -eo pipefail
@@ -17,6 +18,7 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbn
 \getenv owner TSAD_OWNER_PASSWORD
 \getenv pipeline TSAD_PIPELINE_PASSWORD
 \getenv browser TSAD_BROWSER_PASSWORD
+\getenv on_call TSAD_ON_CALL_PASSWORD
 
 CREATE ROLE airflow LOGIN PASSWORD :'airflow';
 CREATE ROLE airflow_results LOGIN PASSWORD :'results';
@@ -28,6 +30,7 @@ CREATE ROLE tsad_operator NOLOGIN IN ROLE tsad_reader ADMIN tsad_owner;
 GRANT pg_signal_backend, pg_read_all_stats TO tsad_owner;
 CREATE ROLE tsad_pipeline LOGIN PASSWORD :'pipeline' IN ROLE tsad_writer;
 CREATE ROLE tsad_browser LOGIN PASSWORD :'browser' IN ROLE tsad_reader;
+CREATE ROLE tsad_on_call LOGIN PASSWORD :'on_call' IN ROLE tsad_operator;
 
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE results OWNER airflow_results;

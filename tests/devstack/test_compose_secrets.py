@@ -38,7 +38,10 @@ RESULTS, TOKENS, BUCKET = (
 )
 WORKER = QUEUE | RESULTS | WAREHOUSE | BUCKET
 SEEN = {
-    "api-server": METADATA | TOKENS | {"AIRFLOW_API_SECRET_KEY", "AIRFLOW_FERNET_KEY"},
+    "api-server": METADATA
+    | TOKENS
+    | BUCKET
+    | {"AIRFLOW_API_SECRET_KEY", "AIRFLOW_FERNET_KEY", "TSAD_ON_CALL_PASSWORD"},
     "dag-processor": METADATA,
     "migrate": METADATA | {"AIRFLOW_ADMIN_PASSWORD", "TSAD_OWNER_PASSWORD"},
     "postgres": {
@@ -67,9 +70,12 @@ def test_every_secret_has_a_use() -> None:
     assert set().union(*SEEN.values()) - BUCKET == {*PASSWORDS, "AIRFLOW_FERNET_KEY"}
 
 
-def test_only_workers_reach_models_and_reports() -> None:
-    folders = {name: " ".join(fields.get("volumes", [])) for name, fields in SERVICES.items()}
-    assert {name for name, volumes in folders.items() if "artifacts:" in volumes} == {
-        "worker-1",
-        "worker-2",
+def test_only_workers_write_models_and_reports_and_only_the_page_reads_them() -> None:
+    folder = "artifacts:/var/lib/tsad/artifacts"
+    mounted = {
+        name: volume
+        for name, fields in SERVICES.items()
+        for volume in fields.get("volumes", [])
+        if volume.startswith("artifacts:")
     }
+    assert mounted == {"api-server": f"{folder}:ro", "worker-1": folder, "worker-2": folder}

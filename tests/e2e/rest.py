@@ -51,6 +51,14 @@ class Rest:
             answer = f"{method} {path}: {error.code} {error.read().decode()[:500]}"
             raise Refused(error.code, answer) from error
 
+    def page(self, path: str) -> str:
+        """The text of a page for who is logged in."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        with _OPENER.open(
+            urllib.request.Request(self.url + path, headers=headers), timeout=30
+        ) as response:
+            return str(response.read().decode())
+
     def unpause(self, dag_id: str) -> None:
         """Let the DAG run, as soon as it is known."""
         wait_for(f"the DAG {dag_id}", lambda: self._is_serialized(dag_id), timeout_s=90)

@@ -219,6 +219,17 @@ def test_a_backfill_by_celery_scores_its_hours(running: Running) -> None:
 
 
 @pytest.mark.usefixtures("champion")
+def test_the_page_shows_what_was_trained_and_scored_under_an_operators_login(
+    running: Running,
+) -> None:
+    assert DATASET in running.rest.page("/tsad/")
+    assert "<b>v1</b>" in running.rest.page(f"/tsad/models/{DATASET}")
+    on_call = running.uri("warehouse", "tsad_on_call", "TSAD_ON_CALL_PASSWORD")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        rows(on_call, "SELECT * FROM tsad.reading_block")
+
+
+@pytest.mark.usefixtures("champion")
 def test_a_worker_killed_in_a_backfill_leaves_the_rows_of_an_undisturbed_run(
     running: Running,
 ) -> None:

@@ -33,7 +33,7 @@ def _said(plant: Plant, name: str, values: Any, **channel: Any) -> list[str]:
     run(plant.source_uri, insert, given)
     config = plant.config(channels={name: {"column": "x", **channel}}, step="5min")
     found = check_dataset(config, plant.source_uri, now_at=from_unix_s(START_S + 300 * N))
-    return [one.text for one in found if "signal" in one.text or "ticks" in one.text]
+    return [one.text for one in found if re.search("signal|ticks|wraps_at", one.text)]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,105 @@ def test_a_total_is_proposed_with_its_evidence(
     (said,) = _said(empty_plant, name, values)
     assert "signal: counter" in said
     assert evidence in said
+
+
+# Registers of 16 bits, which are full every day and once more of late; and of six digits.
+PULSES = np.floor(2**16 - 30 + 700 * (USED - USED[-9])) % 2**16
+LITRES = (1e6 - 0.1 + USED - USED[-9]) % 1e6
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "width"),
+    [("x", PULSES, "2^16"), ("pulses", PULSES, "2^16"), ("litres", LITRES, "1000000")],
+)
+def test_a_register_that_wraps_is_proposed_with_its_width(
+    empty_plant: Plant, name: str, values: Any, width: str
+) -> None:
+    (said,) = _said(empty_plant, name, values)
+    assert f"say signal: counter, wraps_at: {width}:" in said
+    assert re.search(r"it falls \d times? from just below [\d,]+ to just above 0", said)
+
+
+def test_a_declared_counter_that_wraps_asks_for_its_width(empty_plant: Plant) -> None:
+    (said,) = _said(empty_plant, "pulses", PULSES, signal="counter")
+    assert "say wraps_at: 2^16;" in said
+
+
+def test_a_declared_counter_of_known_width_asks_nothing(empty_plant: Plant) -> None:
+    assert _said(empty_plant, "pulses", PULSES, signal="counter", wraps_at=2**16) == []
+
+
+# At random moments of six hours: errors, in a burst the same again; a valve when it is turned; a
+# temperature now and then.
+WHEN_S = np.sort(np.random.default_rng(5).uniform(0, 6 * 3600, 120)).round(3)
+
+
+def _of_ticks(plant: Plant, **channel: Any) -> list[str]:
+    """What check says of a water meter that writes a row each 10 litres."""
+    plant.run("CREATE TABLE reading (at timestamptz, machine text, x float8)")
+    times_s = (START_S + WHEN_S).tolist()
+    insert = """
+      INSERT INTO reading SELECT to_timestamp(t), 'm1', 5000 + 10 * n
+      FROM unnest(%s::float8[]) WITH ORDINALITY AS s (t, n)"""
+    run(plant.source_uri, insert, (times_s,))
+    config = plant.config(channels={"litres_total": {"column": "x", **channel}}, step="5min")
+    found = check_dataset(config, plant.source_uri, now_at=from_unix_s(START_S + 6 * 3600))
+    return [one.text for one in found if re.search("signal|tick", one.text)]
+
+
+@pytest.mark.parametrize("channel", [{}, {"signal": "counter", "per": "hour"}])
+def test_a_meter_that_writes_a_row_a_tick_may_be_events(
+    empty_plant: Plant, channel: dict[str, Any]
+) -> None:
+    (said,) = _of_ticks(empty_plant, **channel)
+    assert said == (
+        "litres_total looks like rows of ticks: each of 120 rows counts 10 more, and they come "
+        "irregularly. Is it signal: event_count? Each row counts then, and no row is 0; as a "
+        "counter, steps without one are unknown."
+    )
+
+
+def test_a_meter_of_ticks_that_is_declared_as_events_asks_nothing(empty_plant: Plant) -> None:
+    assert _of_ticks(empty_plant, signal="event_count") == []
+
+
+CREDIT = np.where(np.arange(N) < N - 20, 900.0, 1300.0) - USED
+
+
+def test_a_total_that_counts_down_is_told_how_to_be_turned(empty_plant: Plant) -> None:
+    (said,) = _said(empty_plant, "credit_kwh", CREDIT)
+    assert said == (
+        "credit_kwh may be a total that counts down (100.0% of 71 differences do not rise, but for "
+        "1 by which it is filled up; its name credit_kwh). If so, turn its sign by a query, and "
+        "say signal: counter."
+    )
+
+
+def test_a_declared_counter_that_counts_down_is_told(empty_plant: Plant) -> None:
+    (said,) = _said(empty_plant, "credit_kwh", CREDIT, signal="counter")
+    assert said.startswith("credit_kwh falls in 70 of 71 differences, while signal: counter is")
+
+
+@pytest.mark.parametrize("name", ["tank_level", "battery_charge", "x"])
+def test_what_is_emptied_is_no_total_that_counts_down(empty_plant: Plant, name: str) -> None:
+    assert _said(empty_plant, name, CREDIT) == []
+
+
+def test_of_several_meters_one_may_have_begun_anew(empty_plant: Plant) -> None:
+    """No name says that they are totals; that most of them have grown for a week does."""
+    empty_plant.run("CREATE TABLE reading (at timestamptz, machine text, x float8)")
+    totals = {"m1": USED, "m2": 900 + USED, "m3": np.where(np.arange(N) < N - 400, 4e4, 700) + USED}
+    times_s = [START_S + 300 * at for at in range(N)]
+    insert = """
+      INSERT INTO reading SELECT to_timestamp(t), %s, v
+      FROM unnest(%s::float8[], %s::float8[]) AS s (t, v)"""
+    for machine, values in totals.items():
+        run(empty_plant.source_uri, insert, (machine, times_s, values.tolist()))
+    config = empty_plant.config(channels={"x": {}}, step="5min")
+    now_at = from_unix_s(START_S + 300 * N)
+    found = check_dataset(config, empty_plant.source_uri, now_at=now_at)
+    (said,) = [one.text for one in found if "signal" in one.text]
+    assert "it has grown for a week" in said
 
 
 @pytest.mark.parametrize(
@@ -99,9 +198,6 @@ def test_a_meter_of_many_ticks_or_none_asks_for_no_longer_step(
     assert _said(empty_plant, "energy_total", total, signal="counter") == []
 
 
-# At random moments of six hours: errors, in a burst the same again; a valve when it is turned; a
-# temperature now and then.
-WHEN_S = np.sort(np.random.default_rng(5).uniform(0, 6 * 3600, 120)).round(3)
 CODES = np.random.default_rng(6).choice([100, 404, 500, 503], 120)
 TURNS = np.arange(120) % 2
 WARM = (20 + np.random.default_rng(7).normal(0, 1, 120)).round(2)

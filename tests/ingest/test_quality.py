@@ -47,6 +47,21 @@ def test_nothing_but_one_value_is_constant_when_the_channel_usually_varies() -> 
     assert found.detail == "only 25 in 120 readings, usually at most 1 in a row"
 
 
+def test_what_always_stood_still_may_stand_still_elsewhere() -> None:
+    """A relief flow at 0 for days is at 0.4 from then on: no sensor that is stuck."""
+    values = np.zeros((N_BEFORE + 12, 60, 1))
+    values[N_BEFORE:] = 0.4
+    assert findings(values, from_hour=N_BEFORE) == []
+
+
+def test_a_sensor_that_fails_to_0_is_stuck_where_it_was_never_before() -> None:
+    hour = usual(60)
+    hour[20:] = 0.0
+    (found,) = last(hour)
+    assert found.verdict == "stuck"
+    assert found.detail == "0 in 40 readings in a row, usually at most 1"
+
+
 def test_what_is_told_of_when_it_changes_is_neither_constant_nor_stuck() -> None:
     flat, hour = np.full((60, 1), 25.0), usual(60)
     hour[20:55] = 25.5

@@ -9,6 +9,8 @@ import pytest
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
 from tsad_tasks.config import NotificationsSection
+from tsad_tasks.notifications.alerts import Alert, AlertChange
+from tsad_tasks.notifications.groups import AlertedGroup, GroupLead, told_of
 from tsad_tasks.notifications.messages import body, subject
 from tsad_tasks.notifications.notify import enqueue
 
@@ -318,3 +320,79 @@ def test_who_takes_a_machine_of_a_group_takes_no_other(fleet: Fleet) -> None:
         for who in ("ada has a", "ada has b", "bob has c")
     ]
     assert "In hand:   ada" in body(said[0])
+
+
+def test_a_group_is_never_told_as_less_than_it_was(fleet: Fleet) -> None:
+    routed(fleet, mail("all"))
+    for entity in range(3):
+        fleet.flag([1], entity)
+    fleet.flag([2], 3)
+    addressed(fleet, 0)
+    rises(fleet, 0)
+    assert addressed(fleet, 0) == [("all", "escalated", "HIGH")]
+    fleet.ask("DELETE FROM tsad.anomaly WHERE entity_id = %(id)s", id=fleet.room.entity_ids[0])
+    assert addressed(fleet, 0) == []
+    # As far as people know it is HIGH all the time.
+    rises(fleet, 1)
+    assert addressed(fleet, 0) == []
+    rises(fleet, 1, "LOW")
+    fleet.ask("UPDATE tsad.alert SET severity = 'LOW'")
+    fleet.ask("SELECT tsad.ensure_partition('score_block', %(at)s)", at=at(0))
+    fleet.ask(SCORED, hours=[at(180)])
+    assert addressed(fleet, 2) == [("all", "closed", "HIGH")]
+
+
+def test_who_was_told_in_a_digest_is_not_told_of_who_joins(fleet: Fleet) -> None:
+    routed(fleet, mail("all"), mail("d", entities=["d"]))
+    few = fleet.config.notifications.model_copy(update={"max_per_run": 1})
+    fleet.config = fleet.config.model_copy(update={"notifications": few})
+    for entity in range(3):
+        fleet.flag([5], entity)
+    fleet.flag([1], 4)
+    known = "SELECT address, event FROM tsad.notification WHERE bundled_into IS NULL"
+    tell(fleet, 0)
+    assert fleet.ask(known) == [("all@b.example", "digest")]
+    fleet.flag([6], 3)
+    assert addressed(fleet, 1) == [("d", "opened", "LOW")]
+    rises(fleet, 3)
+    assert set(addressed(fleet, 1)) == {("all", "escalated", "HIGH"), ("d", "escalated", "HIGH")}
+
+
+def test_a_group_that_lasts_keeps_its_headline_though_a_later_part_is_the_worst(
+    fleet: Fleet,
+) -> None:
+    for entity in range(3):
+        fleet.flag(range(54), entity)
+    tell(fleet, 0)
+    fleet.ask("UPDATE tsad.anomaly SET severity = 'HIGH' WHERE at > %(at)s", at=at(500))
+    fleet.build(0, 9)
+    ((event, payload),) = tell(fleet, 8)
+    assert (event, payload["headline"]) == (
+        "escalated",
+        "3 of 6 machines: cpu rose, since 1 Mar 05:00",
+    )
+
+
+def test_the_headline_is_that_of_most_machines_and_of_no_older_group() -> None:
+    def alert(entity: str, severity: str = "LOW") -> Alert:
+        times = {"start_at": at(0), "end_at": at(10), "closed_told": False, "state": "open"}
+        number = "abc".index(entity) + 1
+        said = {"incident_id": f"INC-{entity}", "sentence": f"{entity}: ..."}
+        return Alert(number, "t", entity, severity=severity, group_id="GRP-2", **times, **said)
+
+    changes = [
+        AlertChange(alert("a", "HIGH"), alert("a"), ("escalated",), began_as="INC-a"),
+        AlertChange(alert("b"), alert("b"), (), began_as="INC-b"),
+        AlertChange(alert("c"), alert("c"), (), began_as="INC-c"),
+    ]
+    groups = {"INC-a": AlertedGroup("INC-a", "GRP-1", "older")}
+    groups |= {f"INC-{one}": AlertedGroup(f"INC-{one}", "GRP-2", "its own") for one in "bc"}
+    leads = {"GRP-2": GroupLead("GRP-2", 1, "t", "its own")}
+    told = told_of(changes, groups, leads, at(60))
+    assert {(one.event, one.to, one.headline, one.alert.severity) for one in told} == {
+        ("escalated", "told", "its own", "HIGH"),
+        ("opened", "untold", "its own", "HIGH"),
+    }
+    # Where its incidents are of no group any more, it is still called what it was.
+    gone = told_of(changes, {}, leads, at(60))
+    assert {one.headline for one in gone} == {"its own"}

@@ -305,7 +305,7 @@ def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
     assert plain_text(hall.mail.receiver.said[0]) == (
         "a: the error is 3.0 × the threshold.\n\n"
         "Dataset:   room\nEntity:    a\nSeverity:  HIGH\n"
-        "Since:     1 Mar 2026 05:00 (UTC, UTC)\nLast flag: 1 Mar 2026 05:30 (UTC, UTC)\n\n"
+        "Since:     1 Mar 2026 05:00 (UTC)\nLast flag: 1 Mar 2026 05:30 (UTC)\n\n"
         "Look further:\n  SELECT * FROM tsad.v_incident WHERE incident_id = 'INC-0-0';\n"
     )
 
@@ -469,6 +469,10 @@ def test_digests_go_as_well(hall: Hall) -> None:
     hall.deliver()
     hall.ask("UPDATE tsad.notification SET created_at = %s", HOUR_AT)
     assert retired(hall, days=90) == 2
+    assert set(hall.rows("event", "alert_state", "bundled_into")) == {("opened", "open", None)}
+    # What they say goes with its alert.
+    hall.ask("UPDATE tsad.alert SET state = 'closed'")
+    assert retired(hall, days=90) == 10
     assert hall.rows("event") == []
 
 
@@ -691,7 +695,7 @@ def test_the_email_on_a_gate_says_what_was_not_met_who_stays_and_where_to_look(h
     hall.deliver()
     assert plain_text(hall.mail.receiver.said[0]) == (
         "Version 2 failed the gate. Version 1 stays champion.\n\n"
-        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC, UTC) by "
+        "Dataset:   room\nTraining:  1–28 Feb 2026\nDecided:   1 Mar 2026 05:00 (UTC) by "
         "gate\n"
         "Because:   point_share\n\n"
         "Not met:\n"
@@ -1032,13 +1036,15 @@ def _all_accepted(hall: Hall) -> None:
     """
     for running, medium in ((hall.mail, "email"), (hall.web, "webhook")):
         rows = hall.ask(
-            "SELECT key, alert_id FROM tsad.notification WHERE medium = %s ORDER BY 1", medium
+            "SELECT key, alert_id FROM tsad.notification "
+            "WHERE medium = %s AND bundled_into IS NULL ORDER BY 1",
+            medium,
         )
         assert running.receiver.accepted == {key for key, _ in rows}
         arrived = list(dict.fromkeys(running.receiver.keys))
         sent = hall.ask(
             "SELECT alert_id, array_agg(key ORDER BY notification_id) FROM tsad.notification "
-            "WHERE medium = %s AND alert_id IS NOT NULL GROUP BY 1",
+            "WHERE medium = %s AND bundled_into IS NULL AND alert_id IS NOT NULL GROUP BY 1",
             medium,
         )
         for _, keys in sent:
@@ -1047,7 +1053,8 @@ def _all_accepted(hall: Hall) -> None:
 
 def _events(hall: Hall, medium: str) -> list[dict[str, Any]]:
     """What the messages of a medium tell, those in digests included."""
-    chosen = [payload for payload, to in hall.rows("payload", "medium") if to == medium]
+    rows = hall.rows("payload", "medium", "bundled_into")
+    chosen = [payload for payload, to, bundle in rows if to == medium and bundle is None]
     return [event for payload in chosen for event in payload.get("events", [payload])]
 
 

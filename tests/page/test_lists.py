@@ -13,8 +13,9 @@ import pytest
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.config.sections import CriticalitySection
 from tsad_tasks.page import queries
-from tsad_tasks.page.overview import lasting_into
+from tsad_tasks.reporting.period.queries import SELECT_LASTING, lasting_into
 
 __all__ = ["fleet"]
 
@@ -26,7 +27,6 @@ YEARS = """
   FROM generate_series(1, 5000) n CROSS JOIN LATERAL (
     SELECT %(before_at)s - n * interval '1 hour' AS at) old;
   ANALYZE tsad.incident"""
-LASTING = queries.SELECT_LASTING
 NEEDING = queries.SELECT_NEEDING_INCIDENTS
 LISTED = queries.SELECT_LISTED_INCIDENTS
 COUNTED = queries.SELECT_LISTED_COUNT
@@ -41,7 +41,7 @@ def asked(from_at: datetime, now: datetime | None = None) -> dict[str, Any]:
 
 def lists(fleet: Fleet, asked: dict[str, Any]) -> list[list[Any]]:
     store = fleet.room.store
-    asked = lasting_into(store, asked)
+    asked |= lasting_into(store, "live", asked["from_at"])
     needing = [(one.entity, one.n_parts) for one in store.rows(NEEDING, **asked)]
     listed = [(one.entity, one.n_parts) for one in store.rows(LISTED, **asked)]
     return [needing, listed, store.rows(COUNTED, **asked)]
@@ -77,7 +77,8 @@ def test_what_was_said_last_of_an_incident_holds(long_one: Fleet) -> None:
     assert lists(long_one, asked(at(0)))[0] == [("b", 1)]
     assert len(lists(long_one, asked(at(0), at(48 * 60)))[0]) == 2
     long_one.ask(say, worst=worst, who="ada", until=None)
-    found = long_one.room.store.rows(NEEDING, **lasting_into(long_one.room.store, asked(at(0))))
+    store, span = long_one.room.store, asked(at(0))
+    found = store.rows(NEEDING, **span | lasting_into(store, "live", span["from_at"]))
     assert {(one.entity, one.taken_by) for one in found} == {("a", "ada"), ("b", None)}
 
 
@@ -90,11 +91,44 @@ def read_incidents(node: dict[str, Any]) -> Iterator[int]:
         yield from read_incidents(part)
 
 
-@pytest.mark.parametrize("query", [LASTING, NEEDING, LISTED, COUNTED], ids=lambda one: one.path)
+@pytest.mark.parametrize(
+    "query", [SELECT_LASTING, NEEDING, LISTED, COUNTED], ids=lambda one: one.path
+)
 def test_incidents_of_years_before_are_not_read(long_one: Fleet, query: Any) -> None:
     entity_id = long_one.room.entity_ids[2]
     long_one.ask(YEARS, entity_id=entity_id, before_at=at(0) - timedelta(days=1))
     statement = f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}"
-    span = lasting_into(long_one.room.store, asked(at(0) - HOUR))
+    span = asked(at(0) - HOUR) | {"lineage": "live"}
+    span |= lasting_into(long_one.room.store, "live", span["from_at"])
     ((found,),) = long_one.ask(statement, **span)
     assert sum(read_incidents(found[0]["Plan"])) < 200
+
+
+def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) -> None:
+    for entity, severity in enumerate(["HIGH", "MEDIUM", "MEDIUM", "LOW"]):
+        fleet.flag([9 * entity], entity)
+        fleet.ask("UPDATE tsad.anomaly SET severity = %(severity)s WHERE entity_id = %(id)s",
+            severity=severity, id=fleet.room.entity_ids[entity])  # fmt: skip
+
+    def needing(said: dict[str, Any]) -> list[tuple[str, int, bool]]:
+        section = CriticalitySection.model_validate(said)
+        fleet.config = fleet.config.model_copy(update={"criticality": section})
+        fleet.build(0, 6)
+        asks = asked(at(0)) | lasting_into(fleet.room.store, "live", at(0))
+        found = fleet.room.store.rows(NEEDING, **asks)
+        of_views = dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident"))
+        assert of_views == dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident_chain"))
+        assert of_views == {one.entity: one.priority for one in found}
+        for one in found:
+            assert one.priority == section.priority(one.severity, one.entity, one.channel)
+        return [(one.entity, one.priority, one.is_rated) for one in found]
+
+    assert [row[1:] for row in needing({})] == [(2, False), (3, False), (3, False), (4, False)]
+    said = {"entities": {"c": "normal", "[bc]": "high", "a": "low", "d": "low"}}
+    # Of equal priority the more severe comes first.
+    assert [row[0] for row in needing(said)][:1] == ["b"]
+    assert dict(row[:2] for row in needing(said)) == {"a": 3, "b": 2, "c": 3, "d": 5}
+    assert [row[0] for row in needing(said)] == ["b", "a", "c", "d"]
+    of_channel = said | {"channels": {"cpu": "high"}}
+    assert dict(row[:2] for row in needing(of_channel)) == {"a": 2, "b": 2, "c": 2, "d": 4}
+    assert [row[1:] for row in needing({})] == [(2, False), (3, False), (3, False), (4, False)]

@@ -241,14 +241,58 @@ def copied(lived: Lived, cluster: Cluster) -> Iterator[str]:
     cluster.drop_database(name)
 
 
-def _told_at_noon(uri: str, config: DatasetConfig) -> list[tuple[str, str]]:
+def _told_at_noon(
+    uri: str, config: DatasetConfig, hours: tuple[int, int] = (12, 15)
+) -> list[tuple[str, str]]:
     with Store.connect(uri) as store:
         build_incidents(store, config, start_at=AT, end_at=AT + DAY)
     return run(
         uri,
-        "SELECT channel, sentence FROM tsad.v_incident WHERE started_at >= '2026-03-09 12:00Z' "
-        "AND started_at < '2026-03-09 15:00Z' ORDER BY started_at",
+        "SELECT channel, sentence FROM tsad.v_incident WHERE started_at >= %s AND started_at < %s "
+        "ORDER BY started_at",
+        tuple(AT + timedelta(hours=hour) for hour in hours),
     )
+
+
+# At the flagged readings of some hours a channel leads, or is beyond what was expected.
+LED = """
+INSERT INTO tsad.attribution (entity_id, at, model_id, channel_id, share, actual, expected, spread)
+SELECT DISTINCT r.entity_id, r.at, r.model_id, o.channel_id, %s, %s, %s, 0.1
+FROM tsad.attribution r JOIN tsad.channel c USING (channel_id)
+JOIN tsad.channel o ON o.dataset_id = c.dataset_id AND o.name = %s
+WHERE r.at >= '2026-03-09 12:00Z' AND r.at < '2026-03-09 20:00Z'
+ON CONFLICT (entity_id, at, model_id, channel_id)
+DO UPDATE SET share = excluded.share, actual = excluded.actual, expected = excluded.expected
+"""
+
+
+def test_a_state_never_seen_is_told_where_the_one_that_is_missed_leads(
+    lived: Lived, copied: str
+) -> None:
+    """As where the usual state's absence weighs more than the new one."""
+    run(copied, LED, (2, 0, 0.8, "mode=1"))
+    (channel, said), *_ = _told_at_noon(copied, lived.config, (18, 20))
+    assert channel == "mode=other"
+    expected = "m1: mode was in no known state 100 % of the time, for the first time since training"
+    assert said == expected
+
+
+def test_changes_as_usual_give_way_to_what_differs(lived: Lived, copied: str) -> None:
+    run(copied, LED, (2, 0, -0.02, "valve changes"))
+    (channel, said), *_ = _told_at_noon(copied, lived.config)
+    assert channel == "valve=open"
+    assert "changed 0 times" not in said
+
+
+def test_where_nothing_of_the_states_differs_the_next_channel_is_told(
+    lived: Lived, copied: str
+) -> None:
+    run(copied, WITHOUT_OPEN)
+    run(copied, LED, (2, 0, -0.02, "valve changes"))
+    run(copied, LED, (1.5, 90, 2, "wind"))
+    (channel, said), *_ = _told_at_noon(copied, lived.config)
+    assert channel == "wind"
+    assert said.startswith("m1: wind turned by 88° from 2")
 
 
 def test_a_state_as_usual_gives_way_to_the_one_that_differs(lived: Lived, copied: str) -> None:

@@ -330,14 +330,29 @@ def _needed_run(look: LookBack, value: Float, within: Mask) -> tuple[Float, Floa
             counts_here = counts & ((n_at_time >= MIN_KNOWN) | (of_time >= STEADY_SHARE))
             share = np.fmax(share, np.where(counts_here, of_time, 0))
     lately = np.where(n_recent >= MIN_KNOWN, equal[:, recent].sum(axis=1) / n_recent, 0)
-    share = np.minimum(np.fmax(share, lately), 1 - 1e-12)
     usual = np.where(by_week, longest[:, weekly].max(axis=1), longest.max(axis=1))
+    # Who was never at 0, or never elsewhere, stands still there as it does where it was.
+    is_new = n_all == 0
+    anywhere, longest_anywhere = _still_anywhere(look, usable)
+    share = np.fmax(share, np.where(is_new, anywhere, 0))
+    usual = np.fmax(usual, np.where(is_new, longest_anywhere, 0))
+    share = np.minimum(np.fmax(share, lately), 1 - 1e-12)
     needed = np.maximum(1 + np.log(IMPROBABLE) / np.log(share), LONGER * usual)
     needed = np.where(_is_coarser(look), np.maximum(needed, COARSE_HOURS * look.n_steps), needed)
     n_known, n_hours = (n * usable).sum(axis=1), usable.sum(axis=1)
     is_known = (n_known >= MIN_KNOWN) | (n_hours >= MIN_HOURS)
     is_known &= (usable & look.is_same_time[:, None]).any(axis=1)
     return np.where(is_known, needed, np.inf), usual
+
+
+def _still_anywhere(look: LookBack, usable: Mask) -> tuple[Float, Float]:
+    """The share of neighbours that were equal, at 0 or elsewhere, and the longest run."""
+    before = look.before
+    pairs = np.maximum(before["n"].astype(np.float64) - 1, 0) * usable
+    equal = (before["equal_zero"] + before["equal_other"]) * usable
+    n_pairs = pairs.sum(axis=1)
+    share = np.divide(equal.sum(axis=1), n_pairs, out=np.zeros(n_pairs.shape), where=n_pairs > 0)
+    return share, np.where(usable, before["longest"], 0).max(axis=1)
 
 
 def _is_coarser(look: LookBack) -> Mask:

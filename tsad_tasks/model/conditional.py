@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
-from tsad_tasks.model.calendar_profile import profile_at
+from tsad_tasks.model.calendar_profile import usual_at
 
 CALENDAR, OTHERS = 0, 1
 # A channel that never moved is so many spreads off when it does, in whatever unit.
@@ -478,10 +478,12 @@ def judged(
     readings: Floats64,
     minutes: Ints,
     noise: Floats64 | None = None,
+    least_error: float = 0.0,
 ) -> Judged:
     """What readings (n_units, n_steps, n_channels) are, which then join the averages.
 
-    `minutes` are of the week, (n_steps,) or (n_units, n_steps); `noise` is that of `widened`.
+    `minutes` are of the week, (n_steps,) or (n_units, n_steps); `noise` is that of `widened`. Below
+    `least_error` nobody is surprised: there the others say what is expected.
 
     >>> from tsad_tasks.model.conditional_fit import fit_units
     >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
@@ -496,7 +498,7 @@ def judged(
     cut = [slice(i, i + together) for i in range(0, n_steps, together)]
     noises = [None if noise is None else noise[:, part] for part in cut]
     parts = [
-        _stretch(model, profile, averages, pace, readings[:, part], at[:, part], its)
+        _stretch(model, profile, averages, pace, readings[:, part], at[:, part], its, least_error)
         for part, its in zip(cut, noises, strict=True)
     ]
     if not parts:
@@ -513,9 +515,10 @@ def _stretch(
     readings: Floats64,
     minutes: Ints,
     noise: Floats64 | None,
+    least_error: float,
 ) -> Judged:
     units = standardised(model, readings)
-    found = deviations(model, averages, pace, units, profile_at(profile, minutes), noise)
+    found = deviations(model, averages, pace, units, usual_at(profile, minutes, units), noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)
     beyond = excesses(model, seen.statistics, found.known, found.wider)
@@ -524,7 +527,8 @@ def _stretch(
     errors = np.where(found.known.any(axis=2), soft(highest), np.nan)
     # What is expected is what the surprise is about: the calendar's value, or the others'.
     strange, kinds = of_channels[:, :, CALENDAR], of_channels[:, :, OTHERS]
-    by_calendar = (strange > kinds) & (strange > STRANGE)
+    surprises = errors.astype(np.float32) >= np.float32(least_error)
+    by_calendar = (strange > kinds) & (strange > STRANGE) & surprises[..., None]
     expected = found.usual + np.where(by_calendar, 0.0, others + seen.levels)
     scale = np.where(model["scale"] > 0, model["scale"], 0.0)[:, None]
     center = np.where(np.isfinite(model["scale"]), model["center"], np.nan)[:, None]

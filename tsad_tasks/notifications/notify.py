@@ -201,7 +201,8 @@ def enqueue(
             if not _is_news_to(recipient, what, before):
                 return None
             was_told = before is not None and what.to != "untold"
-            heard = recipient.heard(what.about, was_told=was_told)
+            about = [_rated(config, one) for one in what.about]
+            heard = recipient.heard(about, was_told=was_told)
             if not heard:
                 return None
             said = what.to_who_was_told(before.severity if before else None)
@@ -229,6 +230,12 @@ def _is_news_to(recipient: Recipient, what: Told, before: queries.ToldAddress | 
     return True
 
 
+def _rated(config: DatasetConfig, of: Subject) -> Subject:
+    """An alert's subject with its priority."""
+    priority = config.criticality.priority(of.severity, of.entities[0], of.channel)
+    return replace(of, priority=priority)
+
+
 def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNotification:
     alert, event = what.alert, what.event
     about = alert.severity if event == "escalated" else ""
@@ -238,6 +245,9 @@ def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNot
         about = "\x1f".join([alert.taken_by or "", *machines])
     key = message_key(alert.thread, event, about, *to)
     payload = event_payload(config.dataset, config.site_zone, what)
+    if config.criticality.is_said:
+        of = alert.severity, alert.entity, alert.channel
+        payload["priority"] = config.criticality.priority(*of)
     return queries.NewNotification(alert.alert_id, event, key, *to, payload)
 
 
@@ -521,27 +531,39 @@ def _insert(
     dataset_id: int,
     messages: Mapping[Address, list[queries.NewNotification]],
 ) -> int:
-    """Messages put into the outbox that were not in it; a digest where there are too many, and one
-    of what was found late. What waits is bundled when its time comes.
+    """Messages put into the outbox that were not in it, to be sent; a digest where there are too
+    many, and one of what was found late. What waits is bundled when its time comes.
+
+    What a digest says is kept, too: its address was told.
     """
+    every = [row for own in messages.values() for row in own]
+    digests: list[tuple[queries.NewNotification, list[str]]] = []
+    for to, own in messages.items():
+        said = _together(own, config.notifications.max_per_run)
+        if said and not CHANNELS[to.medium].keeps_state:
+            payload = digest_payload(
+                config.dataset, config.site_zone, [one.payload for one in said]
+            )
+            key = message_key(*(row.key for row in said))
+            digest = queries.NewNotification(None, "digest", key, *to, payload)
+            digests.append((digest, [row.key for row in said]))
+    rows = [*every, *(digest for digest, _ in digests)]
+    n_inserted = _insert_rows(store, config, dataset_id, rows)
+    n_bundled = sum(
+        store.execute(queries.UPDATE_BUNDLE, key=digest.key, keys=keys) for digest, keys in digests
+    )
+    return n_inserted - n_bundled
 
-    def digest(own: list[queries.NewNotification], to: Address) -> list[queries.NewNotification]:
-        payload = digest_payload(config.dataset, config.site_zone, [row.payload for row in own])
-        key = message_key(*(row.key for row in own))
-        return [queries.NewNotification(None, "digest", key, *to, payload)]
 
-    rows = []
-    for to, every in messages.items():
-        if CHANNELS[to.medium].keeps_state:
-            rows += every
-            continue
-        own = [row for row in every if row.held_until is None]
-        rows += [row for row in every if row.held_until is not None]
-        late = [row for row in own if row.payload.get("found_late")]
-        others = [row for row in own if not row.payload.get("found_late")]
-        few = others + (digest(late, to) if len(late) > 1 else late)
-        rows += digest(own, to) if len(few) > config.notifications.max_per_run else few
-    return _insert_rows(store, config, dataset_id, rows)
+def _together(
+    messages: Sequence[queries.NewNotification], max_per_run: int
+) -> list[queries.NewNotification]:
+    """Those of one address that leave at once as one digest; none: each leaves by itself."""
+    own = [row for row in messages if row.held_until is None]
+    late = [row for row in own if row.payload.get("found_late")]
+    if len(own) - len(late) + min(1, len(late)) > max_per_run:
+        return own
+    return late if len(late) > 1 else []
 
 
 def _insert_rows(
@@ -706,8 +728,7 @@ def _bundle(store: Store, config: DatasetConfig, dataset_id: int, now_at: dateti
         _insert_rows(
             store, config, dataset_id, [queries.NewNotification(None, "digest", key, *to, payload)]
         )
-        ids = [one.notification_id for one in own]
-        store.execute(queries.UPDATE_BUNDLE, key=key, notification_ids=ids)
+        store.execute(queries.UPDATE_BUNDLE, key=key, keys=[one.key for one in own])
 
 
 class _Pictures:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from tsad_tasks.base.enums import Severity, Verdict, severity_rank
+from tsad_tasks.base.enums import Lineage, Severity, Verdict, severity_rank
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.feedback.maintenance import maintenance_of
@@ -21,6 +21,7 @@ from tsad_tasks.page.queries import (
     UnwatchedHours,
     Watching,
 )
+from tsad_tasks.reporting.period.queries import lasting_into
 from tsad_tasks.storage.database import DatabaseError, database_error
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
@@ -269,18 +270,15 @@ def _block(store: Store, read: Callable[[], Block]) -> Block | Failed:
         return Failed(str(error))
 
 
-def lasting_into(store: Store, span: dict[str, Any]) -> dict[str, Any]:
-    """The span with the incidents that last into it, as the lists ask for them."""
-    return span | store.one(queries.SELECT_LASTING, from_at=span["from_at"])._asdict()
-
-
 def _needing(store: Store, now: datetime, span: dict[str, Any]) -> tuple[NeedingIncident, ...]:
-    asked = lasting_into(store, span) | {"now": now, "n": N_NEEDING}
+    asked = span | lasting_into(store, Lineage.LIVE, span["from_at"])
+    asked |= {"now": now, "n": N_NEEDING}
     return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, **asked))
 
 
 def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
-    asked = lasting_into(store, span) | {
+    asked = span | lasting_into(store, Lineage.LIVE, span["from_at"])
+    asked |= {
         name: getattr(filters, name) for name in ("entity", "severity", "state", "verdict", "word")
     }
     asked |= {"group_id": filters.group}

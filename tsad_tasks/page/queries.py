@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from tsad_tasks.base.enums import priority_of
 from tsad_tasks.storage.store import Query
 
 
@@ -66,6 +67,14 @@ class ListedIncident:
     snoozed_until: datetime | None
     sensor_suspected: bool
     n_parts: int
+    priority: int
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether more or less than usual depends on it, so that its priority says more than its
+        severity.
+        """
+        return self.priority != priority_of(self.severity)
 
 
 @dataclass(frozen=True)
@@ -92,13 +101,6 @@ class ShownIncident(ListedIncident):
     continued_by: str | None
     group_id: str | None
     headline: str | None
-
-
-class Lasting(NamedTuple):
-    """Incidents before a moment that last into the time after it; `since_at` is the first's."""
-
-    since_at: datetime
-    lasting: list[str]
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,6 @@ class ToldMessage(NamedTuple):
 
 SELECT_PAGE_DATASETS = Query("page/select_page_datasets", PageDataset)
 SELECT_WATCHING = Query("page/select_watching", Watching)
-SELECT_LASTING = Query("page/select_lasting", Lasting)
 SELECT_NEEDING_INCIDENTS = Query("page/select_needing_incidents", NeedingIncident)
 SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", ListedIncident)
 SELECT_LISTED_COUNT = Query("page/select_listed_count", int)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from tsad_tasks.base.interval import hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.detectors.folding.fold import channel_weights
+from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.model.features import Scaler, counts_within, held
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
@@ -85,6 +88,7 @@ def expected_in_range(
     end_at: datetime,
     anchor_at: datetime,
     scale: OwnScale | None,
+    least_error: float = 0.0,
 ) -> ExpectedReadings:
     """What the model expects of an entity (name, id) at the grid's steps of [start_at, end_at).
 
@@ -92,6 +96,8 @@ def expected_in_range(
     ----------
     anchor_at : where a folding model's states begin; nothing is expected before it.
     scale : the entity's, where it was learned later; the model expects by it from then on.
+    least_error : of flagged readings. A model that knows two values to expect, such as that of the
+        calendar and that of the other channels, takes for those the one that surprises.
     """
     name, entity_id = entity
     from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
@@ -100,6 +106,8 @@ def expected_in_range(
     values = read_blocks(store, layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
+        detector = copy(cast(FoldDetector, detector))
+        detector.least_error = least_error
         values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
     seen = spec, detector, name, values[:, columns], unix_s(from_at)
     found = expected_readings(*seen)

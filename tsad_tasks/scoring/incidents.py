@@ -37,6 +37,7 @@ from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
     SELECT_CHANNELS,
     DatasetRow,
+    keep_criticality,
     lock_dataset,
     select_dataset,
     select_entities,
@@ -46,6 +47,7 @@ from tsad_tasks.storage.readings import read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import (
+    are_usual_changes,
     incident_sentence,
     is_usual_share,
     share_within,
@@ -107,6 +109,7 @@ def build_incidents(
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     span = Interval(start_at, end_at)
     with store.transaction():
+        keep_criticality(store, dataset.dataset_id, config)
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)
@@ -434,38 +437,72 @@ class _Merge:
             top = tops.get((part.entity_id, int(flags.at_s[i or 0])))
             if top is not None and usual is not None:
                 top = top._replace(expected=usual.expected, spread=usual.spread)
-            elif top is not None and self._says_nothing(top):
-                top = self._state_that_differs(part, top)
+            elif top is not None and top.name in self._states:
+                top = self._told_of_states(part, top, int(flags.more["model_id"][i or 0]))
             rows.append(self._row(part, flags, top, names))
         return rows
 
     def _says_nothing(self, top: TopAttribution) -> bool:
-        """It is the share of a state, and one that is as usual."""
+        """It is the share of a state, or a number of changes, and one that is as usual."""
         column = self._states.get(top.name)
-        if column is None or column.state is None or top.actual is None:
+        if column is None or top.actual is None:
             return False
         if top.spread is None and top.actual != top.expected:
             return False
         usual = 0.0 if column.state == OTHER and top.expected is None else top.expected
-        return usual is not None and is_usual_share(top.actual, usual)
+        if usual is None:
+            return False
+        if column.state is None:
+            return are_usual_changes(top.actual, usual)
+        return is_usual_share(top.actual, usual)
 
-    def _state_that_differs(self, part: _Part, top: TopAttribution) -> TopAttribution:
-        """The share of the channel that is farthest from what was expected in the incident; else
-        that of the state in which it was for longest, of which nothing was expected.
+    def _told_of_states(self, part: _Part, top: TopAttribution, model_id: int) -> TopAttribution:
+        """What is told where a discrete channel leads: a state that training never saw, else what
+        leads; where that is as usual, the state that is farthest from what was expected in the
+        incident; else the next channel that is not as expected, or the longest state.
         """
+        if _moved_first(top):
+            return top
         channel = self._states[top.name].channel
-        shares = [one for one in self._states.values() if one.channel == channel and one.state]
+        names = [one.name for one in self._states.values() if one.channel == channel]
         rows = self._store.rows(
             queries.SELECT_STATE_ATTRIBUTIONS,
             lineage=self._lineage,
             entity_id=part.entity_id,
             first_at=from_unix_s(part.first_s),
             last_at=from_unix_s(part.last_s),
-            names=[one.name for one in shares],
+            names=names,
         )
-        telling = [row for row in rows if self._was_in(row) and not self._says_nothing(row)]
-        if telling:
+        if news := [row for row in rows if _moved_first(row)]:
+            return max(news, key=lambda row: (_rose(row), _share_off(row)))
+        if not self._says_nothing(top):
+            return top
+        shares = [row for row in rows if self._states[row.name].state and self._was_in(row)]
+        if telling := [row for row in shares if not self._says_nothing(row)]:
             return max(telling, key=_share_off)
+        others = self._store.rows(
+            queries.SELECT_OTHER_ATTRIBUTIONS,
+            entity_id=part.entity_id, at=top.at, model_id=model_id, names=names,
+        )  # fmt: skip
+        unusual = (row for row in others if self._is_unusual(row))
+        return next(unusual, None) or self._longest_state(part, top, channel)
+
+    def _is_unusual(self, row: TopAttribution) -> bool:
+        """It is beyond what was expected of it."""
+        if row.name in self._states:
+            return self._was_in(row) and not self._says_nothing(row)
+        if row.actual is None or row.expected is None or row.spread is None:
+            return _moved_first(row)
+        off = row.actual - row.expected
+        if (period := self._periods.get(row.channel_id)) is not None:
+            off = float(signed_turn(np.array(off), period))
+        return abs(off) > row.spread
+
+    def _longest_state(self, part: _Part, top: TopAttribution, channel: str) -> TopAttribution:
+        """The share of the state in which the channel was for longest, of which nothing was
+        expected.
+        """
+        shares = [one for one in self._states.values() if one.channel == channel and one.state]
         layout = select_layouts(self._store, self._dataset.dataset_id)[0]
         shares = [one for one in shares if one.name in layout.channel_names]
         columns_of = [layout.channel_names.index(one.name) for one in shares]
@@ -601,7 +638,7 @@ class _Merge:
             "actual": top.actual,
             "expected": top.expected,
             "error_ratio": peak_score + 1,
-            "moved_first": top.spread is None and top.expected not in (None, top.actual),
+            "moved_first": _moved_first(top),
         }
         if (column := self._states.get(top.name)) is not None:
             read |= {"state": column.state, "is_known": column.state != OTHER}
@@ -681,6 +718,15 @@ def _deviations(flags: _Flags, periods: Mapping[int, float]) -> Floats64:
         is_its = flags.more["channel_id"] == channel_id
         deviations = np.where(is_its, signed_turn(deviations, period), deviations)
     return np.where(flags.more["is_known"], deviations, 0.0)
+
+
+def _moved_first(row: TopAttribution) -> bool:
+    """It never moved in training, and does now."""
+    return row.spread is None and row.expected not in (None, row.actual)
+
+
+def _rose(row: TopAttribution) -> bool:
+    return row.actual is not None and row.expected is not None and row.actual > row.expected
 
 
 def _share_off(row: TopAttribution) -> float:

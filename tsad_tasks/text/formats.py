@@ -369,11 +369,13 @@ def time_text(at: datetime | None, zone: str) -> str:
 def stamp_text(at: datetime, zone: str) -> str:
     """A full date and time with its zone, for "generated at".
 
-    >>> stamp_text(datetime(2026, 11, 20, 12, 21, tzinfo=UTC), "Europe/Berlin")
-    '20 Nov 2026 13:21 (Europe/Berlin, UTC+1)'
+    >>> at = datetime(2026, 11, 20, 12, 21, tzinfo=UTC)
+    >>> stamp_text(at, "Europe/Berlin"), stamp_text(at, "UTC")
+    ('20 Nov 2026 13:21 (Europe/Berlin, UTC+1)', '20 Nov 2026 12:21 (UTC)')
     """
-    clock = f"{local_time(at, zone):%H:%M}"
-    return f"{date_text(at, zone)} {clock} ({zone}, {offset_text(at, zone)})"
+    clock, offset = f"{local_time(at, zone):%H:%M}", offset_text(at, zone)
+    named = zone if zone == offset else f"{zone}, {offset}"
+    return f"{date_text(at, zone)} {clock} ({named})"
 
 
 def span_text(started_at: datetime, ended_at: datetime | None, zone: str) -> str:

@@ -115,7 +115,7 @@ def state_sentence(
     >>> state_sentence(**valve, state="open", expected=0.021)
     'room: valve was open 40 % of the time, usually 2 %'
     >>> state_sentence(**valve, state="1", expected=0.0)
-    'room: valve was in state 1 40 % of the time, usually never'
+    'room: valve was in state 1 40 % of the time, not expected now'
     >>> state_sentence(**valve, state="7", expected=0.0, is_known=False, moved_first=True)
     'room: valve was in no known state 40 % of the time, for the first time since training'
     >>> state_sentence(**valve | {"actual": 12.0}, state=None, expected=0.31)
@@ -136,6 +136,9 @@ def state_sentence(
         always = f"always {usually} in training"
         first = "for the first time since training"
         return f"{entity}: {channel} {said}, {first if usually in (None, 'never') else always}"
+    if usually == "never":
+        # It may well be so at another time of day, or after something else.
+        return f"{entity}: {channel} {said}, not expected now"
     if usually is not None:
         return f"{entity}: {channel} {said}, usually {usually}"
     reached = f"; error {formats.ratio_text(error_ratio)} times its threshold"
@@ -156,12 +159,23 @@ def share_within(share: float) -> float:
 
 
 def is_usual_share(actual: float, expected: float) -> bool:
-    """A sentence on the share would say nothing: it differs by less than half a per cent.
+    """A sentence on the share would say nothing: it differs by less than three per cent.
 
     >>> is_usual_share(0.0, -0.3), is_usual_share(1.0, 1.046), is_usual_share(1.0, 0.02)
     (True, True, False)
+    >>> is_usual_share(0.0, 0.02), is_usual_share(0.0, 0.05)
+    (True, False)
     """
-    return abs(share_within(actual) - share_within(expected)) < 0.005
+    return abs(share_within(actual) - share_within(expected)) < 0.03
+
+
+def are_usual_changes(actual: float, expected: float) -> bool:
+    """A sentence on numbers of changes would say nothing: they are told as the same.
+
+    >>> are_usual_changes(0.0, -0.02), are_usual_changes(0.0, 0.4), are_usual_changes(3.0, 3.02)
+    (True, False, True)
+    """
+    return abs(actual - max(expected, 0.0)) < 0.05
 
 
 def _usually(amount: float, text: str) -> str:

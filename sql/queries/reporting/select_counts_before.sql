@@ -1,8 +1,14 @@
--- Incidents that touch each of several periods, those apart that maintenance suppresses, by verdict; the newest period first.
-SELECT p.start_at, i.verdict, count(*) AS n_incidents
-FROM generate_series(%(start_at)s::timestamptz - %(n)s::int * %(length)s::interval, %(start_at)s::timestamptz - %(length)s::interval, %(length)s::interval) AS p (start_at)
-JOIN tsad.v_incident i ON i.last_flag_at >= p.start_at AND i.started_at < p.start_at + %(length)s::interval
-WHERE i.dataset = %(dataset)s AND i.lineage = %(lineage)s AND i.suppressed_by IS NULL
-  AND i.last_flag_at >= %(start_at)s::timestamptz - %(n)s::int * %(length)s::interval AND i.started_at < %(start_at)s::timestamptz
-GROUP BY p.start_at, i.verdict
-ORDER BY p.start_at DESC, i.verdict
+-- Incidents that touch each of several periods, without those of maintenance, by verdict; a group is one, judged when all of it is.
+SELECT one.start_at, one.verdict, count(*) AS n_incidents
+FROM (
+  SELECT p.start_at, CASE WHEN bool_and(i.verdict IS NOT NULL) THEN
+           (array_agg(i.verdict ORDER BY array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity), i.peak_score DESC, i.started_at, i.incident_id))[1] END AS verdict
+  FROM generate_series(%(start_at)s::timestamptz - %(n)s::int * %(length)s::interval, %(start_at)s::timestamptz - %(length)s::interval, %(length)s::interval) AS p (start_at)
+  JOIN (
+    SELECT c.incident_id, c.group_id, c.verdict, c.severity, c.peak_score, c.started_at, c.last_flag_at FROM tsad.v_incident_chain c
+    WHERE c.dataset = %(dataset)s AND c.lineage = %(lineage)s AND c.suppressed_by IS NULL AND c.started_at >= %(since_at)s AND c.started_at < %(start_at)s
+      AND (c.started_at >= %(from_at)s OR c.incident_id = ANY(%(lasting)s::text[]))) i
+    ON i.last_flag_at >= p.start_at AND i.started_at < p.start_at + %(length)s::interval
+  GROUP BY p.start_at, coalesce(i.group_id, i.incident_id)) one
+GROUP BY one.start_at, one.verdict
+ORDER BY one.start_at DESC, one.verdict

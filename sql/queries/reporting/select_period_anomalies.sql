@@ -1,4 +1,4 @@
--- The highest scores of a period, with their leading channel and incident, and how many anomalies there are in all.
+-- The highest scores of a period, with their leading channel, and how many anomalies there are in all.
 WITH found AS (
   SELECT a.entity_id, a.at, a.model_id, a.kind, a.severity, a.error, a.threshold, a.score, count(*) OVER () AS n_all
   FROM tsad.anomaly a
@@ -8,7 +8,7 @@ WITH found AS (
   WHERE e.dataset_id = %(dataset_id)s AND a.superseded_at = 'infinity' AND a.at >= %(start_at)s AND a.at < %(end_at)s
   ORDER BY a.score DESC, a.at, a.entity_id LIMIT %(n)s)
 SELECT f.at, e.name AS entity, f.kind, f.severity, f.error, f.threshold, f.score, f.n_all, t.channel, t.unit, t.actual,
-       t.expected, t.spread, i.incident_id
+       t.expected, t.spread
 FROM found f
 JOIN tsad.entity e USING (entity_id)
 LEFT JOIN LATERAL (
@@ -16,8 +16,3 @@ LEFT JOIN LATERAL (
   FROM tsad.attribution r JOIN tsad.channel c USING (channel_id)
   WHERE r.entity_id = f.entity_id AND r.at = f.at AND r.model_id = f.model_id
   ORDER BY r.share DESC, r.channel_id LIMIT 1) t ON true
-LEFT JOIN LATERAL (
-  SELECT n.incident_id FROM tsad.incident n
-  WHERE n.lineage = %(lineage)s AND n.entity_id = f.entity_id AND n.started_at <= f.at AND n.last_flag_at >= f.at
-    AND n.superseded_by IS NULL AND n.withdrawn_at IS NULL
-  ORDER BY n.started_at DESC LIMIT 1) i ON true

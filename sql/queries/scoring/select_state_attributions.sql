@@ -1,4 +1,4 @@
--- Shares of a discrete channel's states at an entity's flagged readings, both ends included, as far as they are known.
+-- What is stored of a discrete channel (shares, changes) at an entity's flagged readings, both ends included, as far as they are known.
 SELECT r.entity_id, r.at, r.channel_id, c.name, c.unit, r.share, r.actual, r.expected, r.spread
 FROM tsad.anomaly a
 JOIN tsad.champion_period p ON p.model_id = a.model_id AND p.lineage = %(lineage)s

@@ -68,11 +68,14 @@ class FoldDetector(Detector):
         judged by the readings before it alone: what a threshold's own fold begins with. Not saved.
     learns_alone : from all readings of an entity at once, without a fold and without other
         entities: a fleet of any size is learned part by part, over the whole range.
+    least_error : of readings that people are told of, where only those are looked at: what is
+        expected of others need not be what an error was about.
     """
 
     settings_model: ClassVar[type[DetectorSettings]] = FoldSettings
     settings: FoldSettings
     training_errors: Floats32
+    least_error: float = 0.0
     least_width: ClassVar[int] = 1
     folds: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True

@@ -18,7 +18,15 @@ SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
 
 @dataclass(frozen=True, eq=False)
 class IncidentPage:
-    """One incident with what is needed to judge it."""
+    """One incident with what is needed to judge it, or the worst of a group, as one.
+
+    Attributes
+    ----------
+    headline : of the group with which it began; empty: it began alone.
+    others : the rest of the group, without series; their states and verdicts count as well.
+    n_parts : as which it is kept, where it lasted longer than an incident may.
+    priority : 1 is the most urgent; 0: that of its severity, as long as nothing depends on more.
+    """
 
     incident_id: str
     entity: str
@@ -41,6 +49,11 @@ class IncidentPage:
     note: str = ""
     model_line: str = ""
     coverage_line: str = ""
+    group_id: str | None = None
+    headline: str = ""
+    others: tuple[IncidentPage, ...] = ()
+    n_parts: int = 1
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if self.heat is not None and len(self.heat.errors) != len(self.channels):
@@ -53,6 +66,42 @@ class IncidentPage:
     def key(self) -> str:
         """The bookmark of its page."""
         return f"incident-{self.incident_id.encode().hex()}"
+
+    @property
+    def title(self) -> str:
+        """What happened, in a sentence."""
+        return self.headline or self.sentence
+
+    @property
+    def whole(self) -> tuple[IncidentPage, ...]:
+        """All that it stands for, itself first."""
+        return (self, *self.others)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on, or something of its group does."""
+        return any(one.state == "open" for one in self.whole)
+
+    @property
+    def said(self) -> str | None:
+        """The verdict; of a group that of the worst, and None while any of it waits for one."""
+        return self.verdict if all(one.verdict for one in self.whole) else None
+
+    @property
+    def began_at(self) -> datetime:
+        """The first flag of all."""
+        return min(one.started_at for one in self.whole)
+
+    @property
+    def over_at(self) -> datetime | None:
+        """When all of it had ended; None: it goes on."""
+        ends = [one.ended_at for one in self.whole if one.ended_at is not None]
+        return max(ends) if len(ends) == len(self.whole) else None
+
+    @property
+    def entities(self) -> list[str]:
+        """Its machines, that of the worst first."""
+        return list(dict.fromkeys(one.entity for one in self.whole))
 
     @property
     def error_ratio(self) -> float:
@@ -280,7 +329,10 @@ class ModelDecision:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures of the cover; `highest_ratio` is error / threshold."""
+    """The figures of the cover; `highest_ratio` is error / threshold.
+
+    A group of incidents counts once.
+    """
 
     n_entities: int
     n_hours_scored: int
@@ -309,7 +361,7 @@ class ReportContent(DatedContent):
     title: str
     headline: Headline
     # incidents and anomalies: in any order; incidents and the headline are without those that
-    # maintenance suppresses
+    # maintenance suppresses, and a group is one of them
     incidents: tuple[IncidentPage, ...] = ()
     anomalies: tuple[AnomalyRow, ...] = ()
     n_anomalies: int = 0  # all of the period, those included that are not listed
@@ -327,10 +379,16 @@ class ReportContent(DatedContent):
     # Why there is no champion: a sentence, then a line for each failed rule and command; or nothing
     no_champion: tuple[str, ...] = ()
 
+    @property
+    def every_incident(self) -> list[IncidentPage]:
+        """Incidents machine by machine, those of groups included."""
+        return [one for entry in self.incidents for one in entry.whole]
+
     def end_of(self, incident: IncidentPage) -> datetime:
         """When an incident ended; an open one goes on as far as there are data."""
         return incident.ended_at or self.data_until or self.end_at
 
     def length_s(self, incident: IncidentPage) -> float:
-        """Seconds that an incident lasted, so far."""
-        return max(0.0, (self.end_of(incident) - incident.started_at).total_seconds())
+        """Seconds that an incident lasted, so far; a group from its first flag to its last."""
+        until_at = incident.over_at or self.data_until or self.end_at
+        return max(0.0, (until_at - incident.began_at).total_seconds())

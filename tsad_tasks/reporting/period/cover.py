@@ -69,7 +69,7 @@ def _draw_head(sheet: Sheet, content: ReportContent) -> float:
     sheet.cut(sheet.left, y - 8, period, _PERIOD, sheet.inner_width)
     known = f"As known at {formats.stamp_text(content.generated_at, zone)}"
     if content.data_until:
-        known += f", from readings up to {formats.time_text(content.data_until, zone)}"
+        known += f"; the newest reading is of {formats.time_text(content.data_until, zone)}"
     about = f"{content.description}. " if content.description else ""
     return sheet.paragraph(sheet.left, y + 7, f"{about}{known}.", theme.BODY, sheet.inner_width, 3)
 
@@ -115,7 +115,7 @@ def _tiles(content: ReportContent) -> list[marks.Tile]:
         (
             formats.count_text(judged.n_false),
             "false alarm" if judged.n_false == 1 else "false alarms",
-            ["before, newest first:", ", ".join(before)] if before else [],
+            ["in periods before, newest first:", ", ".join(before)] if before else [],
         ),
     ]
 
@@ -132,12 +132,21 @@ def lead_sentence(content: ReportContent) -> str:
     where = names[:3]
     if len(names) > 3:
         where.append(formats.counted(len(names) - 3, "other machine"))
-    text = formats.counted(
-        head.n_incidents[worst], f"{theme.SEVERITY_MARKS[worst].word.lower()} incident"
-    )
-    text += f" on {formats.joined(where)}" if where else ""
-    still = f"{formats.count_text(head.n_open)} of {formats.count_text(head.n_all_incidents)}"
-    text += f"; {still if head.n_open else 'none'} still going on."
+    n_all, n_worst = head.n_all_incidents, head.n_incidents[worst]
+    text = formats.counted(n_all, "incident")
+    if n_worst < n_all:
+        text += f", {formats.count_text(n_worst)}"
+    text += f" of {theme.SEVERITY_MARKS[worst].word.lower()} severity"
+    text += f", on {formats.joined(where)}." if where else "."
+    if n_all == 1:
+        text += " It is still going on." if head.n_open else " It has ended."
+    elif head.n_open == n_all:
+        text += " All are still going on."
+    elif head.n_open:
+        verb = "is" if head.n_open == 1 else "are"
+        text += f" {formats.count_text(head.n_open)} {verb} still going on, the others have ended."
+    else:
+        text += " All have ended."
     n_unscored = head.n_hours_expected - head.n_hours_scored
     if n_unscored > 0:
         hours = formats.counted(n_unscored, "hour")
@@ -203,18 +212,20 @@ class _Cards:
         mark = theme.SEVERITY_MARKS[incident.severity]
         sheet.rect(sheet.left, y, 3, height, fill=mark.colour)
         x = marks.draw_severity(sheet, left, y + 13, incident.severity, theme.STRONG) + 8
-        where = [incident.entity, incident.incident_id]
+        machines = incident.entities
+        one = machines[0] if len(machines) == 1 else formats.counted(len(machines), "machine")
+        where = [one, incident.incident_id]
         if incident.key in self.numbers:
             where.append(f"page {self.numbers[incident.key]}")
             sheet.link(incident.key, sheet.left, y, width, height)
         sheet.cut(x, y + 13, " · ".join(where), theme.STRONG, left + room - x)
         n_lines = min(3, int((height - 44) / 11.5))
-        lines = wrap_text(incident.sentence, theme.STRONG, room, n_lines)
+        lines = wrap_text(incident.title, theme.STRONG, room, n_lines)
         for i, line in enumerate(lines):
             sheet.text(left, y + 27 + 11.5 * i, line, theme.STRONG)
         y_facts = y + 27 + 11.5 * len(lines)
         facts = [*self._facts(incident), *self._shares(incident, room)]
-        has_url = bool(content.page_url) and incident.verdict is None
+        has_url = bool(content.page_url) and incident.said is None
         for fact in facts[: int((y + height - 4 - y_facts) / 10) + 1 - has_url]:
             sheet.cut(left, y_facts, fact, theme.SMALL, room)
             y_facts += 10
@@ -228,7 +239,12 @@ class _Cards:
         )
 
     def _shares(self, incident: IncidentPage, room: float) -> list[str]:
-        """Which channels carry it, where they are known."""
+        """Which channels carry it, where they are known; of a group, which machines it is on."""
+        if incident.headline:
+            rest = incident.entities[1:]
+            text = f"The worst: {incident.sentence}."
+            text += f" With it: {formats.named(rest, len(rest))}." if rest else ""
+            return wrap_text(text, theme.SMALL, room, 3)
         channels = by_share(incident.channels)
         if len(channels) < 2:
             return []
@@ -236,15 +252,15 @@ class _Cards:
         return wrap_text(text, theme.SMALL, room, 2)
 
     def _facts(self, incident: IncidentPage) -> list[str]:
-        when = formats.span_text(incident.started_at, incident.ended_at, self.content.zone)
+        when = formats.span_text(incident.began_at, incident.over_at, self.content.zone)
         length = formats.duration_text(self.content.length_s(incident))
-        state = "still going on" if incident.state == "open" else "ended"
+        state = "still going on" if incident.is_open else "ended"
         peak, nature = formats.times_text(incident.error_ratio), incident.nature or "process"
-        verdict = f"verdict: {verdict_title(incident.verdict).lower()}"
+        verdict = f"verdict: {verdict_title(incident.said).lower()}"
         return [
-            f"{when} ({length}{' so far' if incident.ended_at is None else ''})",
-            f"{peak} · {state} · {nature}",
-            *([verdict] if incident.verdict else []),
+            f"{when} ({length}{' so far' if incident.is_open else ''})",
+            f"error {peak} · {state} · {nature}",
+            *([verdict] if incident.said else []),
         ]
 
 

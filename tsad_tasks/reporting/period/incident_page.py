@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tsad_tasks.reporting.drawing import charts, marks, theme
-from tsad_tasks.reporting.drawing.flow import TableColumn, draw_blocks, figure_columns, table_blocks
+from tsad_tasks.reporting.drawing.flow import (
+    Box,
+    Row,
+    TableColumn,
+    draw_blocks,
+    figure_columns,
+    table_blocks,
+)
 from tsad_tasks.reporting.drawing.fonts import width_of
 from tsad_tasks.reporting.drawing.scales import unix_s, usual_step_s
 from tsad_tasks.reporting.drawing.series import ChannelSeries
@@ -21,6 +28,7 @@ from tsad_tasks.text.words import verdict_title
 _LABEL_WIDTH = 142.0
 _LABEL_ROOM = _LABEL_WIDTH - 30
 _N_PANELS = 3
+_N_MEMBERS = 6
 _PANEL_GAP = 12.0
 _ERROR_PANEL_SHARE = 0.72
 _ID_STYLE = theme.TextStyle(9, bold=True)
@@ -33,6 +41,13 @@ _COLUMNS = (
     *figure_columns("Expected", width=80),
     *figure_columns("Difference", width=54),
     *figure_columns("Worst at", width=58),
+)
+_MEMBERS = (
+    TableColumn("Severity", width=52),
+    TableColumn("What", 1.0, n_lines=2),
+    TableColumn("When", width=104),
+    *figure_columns("Peak, ×"),
+    TableColumn("Verdict"),
 )
 
 
@@ -122,17 +137,20 @@ class _Drawing:
         x = sheet.left + sheet.cut(sheet.left, y + 8, incident.incident_id, _ID_STYLE, 200) + 10
         x = marks.draw_severity(sheet, x, y + 8, incident.severity, _ID_STYLE) + 10
         words = [
-            "Still going on" if incident.state == "open" else "Ended",
+            "Still going on" if incident.is_open else "Ended",
             incident.kind,
             incident.nature,
         ]
         text = " · ".join(filter(None, words))
         sheet.cut(x, y + 8, text, replace(_ID_STYLE, bold=False), sheet.right - x)
-        y = sheet.paragraph(sheet.left, y + 26, incident.sentence, theme.TITLE, width, 3, 1.25)
+        y = sheet.paragraph(sheet.left, y + 26, incident.title, theme.TITLE, width, 3, 1.25)
+        if incident.headline:
+            y = self.draw_members(y)
         names = [channel.name for channel in self.channels]
         shares = [channel.error_share for channel in self.channels]
         spread = shares_sentence(names, shares) if names else ""
-        verdict = f"Verdict: {verdict_title(incident.verdict)}."
+        said = incident.verdict and verdict_title(incident.verdict).lower()
+        verdict = f"Verdict: {said}." if said else "Nobody has said yet what it was."
         text = " ".join(filter(None, [spread, verdict, incident.note]))
         y = sheet.paragraph(sheet.left, y + 1, text, theme.BODY, width, 4) + 6
         # Each as wide as its text asks for; long names leave room for the others.
@@ -148,11 +166,33 @@ class _Drawing:
             x += room
         return y + 28 + 14
 
+    def draw_members(self, y: float) -> float:
+        """The machines of the group, the one that is drawn first; returns the height below."""
+        sheet, whole = self.sheet, self.incident.whole
+        rows = [self.member_row(one) for one in whole[:_N_MEMBERS]]
+        y = draw_blocks(sheet, table_blocks(_MEMBERS, rows, sheet.inner_width), y - 4)
+        said = f"Drawn is the worst, {self.incident.entity}"
+        if rest := [one.entity for one in whole[_N_MEMBERS:]]:
+            said += f"; {formats.counted(len(rest), 'other machine')}: {', '.join(rest)}"
+        return sheet.paragraph(sheet.left, y + 9, f"{said}.", theme.SMALL, sheet.inner_width, 2) + 6
+
+    def member_row(self, one: IncidentPage) -> Row:
+        """A machine of the group: since when, how strange, what, and what somebody said of it."""
+
+        def draw_name(sheet: Sheet, box: Box) -> None:
+            marks.draw_severity(sheet, box.x, box.line(), one.severity, theme.CELL)
+
+        when = formats.span_text(one.started_at, one.ended_at, self.zone)
+        peak, verdict = formats.ratio_text(one.error_ratio), verdict_title(one.verdict).lower()
+        return Row([draw_name, one.sentence, when, peak, verdict])
+
     def facts(self) -> list[tuple[str, str, str]]:
         """What is to be known of it: name, value and detail."""
         one = self.incident
         what = one.kind.capitalize() + (f", {one.nature}" if one.nature else "")
         flags = formats.counted(one.n_flags, "flagged reading") if one.n_flags is not None else ""
+        if one.n_parts > 1:
+            flags += f", kept in {one.n_parts} parts"
         shares = [share for c in one.channels if formats.is_known(share := c.error_share)]
         n_channels = (
             formats.counted(len(one.channels), "channel") if one.channels else "channels unknown"

@@ -40,6 +40,7 @@ from tsad_tasks.reporting.period.queries import (
 from tsad_tasks.reporting.period.ranking import (
     BRIEF,
     ReportLimits,
+    as_counted,
     with_own_page,
     worst_first,
 )
@@ -65,16 +66,18 @@ def incident_pages(
     rows: Sequence[PeriodIncident],
     limits: ReportLimits = BRIEF,
 ) -> tuple[IncidentPage, ...]:
-    """Incidents: those that are listed with their errors, and those that get a page of their own
-    also by channel.
+    """Incidents, groups as one: those that are listed with their errors, and those that get a page
+    of their own also by channel.
     """
-    pages = [bare_page(period, row) for row in rows]
+    pages = as_counted([bare_page(period, row) for row in rows])
+    by_id = {row.incident_id: row for row in rows}
     n_listed = MOST_ROWS_OF_PAGE if limits.n_incidents is None else limits.n_incidents
     own = {page.incident_id for page in with_own_page(pages, limits)}
     listed = {page.incident_id for page in worst_first(pages)[:n_listed]}
     model_of = cache(partial(registered_model, period.store))
 
-    def drawn(row: PeriodIncident, page: IncidentPage) -> IncidentPage:
+    def drawn(page: IncidentPage) -> IncidentPage:
+        row = by_id[page.incident_id]
         if page.incident_id not in own | listed:
             return page
         view = _View.of(period, row)
@@ -82,7 +85,7 @@ def incident_pages(
             return _Explained(view, model_of(row.model_id)).page(view.page(page))
         return view.page(page)
 
-    return tuple(drawn(row, page) for row, page in zip(rows, pages, strict=True))
+    return tuple(map(drawn, pages))
 
 
 def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
@@ -105,6 +108,10 @@ def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
         last_flag_at=row.last_flag_at,
         n_flags=row.n_flags,
         verdict=row.verdict,
+        group_id=row.group_id,
+        headline=row.headline or "",
+        priority=row.priority,
+        n_parts=row.n_parts,
     )
 
 
@@ -315,6 +322,7 @@ class _Explained:
             view.end_at,
             hour_ceil(learned_until),
             later_scales(self.period.store, self.row.model_id, [self.row.entity_id])[0],
+            float(np.min(view.steps.errors[view.raised], initial=np.inf)),
         )
         learned = view.seconds < unix_s(learned_until)
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan

@@ -102,14 +102,17 @@ def _incident_row(
         frame = Frame(box.x + 2, box.y + 4, box.width - 4, box.height - 8, start_s, end_s)
         draw_sparkline(sheet, frame, incident.scores)
 
-    began = formats.time_text(incident.started_at, content.zone)
+    began = formats.time_text(incident.began_at, content.zone)
     length = formats.duration_text(content.length_s(incident))
-    if incident.state == "open":
+    if incident.is_open:
         began, length = f"since {began}", f"{length} so far"
-    verdict = verdict_title(incident.verdict).lower()
+    verdict = verdict_title(incident.said).lower()
+    what = incident.title
+    if incident.headline:
+        what += f" ({formats.joined(incident.entities)})"
     cells = [
         draw_name,
-        flow.wrapped_cell(incident.sentence, _SENTENCE),
+        flow.wrapped_cell(what, _SENTENCE),
         flow.two_lines(began, f"{length}, {verdict}"),
         formats.ratio_text(incident.error_ratio),
         draw_errors,

@@ -20,7 +20,7 @@ from tsad_tasks.reporting.period.channel_figures import channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.incident_page import by_share
 from tsad_tasks.reporting.period.incidents import incident_pages
-from tsad_tasks.reporting.period.queries import SELECT_PERIOD_INCIDENTS, ReportPeriod
+from tsad_tasks.reporting.period.queries import SELECT_PERIOD_INCIDENT, ReportPeriod
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text import formats
@@ -41,17 +41,16 @@ def read_incident_page(
 
     Parameters
     ----------
-    started_at, last_flag_at : of the incident, as it is or was: it is looked for there.
+    started_at, last_flag_at : of the incident, as it is or was.
     """
     dataset, end_at = select_dataset(store, dataset_name), last_flag_at + timedelta(seconds=1)
     period = ReportPeriod(store, dataset, Lineage.LIVE, started_at, end_at)
-    found = store.rows(SELECT_PERIOD_INCIDENTS, **period.params)
-    own = [one for one in found if one.incident_id == incident_id]
-    if not own:
+    own = store.first(SELECT_PERIOD_INCIDENT, incident_id=incident_id, **period.params)
+    if own is None:
         raise LookupError(f"Expected an incident that stands. Received: {incident_id}.")
-    before_at = max(end_at, own[0].last_flag_at) + timedelta(hours=2)
+    before_at = max(end_at, own.last_flag_at) + timedelta(hours=2)
     ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=before_at)
-    (page,) = incident_pages(replace(period, data_until=ends.newest_at), own)
+    (page,) = incident_pages(replace(period, data_until=ends.newest_at), [own])
     order = [page.channels.index(one) for one in by_share(page.channels)]
     heat = page.heat and replace(page.heat, errors=page.heat.errors[order])
     return replace(page, channels=tuple(page.channels[i] for i in order), heat=heat)

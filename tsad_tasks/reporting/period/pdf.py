@@ -54,7 +54,7 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         until_s = (content.data_until or content.end_at).timestamp()
         return flow.Page(
             one.key,
-            f"{one.severity.capitalize()} · {one.sentence}",
+            f"{one.severity.capitalize()} · {one.title}",
             lambda sheet, _: draw_incident(sheet, one, content.zone, until_s, flow.TOP, bottom),
             1,
             (one.model_line, one.coverage_line),

@@ -31,7 +31,13 @@ class ReportPeriod:
 
 @dataclass(frozen=True)
 class PeriodIncident:
-    """An incident that touches a period; what is said of its peak is None where that is gone."""
+    """An incident that touches a period; what is said of its peak is None where that is gone.
+
+    Attributes
+    ----------
+    n_parts : as which it is kept, where it lasted longer than an incident may.
+    headline : of the group with which it began; None: it began alone.
+    """
 
     incident_id: str
     entity_id: int
@@ -54,6 +60,10 @@ class PeriodIncident:
     error: float | None
     threshold: float | None
     verdict: str | None
+    n_parts: int
+    group_id: str | None
+    headline: str | None
+    priority: int
 
     @property
     def times_threshold(self) -> float:
@@ -65,6 +75,13 @@ class PeriodIncident:
         """The times of its flags as half-open interval, for queries."""
         until_at = self.last_flag_at + timedelta(seconds=1)
         return {"start_at": self.started_at, "end_at": until_at}
+
+
+class Lasting(NamedTuple):
+    """Incidents before a moment that last into the time after it; `since_at` is the first's."""
+
+    since_at: datetime
+    lasting: list[str]
 
 
 class PeriodCount(NamedTuple):
@@ -103,7 +120,9 @@ class KeptAttribution:
     spread: float | None
 
 
+SELECT_LASTING = Query("reporting/select_lasting", Lasting)
 SELECT_PERIOD_INCIDENTS = Query("reporting/select_period_incidents", PeriodIncident)
+SELECT_PERIOD_INCIDENT = Query("reporting/select_period_incident", PeriodIncident)
 SELECT_INCIDENT_ATTRIBUTIONS = Query("reporting/select_incident_attributions", KeptAttribution)
 SELECT_INCIDENT_QUALITY = Query("reporting/select_incident_quality", str)
 SELECT_HIGHEST_SCORE: Query[float | None] = Query("reporting/select_highest_score", float)
@@ -118,3 +137,11 @@ SELECT_PERIOD_ISSUES = Query("reporting/select_period_issues", QualityRow)
 SELECT_PERIOD_ANOMALIES = Query("reporting/select_period_anomalies", dict)
 SELECT_PERIOD_AUDIT = Query("reporting/select_period_audit", AuditRow)
 SELECT_PERIOD_MODELS = Query("reporting/select_period_models", dict)
+
+
+def lasting_into(store: Store, lineage: str, from_at: datetime) -> dict[str, Any]:
+    """The incidents that last into the time after a moment, as statements on chains ask for them.
+
+    What lasts is looked for first, since a chain's end stands in its last part.
+    """
+    return store.one(SELECT_LASTING, lineage=lineage, from_at=from_at)._asdict()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tsad_tasks.base.enums import ReportDetail, severity_rank
+from tsad_tasks.base.enums import ReportDetail, priority_of, severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
 # The most pages that a report has unless somebody asks for more, and the incidents on its first.
@@ -47,29 +47,38 @@ LIMITS: dict[ReportDetail, ReportLimits] = {
 
 
 def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents by severity, then by how far the error was over its threshold."""
+    """Incidents by priority and severity, then by how far the error was over its threshold."""
     return sorted(incidents, key=_mildness)
 
 
+def as_counted(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
+    """Incidents as people count them: of a group the worst, with the others; worst first."""
+    groups: dict[str, list[IncidentPage]] = {}
+    for one in worst_first(incidents):
+        groups.setdefault(one.group_id or f"of {one.incident_id}", []).append(one)
+    return [replace(first, others=tuple(others)) for first, *others in groups.values()]
+
+
 def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents as one should read them: those without a verdict, by severity, open ones first."""
+    """Incidents as one should read them: those without a verdict, by priority and severity, open
+    ones first.
+    """
 
     def order(one: IncidentPage) -> tuple[object, ...]:
-        rank = -severity_rank(one.severity)
-        return one.verdict is not None, rank, one.state != "open", _mildness(one)
+        return one.said is not None, *_urgency(one), not one.is_open, _mildness(one)
 
     return sorted(incidents, key=order)
 
 
 def undecided(incidents: Sequence[IncidentPage], n_most: int) -> list[IncidentPage]:
     """Those that need a decision: nobody has said what they were."""
-    return [one for one in look_first(incidents) if one.verdict is None][:n_most]
+    return [one for one in look_first(incidents) if one.said is None][:n_most]
 
 
 def with_own_page(incidents: Sequence[IncidentPage], limits: ReportLimits) -> list[IncidentPage]:
     """Those to look at first, the worst, and the worst of those without a verdict; worst first."""
     ranked = worst_first(incidents)
-    unjudged = [one for one in ranked if one.verdict is None][: limits.n_unjudged]
+    unjudged = [one for one in ranked if one.said is None][: limits.n_unjudged]
     first = look_first(incidents)[: limits.n_first]
     chosen = {id(one) for one in [*first, *ranked[: limits.n_worst], *unjudged]}
     return [one for one in ranked if id(one) in chosen]
@@ -81,9 +90,14 @@ def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[Anomaly
     return sorted(highest, key=lambda row: (row.at, row.entity))
 
 
-def _mildness(incident: IncidentPage) -> tuple[int, float, float, str]:
-    rank, excess = -severity_rank(incident.severity), -_known(incident.error_ratio)
-    return rank, excess, incident.started_at.timestamp(), incident.incident_id
+def _urgency(incident: IncidentPage) -> tuple[int, int]:
+    priority = incident.priority or priority_of(incident.severity)
+    return priority, -severity_rank(incident.severity)
+
+
+def _mildness(incident: IncidentPage) -> tuple[int, int, float, float, str]:
+    excess, began_s = -_known(incident.error_ratio), incident.started_at.timestamp()
+    return *_urgency(incident), excess, began_s, incident.incident_id
 
 
 def _known(value: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text
 from tsad_tasks.text.words import SILENT
 
-_ANOMALY_NAMES = ("at", "entity", "score", "channel", "actual", "expected", "incident_id")
+_ANOMALY_NAMES = ("at", "entity", "score", "channel", "actual", "expected")
 # So many periods before stand beside it.
 N_BEFORE = 4
 _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
@@ -150,12 +150,14 @@ def _collected(
         )
     dataset = select_dataset(store, config.dataset)
     period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
-    every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
+    asked = period.params | queries.lasting_into(store, lineage, start_at)
+    every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **asked)
     period = replace(period, data_until=_data_until(period, every))
-    incidents = [row for row in every if row.suppressed_by is None]
+    counted = [row for row in every if row.suppressed_by is None]
+    incidents = incident_pages(period, counted, LIMITS[detail])
     hours = {"start_at": hour_floor(start_at), "end_at": end_at}
     ledger = store.rows(SELECT_INGEST_HOURS, dataset_id=dataset.dataset_id, **hours)
-    anomalies, n_anomalies = anomaly_rows(period)
+    anomalies, n_anomalies = anomaly_rows(period, every)
     coverage = coverage_of(period, ledger)
     missing = no_champion(store, dataset, lineage=lineage, **hours)
     quality = store.rows(queries.SELECT_PERIOD_QUALITY, **period.params)
@@ -169,7 +171,7 @@ def _collected(
         generated_at=generated_at,
         data_until=period.data_until,
         headline=_headline(period, incidents, coverage, sum(row.n_readings for row in ledger)),
-        incidents=incident_pages(period, incidents, LIMITS[detail]),
+        incidents=incidents,
         anomalies=anomalies,
         n_anomalies=n_anomalies,
         quality=(*quality, *store.rows(queries.SELECT_PERIOD_ISSUES, **period.params)),
@@ -194,21 +196,21 @@ def _title(start_at: datetime, end_at: datetime, lineage: str) -> str:
 
 def _headline(
     period: queries.ReportPeriod,
-    incidents: Sequence[queries.PeriodIncident],
+    incidents: Sequence[content.IncidentPage],
     coverage: content.Coverage,
     n_readings: int,
 ) -> content.Headline:
     """The figures of the first page; incidents are without those that maintenance suppresses."""
     highest = period.store.one(queries.SELECT_HIGHEST_SCORE, **period.params)
-    severities = Counter(row.severity for row in incidents)
+    severities = Counter(one.severity for one in incidents)
     return content.Headline(
         n_entities=len(coverage.entities),
         n_hours_scored=sum(entity.n_hours_scored for entity in coverage.entities),
         n_hours_expected=sum(entity.n_hours_expected for entity in coverage.entities),
         n_readings=n_readings,
         n_incidents={severity: severities[severity] for severity in Severity},
-        n_open=sum(row.state == "open" for row in incidents),
-        judged=content.Judged(Counter(row.verdict for row in incidents)),
+        n_open=sum(one.is_open for one in incidents),
+        judged=content.Judged(Counter(one.said for one in incidents)),
         highest_ratio=None if highest is None else 1 + highest,
     )
 
@@ -216,7 +218,9 @@ def _headline(
 def periods_before(period: queries.ReportPeriod) -> tuple[content.JudgedPeriod, ...]:
     """Incidents of the periods before by verdict, the newest first, up to the first scored one."""
     length = period.end_at - period.start_at
-    asked = period.params | {"length": length, "n": N_BEFORE}
+    from_at = period.start_at - N_BEFORE * length
+    asked = period.params | queries.lasting_into(period.store, period.lineage, from_at)
+    asked |= {"length": length, "n": N_BEFORE, "from_at": from_at}
     counts: dict[datetime, dict[str | None, int]] = {}
     for row in period.store.rows(queries.SELECT_COUNTS_BEFORE, **asked):
         counts.setdefault(row.start_at, {})[row.verdict] = row.n_incidents
@@ -280,21 +284,30 @@ def coverage_of(period: queries.ReportPeriod, ledger: Sequence[IngestHour]) -> c
     return content.Coverage(days, tuple(covered))
 
 
-def anomaly_rows(period: queries.ReportPeriod) -> tuple[tuple[content.AnomalyRow, ...], int]:
-    """The highest scores of the period, and how many anomalies there were in all."""
+def anomaly_rows(
+    period: queries.ReportPeriod, incidents: Sequence[queries.PeriodIncident]
+) -> tuple[tuple[content.AnomalyRow, ...], int]:
+    """The highest scores of the period with their incidents, and how many anomalies there were."""
     records = period.store.rows(
         queries.SELECT_PERIOD_ANOMALIES, **period.params, n=N_MOST_ANOMALIES
     )
-    rows = []
+    rows, newest_first = [], defaultdict[str, list[queries.PeriodIncident]](list)
+    for row in sorted(incidents, key=lambda row: row.started_at, reverse=True):
+        newest_first[row.entity].append(row)
     for one in records:
+        holding = (
+            row.incident_id
+            for row in newest_first[one["entity"]]
+            if row.started_at <= one["at"] <= row.last_flag_at
+        )
         error, threshold = peak_figures(one["kind"], one["error"], one["threshold"], one["score"])
         expected, spread = one["expected"], one["spread"]
         has_range = expected is not None and spread is not None
         same = {name: one[name] for name in _ANOMALY_NAMES} | {"unit": one["unit"] or ""}
         if has_range:
             same |= {"lower": expected - spread, "upper": expected + spread}
-        severity = Severity(one["severity"])
-        rows.append(content.AnomalyRow(severity=severity, error=error, threshold=threshold, **same))
+        same |= {"severity": Severity(one["severity"]), "incident_id": next(holding, None)}
+        rows.append(content.AnomalyRow(error=error, threshold=threshold, **same))
     return tuple(rows), records[0]["n_all"] if records else 0
 
 

@@ -21,7 +21,7 @@ _NOT_SCORED_ENTRY = replace(marks.MISSING_ENTRY, name="share of the day not scor
 
 def strip_blocks(content: ReportContent, n_most: int) -> list[flow.Block]:
     """Machines with incidents first, then those with hours unscored, then others; or nothing."""
-    ranked, covered = worst_first(content.incidents), content.coverage.entities
+    ranked, covered = worst_first(content.every_incident), content.coverage.entities
     by_lack = sorted(
         covered, key=lambda one: (one.n_hours_scored - one.n_hours_expected, one.entity)
     )
@@ -65,7 +65,8 @@ def _draw_row(sheet: Sheet, content: ReportContent, name: str, frame: Frame) -> 
             for i in np.flatnonzero(entity.day_shares < 0.999):
                 height = max((1 - float(entity.day_shares[i])) * (frame.height - 2), 1.5)
                 sheet.hatch(edges[i], frame.bottom - height, edges[i + 1] - edges[i], height)
-    for incident in reversed(worst_first([one for one in content.incidents if one.entity == name])):
+    own = [one for one in content.every_incident if one.entity == name]
+    for incident in reversed(worst_first(own)):
         mark = theme.SEVERITY_MARKS[incident.severity]
         left = frame.clip(incident.started_at.timestamp())
         width = max(frame.clip(content.end_of(incident).timestamp()) - left, 1.5)
