@@ -126,6 +126,26 @@ def test_totals_and_events_are_asked_about_and_not_set(
     assert named_config(tmp_path / "log.yaml").signals == ()
 
 
+@pytest.mark.parametrize(
+    ("table", "step"),
+    [
+        (TEXTS.replace("interval '5 min'", "interval '0.3 s'"),
+         "step: 1min  # guessed: events come 15 s apart"),
+        (f"CREATE TABLE log AS SELECT {AT.replace('5 min', '1 day')} AS at, 'm1' AS machine, i * 1.5 "
+         f"AS ph {STEPS}",
+         "step: 1h  # measured: readings are 86400 s apart; CHECK: no step is longer, so a level "
+         "needs a valid_for to count meanwhile"),
+    ],
+)  # fmt: skip
+def test_a_step_counts_events_and_is_an_hour_at_most(
+    filed_plant: Plant, table: str, step: str
+) -> None:
+    filed_plant.run(table)
+    files = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log")
+    (line,) = (one.strip() for one in files.dataset.splitlines() if one.startswith("  step:"))
+    assert line == step
+
+
 # A long table whose values are texts: numbers, states that are written on change, error codes.
 POINTS = """
   CREATE TABLE log AS

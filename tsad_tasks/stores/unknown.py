@@ -22,7 +22,7 @@ from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
-from tsad_tasks.ingest.proposed_events import proposed_events
+from tsad_tasks.ingest.proposed_events import STEPS_S, proposed_events
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -388,9 +388,7 @@ def _source_lines(
     if roles.label is not None:
         seen = "CHECK: known anomalies? guessed by its name"
         yield f"  label: {written_value(roles.label.name)}  # {seen}"
-    apart_s = _apart_s(sample, roles)
-    step_s = fitting_step_s(apart_s or DEFAULT_STEP_S)
-    said = f"measured: readings are {apart_s:g} s apart" if apart_s else "default; CHECK"
+    step_s, said = _step(sample, roles)
     yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
@@ -474,6 +472,22 @@ def _texts_remark(sample: _Sample, roles: _Roles, names: Sequence[str]) -> str:
     )
 
 
+def _step(sample: _Sample, roles: _Roles) -> tuple[int, str]:
+    """The step in seconds, and where it is from. Events are counted: a step holds one or more."""
+    apart_s = _apart_s(sample, roles)
+    if not apart_s:
+        return fitting_step_s(DEFAULT_STEP_S), "default; CHECK"
+    if roles.are_texts:
+        step_s = next((one for one in STEPS_S if one >= apart_s), STEPS_S[-1])
+        return step_s, f"guessed: events come {apart_s:g} s apart"
+    step_s, said = fitting_step_s(apart_s), f"measured: readings are {apart_s:g} s apart"
+    if apart_s > STEPS_S[-1] * 1.5:
+        said += (
+            "; CHECK: no step is longer than 1h, so a level needs a valid_for to count meanwhile"
+        )
+    return step_s, said
+
+
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
     """Median time between readings of one machine, or series."""
     keys = [one for one in (roles.entity, roles.channel) if one is not None]
@@ -537,7 +551,7 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
         )
     n_entities = max(1, sample.different(roles.entity)) if roles.entity else 1
     n_channels = sample.different(roles.channel) if roles.channel else len(roles.values)
-    yield cost(n_entities * n_channels, fitting_step_s(_apart_s(sample, roles) or DEFAULT_STEP_S))
+    yield cost(n_entities * n_channels, _step(sample, roles)[0])
     used = {roles.time, roles.entity, roles.channel, *roles.values}
     used |= {roles.quality, roles.updated_at, roles.label}
     if (apart := _told_apart(sample, roles)) is not None:
