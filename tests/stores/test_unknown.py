@@ -126,13 +126,16 @@ def test_totals_and_events_are_asked_about_and_not_set(
     assert named_config(tmp_path / "log.yaml").signals == ()
 
 
+DAILY = f"""CREATE TABLE log AS SELECT {AT.replace("5 min", "1 day")} AS at, 'm1' AS machine,
+  i * 1.5 AS ph {STEPS}"""
+
+
 @pytest.mark.parametrize(
     ("table", "step"),
     [
         (TEXTS.replace("interval '5 min'", "interval '0.3 s'"),
          "step: 1min  # guessed: events come 15 s apart"),
-        (f"CREATE TABLE log AS SELECT {AT.replace('5 min', '1 day')} AS at, 'm1' AS machine, i * 1.5 "
-         f"AS ph {STEPS}",
+        (DAILY,
          "step: 1h  # measured: readings are 86400 s apart; CHECK: no step is longer, so a level "
          "needs a valid_for to count meanwhile"),
     ],

@@ -482,9 +482,7 @@ def _step(sample: _Sample, roles: _Roles) -> tuple[int, str]:
         return step_s, f"guessed: events come {apart_s:g} s apart"
     step_s, said = fitting_step_s(apart_s), f"measured: readings are {apart_s:g} s apart"
     if apart_s > STEPS_S[-1] * 1.5:
-        said += (
-            "; CHECK: no step is longer than 1h, so a level needs a valid_for to count meanwhile"
-        )
+        said += "; CHECK: no step is longer, so a level needs a valid_for to count meanwhile"
     return step_s, said
 
 
