@@ -149,6 +149,19 @@ def test_a_step_counts_events_and_is_an_hour_at_most(
     assert line == step
 
 
+def test_an_id_that_comes_twice_may_be_that_of_an_event(filed_plant: Plant) -> None:
+    filed_plant.run(
+        f"{TEXTS} ALTER TABLE log ADD row_id serial, ADD event_uuid text;"
+        "UPDATE log SET event_uuid = 'e' || row_id / 6 * 6 + least(row_id % 6, 4)"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log")
+    (said,) = (one for one in files.told if "which event" in one)
+    assert said == (
+        "CHECK: event_uuid may say which event a row is of: 80 rows say 67. If so, add event_id: "
+        "event_uuid to the channel, and each event counts once."
+    )
+
+
 # A long table whose values are texts: numbers, states that are written on change, error codes.
 POINTS = """
   CREATE TABLE log AS

@@ -71,6 +71,7 @@ _QUALITY = re.compile(r"qual|status|integrity|valid", re.I)
 _LABEL = re.compile(r"label|anomal|fault|is_bad", re.I)
 _EVENT = re.compile(r"code|error|event|fault|alarm|message|msg|reason|type|level|severity", re.I)
 _NUMBER = re.compile(r"(^|_)(id|no|nr|number|pk|seq|row)$", re.I)
+_EVENT_ID = re.compile(r"(^|_)(id|uuid|guid|key|no|nr)$", re.I)
 _DIGITS = re.compile(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*")
 # A column of names repeats them.
 _DIFFERENT = 0.5
@@ -559,6 +560,21 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
     for name in unused[:12]:
         if said := _states_left_out(sample, sample.table.columns[name]):
             yield said
+        if roles.are_texts and (said := _event_id_left_out(sample, name)):
+            yield said
+
+
+def _event_id_left_out(sample: _Sample, name: str) -> str:
+    """What to write where a column may say which event a row is of; empty: each row is its own."""
+    cells = [cell for cell in sample.cells[name] if cell is not None]
+    n_events = len(set(cells))
+    is_repeated = len(cells) / 2 < n_events < len(cells)
+    if not _EVENT_ID.search(name) or not is_repeated:
+        return ""
+    return visible(
+        f"CHECK: {name} may say which event a row is of: {len(cells):,} rows say {n_events:,}. If "
+        f"so, add event_id: {written_value(name)} to the channel, and each event counts once."
+    )
 
 
 def _states_left_out(sample: _Sample, column: SourceColumn) -> str:
