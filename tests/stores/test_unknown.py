@@ -150,8 +150,9 @@ def test_a_step_counts_events_and_is_an_hour_at_most(
 
 
 def test_an_id_that_comes_twice_may_be_that_of_an_event(filed_plant: Plant) -> None:
+    filed_plant.run(TEXTS)
     filed_plant.run(
-        f"{TEXTS} ALTER TABLE log ADD row_id serial, ADD event_uuid text;"
+        "ALTER TABLE log ADD row_id serial, ADD event_uuid text;"
         "UPDATE log SET event_uuid = 'e' || row_id / 6 * 6 + least(row_id % 6, 4)"
     )
     files = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log")
