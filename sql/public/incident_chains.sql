@@ -1,11 +1,12 @@
 CREATE OR REPLACE FUNCTION tsad.incident_chains(of_datasets text[], of_lineage text, from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (incident_id text, entity_id int, dataset text, entity text, severity text, state text, started_at timestamptz, last_flag_at timestamptz,
+RETURNS TABLE (incident_id text, entity_id int, dataset text, entity text, severity text, priority int, state text, started_at timestamptz, last_flag_at timestamptz,
                peak_score real, sentence text, verdict text, suppressed boolean, held boolean, group_id text, snoozed_until timestamptz)
 -- In the language sql, so that a statement pays for no column that it does not ask for. Rows together, and not one by one as v_incident_chain.
 -- OFFSET 0: looked up by the index, whatever number of rows is expected.
 LANGUAGE sql STABLE ROWS 2000 AS $$
   WITH RECURSIVE machine AS MATERIALIZED (
-    SELECT e.entity_id, d.name AS dataset, e.name AS entity, make_interval(secs => d.merge_gap_s) - interval '1 hour' AS gap
+    SELECT e.entity_id, d.name AS dataset, e.name AS entity, make_interval(secs => d.merge_gap_s) - interval '1 hour' AS gap,
+           array_position(ARRAY['low', 'normal', 'high'], e.criticality) - 2 AS more
     FROM tsad.entity e JOIN tsad.dataset d USING (dataset_id) WHERE d.name = ANY(of_datasets)),
   back AS (
     SELECT i.incident_id, i.continues FROM tsad.incident i
@@ -36,8 +37,9 @@ LANGUAGE sql STABLE ROWS 2000 AS $$
            min(array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], p.severity)) AS rank
     FROM part p GROUP BY p.first_id)
   SELECT f.incident_id, f.entity_id, m.dataset, m.entity,
-         CASE WHEN l.first_id IS NULL THEN f.severity
-              ELSE (ARRAY['HIGH', 'MEDIUM', 'LOW'])[least(l.rank, array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], f.severity))] END,
+         (ARRAY['HIGH', 'MEDIUM', 'LOW'])[least(l.rank, array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], f.severity))],
+         least(l.rank, array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], f.severity)) + 1
+           - greatest(-1, least(1, m.more + coalesce(array_position(ARRAY['low', 'normal', 'high'], c.criticality) - 2, 0))),
          CASE WHEN EXISTS (
            SELECT FROM tsad.score_block b
            WHERE b.entity_id = f.entity_id AND b.superseded_at = 'infinity' AND b.status IN ('scored', 'partial', 'unknown_entity_scale')
@@ -52,6 +54,7 @@ LANGUAGE sql STABLE ROWS 2000 AS $$
           ORDER BY x.triage_id DESC LIMIT 1)
   FROM first f
   JOIN machine m USING (entity_id)
+  LEFT JOIN tsad.channel c ON c.channel_id = f.top_channel_id
   LEFT JOIN later l ON l.first_id = f.incident_id
 $$;
 

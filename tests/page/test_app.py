@@ -39,6 +39,29 @@ def test_the_first_screen_says_until_when_it_is_scored_and_names_the_incident(
     assert f"incidents/{incident_id}" in text
 
 
+def test_the_first_screen_says_a_priority_where_more_or_less_depends_on_a_machine(
+    room: PageRoom,
+) -> None:
+    def shown(path: str) -> list[str]:
+        return re.findall(r">(priority \d)<", room.client().get(path).text)
+
+    incident_id, _ = room.incidents[0]
+    assert shown("/") == shown(f"/incidents/{incident_id}") == []
+    room.execute("UPDATE tsad.entity SET criticality = 'high'")
+    try:
+        (priority,) = {
+            f"priority {row[0]}"
+            for row in room.execute(
+                "SELECT priority FROM tsad.v_incident WHERE incident_id = %s", incident_id
+            )
+        }
+        assert priority in shown("/")
+        assert shown(f"/incidents/{incident_id}") == [priority]
+        assert "the most urgent first" in room.client().get("/").text
+    finally:
+        room.execute("UPDATE tsad.entity SET criticality = 'normal'")
+
+
 def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
     for incident_id, sentence in room.incidents:
         answer = room.client().get(f"/incidents/{incident_id}")

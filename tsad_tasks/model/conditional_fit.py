@@ -29,6 +29,7 @@ from tsad_tasks.model.conditional import (
     residuals,
     standardised,
 )
+from tsad_tasks.model.sample_size import n_independent, student_factor
 from tsad_tasks.model.windows import batches
 
 N_PARTS = 5
@@ -41,6 +42,10 @@ BEYOND, NORMAL_98 = 4.0, 4.652695748
 LEAST_WIDTH = 0.01
 # Of what one value more or less brings, such as one event, a width has so much at least.
 OF_ONE = 0.3
+# A statistic's highest in six hours is taken for so many spreads, and values count as far as that.
+FEWEST_SPREADS, MOST_SPREADS = 1.0, 4.0
+# Six hours in a week.
+IN_A_WEEK = 28
 ROWS_TOGETHER = 4096
 GROWTH_ROWS, GROWTH_QUANTILE, MOST_GROWTH = 4000, 0.95, 30.0
 
@@ -94,10 +99,12 @@ def fit_units(
     some = [_some_rows(known) for known in knowns]
     seen = _seen(_joined(of_unit), averages, pace, own, expected, some)
     gains = np.array([1.0, *pace.scales])
-    of_units = zip(of_unit, readings, seen.sizes, knowns, strict=True)
-    for its, rows, sizes, known in of_units:
+    of_units = zip(of_unit, readings, seen.statistics, knowns, still, strict=True)
+    for its, rows, statistics, known, stays in of_units:
         least = OF_ONE * gains[:, None] * _of_one(its, rows)
-        _set_limits(its, sizes[: len(known)], known, least, step_s)
+        of_rows = statistics[: len(known)]
+        _set_limits(its, np.abs(of_rows), known, least, step_s)
+        _widen_limits(its, of_rows, known, stays)
     rated = zip(of_unit, knowns, seen.of_some, some, noises, still, strict=True)
     for its, known, (statistics, terms), chosen, noise, stays in rated:
         _set_growth(its, statistics[:, OTHERS, 0], terms)
@@ -246,11 +253,11 @@ def _weights(products: _Products, n_channels: int, n_memories: int) -> Floats64:
 
 
 class _Seen(NamedTuple):
-    """Sizes of statistics float32 (n_units, n_rows, kind, scale, channel); and of some rows of each
-    unit its statistics and averages of residuals.
+    """Statistics that last, float32 (n_units, n_rows, kind, scale, channel); and of some rows of
+    each unit its statistics and averages of residuals.
     """
 
-    sizes: Floats32
+    statistics: Floats32
     of_some: list[tuple[Floats64, Floats64]]
 
 
@@ -263,22 +270,22 @@ def _seen(
     some: Sequence[Ints],
 ) -> _Seen:
     """What units' rows bring, part by part to save memory; `some` are the rows to keep of each."""
-    sizes, kept = [], [list[tuple[Floats64, Floats64]]() for _ in some]
+    found, kept = [], [list[tuple[Floats64, Floats64]]() for _ in some]
     for part in batches(own.known.shape[1], ROWS_TOGETHER):
         of_part = own.of_steps(part)
         made = residuals(model, averages, pace, of_part, expected[:, part])
-        sizes.append(np.abs(lasting(made.statistics)).astype(np.float32))
+        found.append(lasting(made.statistics).astype(np.float32))
         for unit, rows in enumerate(some):
             at = rows[(rows >= part.start) & (rows < part.stop)] - part.start
             kept[unit].append((made.statistics[unit, at], made.spreading[unit, at, 0]))
     joined = [
         (
-            np.concatenate([found for found, _ in of_unit]),
+            np.concatenate([statistics for statistics, _ in of_unit]),
             np.concatenate([mean for _, mean in of_unit]),
         )
         for of_unit in kept
     ]
-    return _Seen(np.concatenate(sizes, axis=1), joined)
+    return _Seen(np.concatenate(found, axis=1), joined)
 
 
 def _set_limits(model: Arrays, sizes: Floats32, known: Flags, least: Floats64, step_s: int) -> None:
@@ -305,6 +312,32 @@ def _set_limits(model: Arrays, sizes: Floats32, known: Flags, least: Floats64, s
             location, width = np.zeros_like(location), np.ones_like(width)
         model["location"][0, ..., channel] = location
         model["width"][0, ..., channel] = width
+
+
+def _widen_limits(model: Arrays, statistics: Floats32, known: Flags, still: Flags) -> None:
+    """Limits as far off as so few independent values can vouch for: what a few times a statistic's
+    memory has seen of its spread may be too small by far.
+
+    By Student's factor, where the highest of six hours is and where a week's of all statistics.
+    """
+    _, n_kinds, n_scales, n_channels = statistics.shape
+    beyond = math.log(IN_A_WEEK * n_kinds * n_scales * n_channels)
+    moves = np.isfinite(model["location"][0, 0, 0]) & (model["scale"][0] > 0)
+    for channel in np.flatnonzero(moves).tolist():
+        rows = statistics[known[:, channel], ..., channel].astype(np.float64)
+        flat = rows.reshape(len(rows), -1)
+        spread = _spreads(flat, np.full(flat.shape[1], still[channel]))
+        most = MOST_SPREADS * spread
+        n = n_independent(np.clip(flat, -most, most)).reshape(n_kinds, n_scales)
+        location, width = (model[name][0, ..., channel] for name in ("location", "width"))
+        spreads = location / spread.reshape(n_kinds, n_scales)
+        usual = np.clip(spreads, FEWEST_SPREADS, MOST_SPREADS).astype(np.float64)
+        # Of a normal distribution, e to the power of `beyond` is so much rarer there.
+        rare = np.sqrt(usual * usual + 2 * beyond)
+        top = (location + beyond * width) * student_factor(rare, n)
+        location = location * student_factor(usual, n)
+        model["location"][0, ..., channel] = location
+        model["width"][0, ..., channel] = (top - location) / beyond
 
 
 def _some_rows(known: Flags) -> Ints:

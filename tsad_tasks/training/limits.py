@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.model.blocks import MIN_BLOCKS, block_steps, gumbel_of
+from tsad_tasks.model.blocks import MIN_BLOCKS, as_seldom, block_steps, gumbel_of
 from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, without_faults
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
@@ -31,8 +31,6 @@ from tsad_tasks.training.reader import evenly
 
 SPREAD_QUANTILE = 0.95
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
-# Limits are so many times what a detector says itself, at most.
-SLACK = 1.25
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 _NAN = np.float32(np.nan)
 
@@ -107,8 +105,8 @@ def no_higher(
     budget: AlarmBudget,
     errors: Mapping[str, NDArray[np.float32]],
 ) -> BudgetLimits:
-    """Limits that are at most a quarter above what a detector's own scale says, where it does; or
-    what held-out errors (n_steps,) say of most hours, where that is more.
+    """Limits that are at most what a detector's own scale says, where it does; or what held-out
+    errors (n_steps,) say of most hours, where that is more.
 
     Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
     """
@@ -116,7 +114,7 @@ def no_higher(
     if usual is None:
         return limits
     seen = usual_highest(without_faults(errors), budget.step_s, budget.aim)
-    highest = stored_limit(max(SLACK * usual, seen or 0.0))
+    highest = stored_limit(max(usual, seen or 0.0))
 
     def capped(one: Calibration) -> Calibration:
         lasting = min(one.collective_limit, highest)
@@ -133,7 +131,7 @@ def usual_highest(
     of shorter times where these are few; None: hardly any is known.
 
     Of the middle and the upper quarter, so that faults in a quarter of them say nothing, and a tail
-    that is heavier than a detector's scale does.
+    that is heavier than a detector's scale does. The fewer days are held out, the higher.
 
     >>> errors = {"a": np.random.default_rng(7).exponential(1.0, 86400).astype(np.float32)}
     >>> 6 < usual_highest(errors, 60, 4 / math.e) < 9
@@ -148,7 +146,10 @@ def usual_highest(
     if 2 * len(joined) < MIN_BLOCKS:
         return None
     location, width = gumbel_of(joined.max(axis=1).astype(np.float64))
-    return float(location + width * math.log(86400 / (n_steps * step_s) / per_day))
+    # Machines share days: so many times were seen, of however many machines.
+    n_times = max(len(part) for part in errors.values()) / n_steps
+    beyond = math.log(86400 / (n_steps * step_s) / per_day)
+    return float(location + width * as_seldom(beyond, n_times))
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:

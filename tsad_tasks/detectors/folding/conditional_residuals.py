@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _PARTS = ("model", "profile", "averages")
 # Units learn together as far as they have so many readings, each of 240 bytes: half a GB.
 VALUES_TOGETHER = 1 << 21
+# Three weeks: of models from before it was learned how many times six hours they had seen.
+USUAL_BLOCKS = 84.0
 
 
 class ConditionalResidualsSettings(FoldSettings):
@@ -70,7 +72,8 @@ class ConditionalResiduals(FoldDetector):
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
-        self.step_s, self.knows_noise = 60, True
+        self.step_s, self.n_blocks = 60, USUAL_BLOCKS
+        self.knows_noise = self.knows_restless = True
 
     @property
     def noise_power(self) -> int:
@@ -86,13 +89,22 @@ class ConditionalResiduals(FoldDetector):
         return Pace.of(*times, self.step_s)
 
     def fit_series(self, entities: Sequence[str], series: Series, *, seed: int) -> None:
+        from tsad_tasks.model.blocks import block_steps
+
         self.step_s = series.step_s
+        n_known = np.isfinite(series.values).any(axis=2).sum(axis=1)
+        n_blocks = [n / block_steps(n, series.step_s) for n in n_known[n_known > 0].tolist()]
+        self.n_blocks = float(np.median(n_blocks)) if n_blocks else USUAL_BLOCKS
         super().fit_series(entities, series, seed=seed)
 
     def usual_error(self, per_day: float) -> float | None:
-        """Of what six hours bring there are four a day, of each channel, kind and time."""
+        """Of what six hours bring there are four a day, of each channel, kind and time; widths are
+        as uncertain as so few times of six hours leave them.
+        """
+        from tsad_tasks.model.blocks import as_seldom
+
         n_statistics = 2 * (1 + len(self.pace.scales)) * self.n_channels
-        return math.log(max(4 * n_statistics / per_day, math.e))
+        return as_seldom(math.log(max(4 * n_statistics / per_day, math.e)), self.n_blocks)
 
     @property
     def notes(self) -> list[str]:
@@ -107,7 +119,7 @@ class ConditionalResiduals(FoldDetector):
         return [f"What channels' usual values know of the calendar, by how many channels: {said}."]
 
     def empty(self, n_units: int) -> Units:
-        from tsad_tasks.model.calendar_profile import no_profile
+        from tsad_tasks.model.calendar_profile import RESTLESS_PARTS, no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
 
         model = no_model(n_units, self.n_channels, self.pace)
@@ -116,6 +128,9 @@ class ConditionalResiduals(FoldDetector):
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
         profile = no_profile(n_units, self.n_channels)
+        if not self.knows_restless:
+            for name in RESTLESS_PARTS:
+                profile.pop(name)
         return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
@@ -212,10 +227,13 @@ class ConditionalResiduals(FoldDetector):
         return series.values, np.broadcast_to(minutes, series.values.shape[:2])
 
     def learned(self) -> dict[str, Any]:
-        return {"step_s": self.step_s, "knows_noise": self.knows_noise}
+        known = {"knows_noise": self.knows_noise, "knows_restless": self.knows_restless}
+        return {"step_s": self.step_s, "n_blocks": self.n_blocks} | known
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
         self.step_s = details["step_s"]
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
+        self.knows_restless = details.get("knows_restless", False)
+        self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
