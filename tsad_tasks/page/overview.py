@@ -240,7 +240,7 @@ def read_overview(
     span = {"datasets": names, "from_at": from_at, "to_at": to_at + HOUR}
     first = chosen or (datasets[0] if len(datasets) == 1 else None)
     lanes = _block(store, lambda: _lanes(store, first, from_at, to_at))
-    shown = Overview(
+    made = Overview(
         datasets=tuple(datasets),
         chosen=first,
         filters=filters,
@@ -256,8 +256,8 @@ def read_overview(
         lanes=lanes if isinstance(lanes, Failed) else lanes[:N_LANES],
         n_machines=0 if isinstance(lanes, Failed) else len(lanes),
     )
-    sparks = _block(store, lambda: read_sparks(store, shown.incidents))
-    return shown if isinstance(sparks, Failed) else replace(shown, sparks=sparks)
+    sparks = _block(store, lambda: read_sparks(store, made.incidents))
+    return made if isinstance(sparks, Failed) else replace(made, sparks=sparks)
 
 
 def _chosen(datasets: Sequence[PageDataset], name: str | None) -> PageDataset | None:
