@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
-from tsad_tasks.model.calendar_profile import profile_at
+from tsad_tasks.model.calendar_profile import usual_at
 
 CALENDAR, OTHERS = 0, 1
 # A channel that never moved is so many spreads off when it does, in whatever unit.
@@ -518,7 +518,7 @@ def _stretch(
     least_error: float,
 ) -> Judged:
     units = standardised(model, readings)
-    found = deviations(model, averages, pace, units, profile_at(profile, minutes), noise)
+    found = deviations(model, averages, pace, units, usual_at(profile, minutes, units), noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)
     beyond = excesses(model, seen.statistics, found.known, found.wider)

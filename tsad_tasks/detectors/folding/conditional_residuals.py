@@ -72,7 +72,8 @@ class ConditionalResiduals(FoldDetector):
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
-        self.step_s, self.knows_noise, self.n_blocks = 60, True, USUAL_BLOCKS
+        self.step_s, self.n_blocks = 60, USUAL_BLOCKS
+        self.knows_noise = self.knows_restless = True
 
     @property
     def noise_power(self) -> int:
@@ -118,7 +119,7 @@ class ConditionalResiduals(FoldDetector):
         return [f"What channels' usual values know of the calendar, by how many channels: {said}."]
 
     def empty(self, n_units: int) -> Units:
-        from tsad_tasks.model.calendar_profile import no_profile
+        from tsad_tasks.model.calendar_profile import RESTLESS_PARTS, no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
 
         model = no_model(n_units, self.n_channels, self.pace)
@@ -127,6 +128,9 @@ class ConditionalResiduals(FoldDetector):
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
         profile = no_profile(n_units, self.n_channels)
+        if not self.knows_restless:
+            for name in RESTLESS_PARTS:
+                profile.pop(name)
         return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
@@ -223,15 +227,13 @@ class ConditionalResiduals(FoldDetector):
         return series.values, np.broadcast_to(minutes, series.values.shape[:2])
 
     def learned(self) -> dict[str, Any]:
-        return {
-            "step_s": self.step_s,
-            "knows_noise": self.knows_noise,
-            "n_blocks": self.n_blocks,
-        }
+        known = {"knows_noise": self.knows_noise, "knows_restless": self.knows_restless}
+        return {"step_s": self.step_s, "n_blocks": self.n_blocks} | known
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
         self.step_s = details["step_s"]
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
+        self.knows_restless = details.get("knows_restless", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
