@@ -252,6 +252,15 @@ def test_who_may_not_read_a_dataset_sees_nothing_of_it(room: PageRoom) -> None:
     assert "room" not in text
 
 
+def test_hours_of_which_as_much_was_read_are_one_row(room: PageRoom) -> None:
+    hours = room.execute("SELECT hour_at, n_rows, n_readings FROM tsad.v_ingest ORDER BY hour_at")
+    text = room.client().get("/data/room").text
+    read = text[text.index('id="read"') :]
+    rows = re.findall(r'<td class="number">([\d\u2009]+)</td>' * 3, read)
+    assert sum(int(n) for n, *_ in rows) == len(hours[-168:])
+    assert len(rows) < len(hours)
+
+
 def n_rows(room: PageRoom) -> list[tuple[object, ...]]:
     return room.execute(
         "SELECT (SELECT count(*) FROM tsad.verdict), (SELECT count(*) FROM tsad.triage), "

@@ -73,7 +73,7 @@ class ConditionalResiduals(FoldDetector):
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
         self.step_s, self.n_blocks = 60, USUAL_BLOCKS
-        self.knows_noise = self.knows_restless = True
+        self.knows_noise = self.knows_restless = self.forgets = True
 
     @property
     def noise_power(self) -> int:
@@ -127,6 +127,8 @@ class ConditionalResiduals(FoldDetector):
         if not self.knows_noise:
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
+        if not self.forgets:
+            averages.pop("unseen")
         profile = no_profile(n_units, self.n_channels)
         if not self.knows_restless:
             for name in RESTLESS_PARTS:
@@ -227,8 +229,8 @@ class ConditionalResiduals(FoldDetector):
         return series.values, np.broadcast_to(minutes, series.values.shape[:2])
 
     def learned(self) -> dict[str, Any]:
-        known = {"knows_noise": self.knows_noise, "knows_restless": self.knows_restless}
-        return {"step_s": self.step_s, "n_blocks": self.n_blocks} | known
+        names = ("step_s", "n_blocks", "knows_noise", "knows_restless", "forgets")
+        return {name: getattr(self, name) for name in names}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
@@ -236,4 +238,5 @@ class ConditionalResiduals(FoldDetector):
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
         self.knows_restless = details.get("knows_restless", False)
+        self.forgets = details.get("forgets", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
