@@ -18,6 +18,7 @@ import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
 from tsad_tasks.model.calendar_profile import profile_at
+from tsad_tasks.model.driven import driven, driving
 
 CALENDAR, OTHERS = 0, 1
 # A channel that never moved is so many spreads off when it does, in whatever unit.
@@ -55,6 +56,11 @@ class Pace:
     level: float
     accepted: float
     patience: int
+
+    @property
+    def driven(self) -> tuple[float, ...]:
+        """Of conditions, beside what they are now: as of other channels, and the longest scale."""
+        return (*self.memories, *self.scales[-1:])
 
     @classmethod
     def of(
@@ -479,11 +485,13 @@ def judged(
     minutes: Ints,
     noise: Floats64 | None = None,
     least_error: float = 0.0,
+    conditions: Floats64 | None = None,
 ) -> Judged:
     """What readings (n_units, n_steps, n_channels) are, which then join the averages.
 
     `minutes` are of the week, (n_steps,) or (n_units, n_steps); `noise` is that of `widened`. Below
-    `least_error` nobody is surprised: there the others say what is expected.
+    `least_error` nobody is surprised: there the others say what is expected. `conditions` are those
+    of `driving`, None: there are none.
 
     >>> from tsad_tasks.model.conditional_fit import fit_units
     >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
@@ -496,9 +504,12 @@ def judged(
     together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))
     at = np.broadcast_to(minutes, (n_units, n_steps))
     cut = [slice(i, i + together) for i in range(0, n_steps, together)]
+    usual = profile_at(profile, at)
+    if conditions is not None:
+        usual += driven(model["driven"], driving(averages, pace.driven, conditions))
     noises = [None if noise is None else noise[:, part] for part in cut]
     parts = [
-        _stretch(model, profile, averages, pace, readings[:, part], at[:, part], its, least_error)
+        _stretch(model, averages, pace, readings[:, part], usual[:, part], its, least_error)
         for part, its in zip(cut, noises, strict=True)
     ]
     if not parts:
@@ -509,16 +520,15 @@ def judged(
 
 def _stretch(
     model: Arrays,
-    profile: Arrays,
     averages: Arrays,
     pace: Pace,
     readings: Floats64,
-    minutes: Ints,
+    usual: Floats64,
     noise: Floats64 | None,
     least_error: float,
 ) -> Judged:
     units = standardised(model, readings)
-    found = deviations(model, averages, pace, units, profile_at(profile, minutes), noise)
+    found = deviations(model, averages, pace, units, usual, noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)
     beyond = excesses(model, seen.statistics, found.known, found.wider)

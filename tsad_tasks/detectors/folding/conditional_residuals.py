@@ -68,11 +68,13 @@ class ConditionalResiduals(FoldDetector):
     learns_alone: ClassVar[bool] = True
     on_one_scale: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = True
+    folds_under: ClassVar[bool] = True
     reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
         self.step_s, self.knows_noise, self.n_blocks = 60, True, USUAL_BLOCKS
+        self.n_conditions = 0
 
     @property
     def noise_power(self) -> int:
@@ -91,6 +93,7 @@ class ConditionalResiduals(FoldDetector):
         from tsad_tasks.model.blocks import block_steps
 
         self.step_s = series.step_s
+        self.n_conditions = 0 if series.conditions is None else series.conditions.shape[2]
         n_known = np.isfinite(series.values).any(axis=2).sum(axis=1)
         n_blocks = [n / block_steps(n, series.step_s) for n in n_known[n_known > 0].tolist()]
         self.n_blocks = float(np.median(n_blocks)) if n_blocks else USUAL_BLOCKS
@@ -120,13 +123,17 @@ class ConditionalResiduals(FoldDetector):
     def empty(self, n_units: int) -> Units:
         from tsad_tasks.model.calendar_profile import no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
+        from tsad_tasks.model.driven import no_driven_averages, no_driven_model
 
         model = no_model(n_units, self.n_channels, self.pace)
         averages = no_averages(n_units, self.n_channels, self.pace)
         if not self.knows_noise:
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
-        profile = no_profile(n_units, self.n_channels)
+        profile, more = no_profile(n_units, self.n_channels), len(self.pace.driven)
+        if self.n_conditions:
+            model |= no_driven_model(n_units, self.n_channels, self.n_conditions, more)
+            averages |= no_driven_averages(n_units, self.n_conditions, more)
         return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
@@ -138,7 +145,7 @@ class ConditionalResiduals(FoldDetector):
         units = self._units(state)
         values, minutes = self._by_unit(series)
         noise = None if series.noise is None else series.noise.astype(np.float64)
-        found = [np.full(values.shape, np.nan, np.float32) for _ in range(3)]
+        found = [np.full(series.values.shape, np.nan, np.float32) for _ in range(3)]
         ready = units["fold"]["ready"].copy()
         for unit in np.flatnonzero(~ready).tolist():
             first = self._wait(units, unit, values[unit], minutes[unit])
@@ -157,8 +164,9 @@ class ConditionalResiduals(FoldDetector):
         return self._state(units, len(values)), AssetReconstruction(*found)
 
     def _wait(self, units: Units, unit: int, values: Floats64, minutes: Ints) -> int:
-        """Collect readings (n_steps, n_channels) of a unit; from which step on it is judged."""
-        fold, known = units["fold"], np.flatnonzero(np.isfinite(values).any(axis=1))
+        """Collect readings (n_steps, n_columns) of a unit; from which step on it is judged."""
+        fold = units["fold"]
+        known = np.flatnonzero(np.isfinite(values[:, : self.n_channels]).any(axis=1))
         before, n = int(fold["n_waiting"][unit]), self.settings.n_commission
         taken = known[: n - before]
         after = before + len(taken)
@@ -188,7 +196,8 @@ class ConditionalResiduals(FoldDetector):
             {name: array[rows] for name, array in units[part].items()} for part in _PARTS
         )
         of = model, profile, averages, self.pace
-        found = judged(*of, readings, minutes, noise, self.least_error)
+        readings, conditions = self._apart(readings)
+        found = judged(*of, readings, minutes, noise, self.least_error, conditions)
         for name, array in averages.items():
             units["averages"][name][rows] = array
         live = np.isfinite(readings)
@@ -204,29 +213,51 @@ class ConditionalResiduals(FoldDetector):
         from tsad_tasks.model.conditional_fit import fit_units
         from tsad_tasks.model.windows import batches
 
-        known = np.asarray(np.isfinite(values).any(axis=2))
+        known = np.asarray(np.isfinite(values[..., : self.n_channels]).any(axis=2))
         read = np.flatnonzero(known.any(axis=1))
         for part in batches(len(read), max(1, VALUES_TOGETHER // max(1, values[0].size))):
             chosen = read[part]
             readings = [values[i, known[i]] for i in chosen.tolist()]
             at = [half_hours[i, known[i]] for i in chosen.tolist()]
-            learned = fit_units(readings, at, self.pace, self.step_s)
+            own, conditions = zip(*map(self._apart, readings), strict=True)
+            under = conditions if self.n_conditions else None
+            learned = fit_units(own, at, self.pace, self.step_s, under)
             for name, arrays in zip(_PARTS, learned, strict=True):
                 for of_part, array in units[name].items():
                     array[rows[chosen]] = arrays[of_part]
             units["fold"]["ready"][rows[chosen]] = True
-        return np.full(values.shape, np.nan, np.float32)
+        return np.full((*values.shape[:2], self.n_channels), np.nan, np.float32)
+
+    @property
+    def _depth(self) -> int:
+        return self.n_channels + self.n_conditions
+
+    def _apart(self, values: Floats64) -> tuple[Floats64, Floats64 | None]:
+        """Readings, and conditions (…, n_conditions), if there are any."""
+        conditions = values[..., self.n_channels :] if self.n_conditions else None
+        return values[..., : self.n_channels], conditions
 
     def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
-        """Values as they are, and minutes of the week (n_units, n_steps)."""
+        """Values, then conditions, and minutes of the week (n_units, n_steps).
+
+        While a condition is unknown, so is what the channels should be: they count as not read.
+        """
         minutes = series.weekdays_at * 1440 + series.local_s % 86400 // 60
-        return series.values, np.broadcast_to(minutes, series.values.shape[:2])
+        at = np.broadcast_to(minutes, series.values.shape[:2])
+        if not self.n_conditions:
+            return series.values, at
+        shape = (*series.values.shape[:2], self.n_conditions)
+        conditions = np.full(shape, np.nan) if series.conditions is None else series.conditions
+        is_told = np.isfinite(conditions).all(axis=2, keepdims=True)
+        values = np.where(is_told, series.values, np.nan)
+        return np.concatenate([values, conditions], axis=2), at
 
     def learned(self) -> dict[str, Any]:
         return {
             "step_s": self.step_s,
             "knows_noise": self.knows_noise,
             "n_blocks": self.n_blocks,
+            "n_conditions": self.n_conditions,
         }
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -235,3 +266,4 @@ class ConditionalResiduals(FoldDetector):
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
+        self.n_conditions = details.get("n_conditions", 0)
