@@ -246,7 +246,9 @@ def of_vane(lived: Lived) -> Iterator[Said]:
 
 
 def of_weather(lived: Lived) -> Iterator[Said]:
-    yield Said("weather is no incident", not lived.incidents, _told(lived.incidents))
+    found = lived.between("mast-1", 1, 0, 24)
+    yield Said("weather that is new is no incident", not found, _told(found))
+    yield _quiet(lived, [])
     ((n_told,),) = lived.rows("SELECT count(*) FROM tsad.v_outside_experience")
     yield Said("that it is new is told once", n_told == 1, str(n_told))
 
@@ -360,7 +362,7 @@ def of_broken_wire(lived: Lived) -> Iterator[Said]:
 
 
 def of_nightly_job(lived: Lived) -> Iterator[Said]:
-    yield _quiet(lived, [])._replace(is_kept=False)
+    yield _quiet(lived, [])
 
 
 def of_clock_change(lived: Lived) -> Iterator[Said]:

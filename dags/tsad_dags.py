@@ -48,7 +48,7 @@ from tsad_tasks.config import (
 )
 from tsad_tasks.detectors.registry import DETECTORS
 from tsad_tasks.pipeline.schedule import daily_schedule
-from tsad_tasks.pipeline.task import Task
+from tsad_tasks.pipeline.task import PROMOTE, ROLL_BACK, Task
 from tsad_tasks.pipeline.tasks import asks_before_promotion, asks_before_training, tasks_of
 
 START = pendulum.datetime(2000, 1, 1, tz="UTC")
@@ -110,6 +110,15 @@ stays as it is. Neither notifies anybody.
 
 SQL, of a week: `SELECT * FROM tsad.compare_lineages('{dataset}', 'what_if/<run>', 'live',
 '2026-03-01', '2026-03-08')`.
+""",
+    "champion": """
+### Make a version champion of {dataset}
+By hand. **roll_back** makes a former champion champion again, from the hour at which the present
+one took over; the hours since then are scored again by it. **promote** makes a version champion
+from the next hour that is not scored yet, whatever its shadow says.
+
+SQL: `SELECT * FROM tsad.v_model_history WHERE dataset = '{dataset}' ORDER BY decided_at DESC` – as
+commands: `tsad rollback`, `tsad promote`; as buttons: the page *Anomalies*, Models.
 """,
     "verdict": """
 ### Verdict on an incident of {dataset}
@@ -183,6 +192,11 @@ def dataset_dags(config: DatasetConfig) -> list[DAG]:
             "to": field("End of the range, not included.", **time),
             "mode": field(MODE, "as_of", enum=["as_of", "what_if"]),
             "version": field("Of what_if: see tsad.v_model.", None, type=["null", "integer"]),
+        },
+        "champion": {
+            "action": field("Back, or forward.", ROLL_BACK, enum=[ROLL_BACK, PROMOTE]),
+            "version": field("See tsad.v_model.", type="integer", minimum=1),
+            "why": field("Stands in tsad.v_model_history.", type="string", minLength=1),
         },
     }
     crons = {

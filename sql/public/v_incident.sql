@@ -15,7 +15,11 @@ CREATE OR REPLACE VIEW tsad.v_incident AS
          (SELECT string_agg(DISTINCT c.name, ', ' ORDER BY c.name) FROM tsad.score_block b JOIN tsad.channel c ON c.channel_id = ANY(b.outside)
           WHERE b.entity_id = i.entity_id AND b.model_id = i.model_id AND b.superseded_at = 'infinity'
             AND b.hour_at > i.started_at - interval '1 hour' AND b.hour_at <= i.last_flag_at) AS outside_experience,
-         i.direction, i.group_id
+         i.direction, i.group_id,
+         array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity) + 1 - greatest(-1, least(1,
+           array_position(ARRAY['low', 'normal', 'high'], e.criticality) - 2
+           + coalesce((SELECT array_position(ARRAY['low', 'normal', 'high'], c.criticality) - 2
+                       FROM tsad.channel c WHERE c.channel_id = i.top_channel_id), 0))) AS priority
   FROM tsad.incident i
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -48,5 +52,6 @@ COMMENT ON COLUMN tsad.v_incident.held IS 'All of it lies on days of rest, or we
 COMMENT ON COLUMN tsad.v_incident.outside_experience IS 'Setpoints, loads and ambient conditions that were outside of what training saw in an hour of it: flags are LOW at most there; NULL: none.';
 COMMENT ON COLUMN tsad.v_incident.direction IS 'rise or fall: which way the reading that the sentence tells left what was expected; NULL: it did not, or nobody knows.';
 COMMENT ON COLUMN tsad.v_incident.group_id IS 'The group of incidents with which it began, see v_incident_group; NULL: it began alone or with one other machine.';
+COMMENT ON COLUMN tsad.v_incident.priority IS '1 is the most urgent, 5 the least: HIGH is 2, MEDIUM 3, LOW 4; one less where much depends on its machine and channel, one more where little does, as the dataset file says by now.';
 
 GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

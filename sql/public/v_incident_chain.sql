@@ -5,7 +5,9 @@ CREATE OR REPLACE VIEW tsad.v_incident_chain AS
          (SELECT (array_agg(x.taken_by ORDER BY x.triage_id DESC))[1] FROM tsad.triage x
           WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS taken_by,
          (SELECT (array_agg(x.snoozed_until ORDER BY x.triage_id DESC))[1] FROM tsad.triage x
-          WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS snoozed_until
+          WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS snoozed_until,
+         i.priority + array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], c.severity)
+           - array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity) AS priority
   FROM tsad.v_incident i
   CROSS JOIN LATERAL (
     WITH RECURSIVE part AS (
@@ -48,5 +50,6 @@ COMMENT ON COLUMN tsad.v_incident_chain.last_incident_id IS 'The last part.';
 COMMENT ON COLUMN tsad.v_incident_chain.model_id IS 'The model of the first part; see v_model.';
 COMMENT ON COLUMN tsad.v_incident_chain.taken_by IS 'Who has it in hand; NULL: nobody.';
 COMMENT ON COLUMN tsad.v_incident_chain.snoozed_until IS 'The page lists it as waiting until then; NULL: it is not snoozed.';
+COMMENT ON COLUMN tsad.v_incident_chain.priority IS '1 is the most urgent, 5 the least, by the worst of its parts and the channel of the first; see v_incident.';
 
 GRANT SELECT ON tsad.v_incident_chain TO tsad_writer, tsad_reader;

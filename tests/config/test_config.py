@@ -62,8 +62,8 @@ CASES = [
         ":2: sitezone: Expected one of dataset, description, site_zone, score_every, source, "
         "running_when, "
         "startup_grace, "
-        "features, detector, threshold, alarm_policy, training, gate, shadow, drift, report, "
-        "notifications, retention "
+        "features, detector, threshold, alarm_policy, criticality, training, gate, shadow, drift, "
+        "report, notifications, retention "
         "(did you mean site_zone?). "
         "Received: 'Europe/Berlin'.",
     ),
@@ -306,6 +306,13 @@ CASES = [
         "alarm_policy: {min_deviation: {gpu: 2}}",
         ":11: alarm_policy.min_deviation.gpu: Expected one of the channels cpu, load. Received: "
         "gpu.",
+    ),
+    (
+        "a critical channel that no channel is",
+        None,
+        "criticality: {channels: {gpu*: high}}",
+        ":11: criticality.channels.gpu*: Expected one of the channels cpu, load, or * for some. "
+        "Received: gpu*.",
     ),
     (
         "a number out of range",
@@ -794,7 +801,8 @@ def test_holidays_follow_country_and_region_and_the_day_of_rest_its_weekend() ->
         (
             "{mail: [a@b.c]}",
             "notifications.targets.0.mail: Expected one of email, webhook, channel, to, "
-            "connection, least_severity, entities, channels, quiet_hours, digest, taken, news "
+            "connection, least_severity, least_priority, entities, channels, quiet_hours, digest, "
+            "taken, news "
             "(did you mean email?)",
         ),
         (

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from tests.statements import run
 from tsad_tasks.base.enums import (
+    Criticality,
     Decision,
     HourStatus,
     Lineage,
@@ -34,6 +35,8 @@ CHECKED: dict[tuple[str, ...], type[StrEnum]] = {
     ("anomaly.severity",): Severity,
     ("incident.severity",): Severity,
     ("alert.severity",): Severity,
+    ("entity.criticality",): Criticality,
+    ("channel.criticality",): Criticality,
     ("verdict.verdict",): Verdict,
     ("quality.verdict",): QualityVerdict,
     ("model_decision.decision",): Decision,
@@ -55,7 +58,7 @@ ORDINARY = {
     *("expected", "waiting", "off", "failed", "stopped", "partial", "scored", "live", "replay"),
     *("gate", "shadow", "met", "promoted", "declined", "approved", "asked", "gap", "stale"),
     *("hours", "windows", "incidents", "agreement", "confirmed", "superseded", "labels_found"),
-    *("constant",),
+    *("constant", "low", "normal", "high"),
 }
 WORDS = {one.value for enum in (*CHECKED.values(), Lineage) for one in enum} | {
     name for stage in Stage for name in RULES[stage]

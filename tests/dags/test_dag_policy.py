@@ -24,7 +24,7 @@ from tsad_tasks.config import dataset_paths
 
 EXAMPLES = sorted(path.stem for path in dataset_paths())
 KINDS = ("score", "retrain", "promote", "report")
-BY_HAND = ("verdict", "rescore")
+BY_HAND = ("verdict", "rescore", "champion")
 # Every task that a dataset may ask for is in the DAGs of one that asks for all.
 ASKS: dict[str, dict[str, Any]] = {
     "shadow": {"approve": "manual"},
@@ -195,6 +195,7 @@ def test_nothing_catches_up_by_itself_and_only_scoring_runs_beside_itself(
         "promote": 1,
         "verdict": 4,
         "rescore": 1,
+        "champion": 1,
         "maintain": 1,
     }
 

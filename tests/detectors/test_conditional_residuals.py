@@ -323,6 +323,59 @@ def test_what_is_small_and_lasts_is_still_found(detector: FoldDetector) -> None:
     assert found[:300].max() < 10 < found[300:360].max()
 
 
+def with_job(series: Series, size: float = 12, first: int = 36, n_steps: int = 1) -> Series:
+    """Something that warms the air for so many steps from a time of each day on, six by default."""
+    values, of_day = series.values.copy(), np.arange(len(series.local_s)) % DAY
+    values[0, (of_day >= first) & (of_day < first + n_steps), AIR] += size
+    return changed(series, values)
+
+
+@pytest.fixture(scope="module")
+def beside_a_job() -> FoldDetector:
+    return learned(with_job(office(28)))
+
+
+def test_a_job_that_comes_each_morning_is_no_news(beside_a_job: FoldDetector) -> None:
+    assert errors(beside_a_job, with_job(WEEK)).max() < 10
+    assert errors(beside_a_job, WEEK).max() < 10
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{"first": 72}, {"size": 24}, {"size": -12}, {"n_steps": 6}],
+    ids=["at noon", "twice as much", "the other way", "for an hour"],
+)
+def test_what_such_a_job_does_otherwise_is_told(
+    beside_a_job: FoldDetector, strange: dict[str, Any]
+) -> None:
+    assert errors(beside_a_job, with_job(WEEK, **strange)).max() > 20
+
+
+def test_a_job_of_each_sunday_is_no_news_on_sundays_alone() -> None:
+    """At two in the morning, for ten minutes."""
+    month, week, other = office(28), WEEK.values.copy(), WEEK.values.copy()
+    values = month.values.copy()
+    values[0, 6 * DAY + 12 :: 7 * DAY, AIR] += 12
+    week[0, 6 * DAY + 12, AIR] += 12
+    other[0, 2 * DAY + 12, AIR] += 12
+    detector = learned(changed(month, values))
+    found, strange = errors(detector, changed(WEEK, week)), errors(detector, changed(WEEK, other))
+    assert found.max() < 10
+    assert strange[2 * DAY + 12] > 20
+
+
+def test_a_channel_that_is_restless_all_day_is_judged_by_how_long() -> None:
+    """A pump that runs for one of three steps, at random; then for ten hours."""
+    month, week = (
+        changed(one, one.values + 40 * (np.random.default_rng(8).random(one.values.shape) < 1 / 3))
+        for one in (office(28), WEEK)
+    )
+    detector, values = learned(month), week.values.copy()
+    values[0, 300:360, AIR] = WEEK.values[0, 300:360, AIR] + 40
+    found = errors(detector, changed(week, values))
+    assert found[:300].max() < 10 < found[300:360].max()
+
+
 def with_counts(series: Series, counts: NDArray[np.int64], first: int = 0) -> Floats64:
     """Values with so many events from a step on in place of air, as a model sees them."""
     values = series.values.copy()
@@ -421,10 +474,9 @@ def test_noise_joins_what_was_before_and_is_the_same_however_readings_are_cut(
 
 def test_a_model_that_has_learned_no_noise_takes_none(of_six: FoldDetector) -> None:
     older: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
-    older.knows_noise = False
+    older.knows_noise = older.knows_restless = False
     older.fit_series(["office"], gauges(28, 6, 1), seed=0)
-    details = older.learned()
-    details.pop("knows_noise")
+    details = {"step_s": older.learned()["step_s"]}
     again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
     again.recall(details, older.to_files())
     assert isinstance(again, FoldDetector)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -16,7 +18,9 @@ from playwright.sync_api import Frame, Page, Route, expect
 from devstack import postgres
 from devstack.environment import ADMIN
 from tests.e2e.browser import Ui, log_in, opened_page, running_ui
+from tests.e2e.rest import Rest, wait_for
 from tests.e2e.small_room import DATASET, HOUR, TRAINED_AT
+from tsad_tasks.champions.champions import promote
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.scoring.incidents import build_incidents
@@ -33,6 +37,12 @@ COUNT_VIOLATIONS = """
     window.violations = 0;
     document.addEventListener("securitypolicyviolation", () => { window.violations += 1; });"""
 PAINTED = "#charts[data-painted]"
+SECOND = """
+    INSERT INTO tsad.model OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(NULL::tsad.model,
+      to_jsonb(m) || '{"model_id": 2, "version": 2, "seed": 99}')).* FROM tsad.model m"""
+DECIDED = """
+    SELECT version, decision, decided_by, reason FROM tsad.v_model_history
+    ORDER BY decided_at DESC LIMIT 1"""
 ELSEWHERE = "http://elsewhere.example/"
 FORM = """
     <form method="post" enctype="text/plain" action="{}"><input name='{{"verdict":"confirmed"}}'>
@@ -59,11 +69,16 @@ def score_fault(cluster: postgres.Cluster, folder: Path) -> None:
     logins = {"writer": postgres.PIPELINE, "reader": postgres.BROWSER}
     migrate(cluster.uri(), operator=postgres.ON_CALL, **logins)
     config = load_config(folder / "datasets" / f"{DATASET}.yaml")
-    span = {"start_at": TRAINED_AT, "end_at": TRAINED_AT + N_HOURS * HOUR}
-    with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:
-        ingest_interval(store, config, cluster.uri("plant"), **span)
-        score_interval(store, config, **span)
-        build_incidents(store, config, **span)
+    # The same bundle once more, so that there is a champion to go back to.
+    run(cluster.uri(), SECOND)
+    for first, last in ((0, 3), (3, N_HOURS)):
+        span = {"start_at": TRAINED_AT + first * HOUR, "end_at": TRAINED_AT + last * HOUR}
+        with Store.connect(cluster.uri(role=postgres.PIPELINE)) as store:
+            ingest_interval(store, config, cluster.uri("plant"), **span)
+            score_interval(store, config, **span)
+            build_incidents(store, config, **span)
+            if last < N_HOURS:
+                promote(store, config, 2, by="ada", reason="in a hurry")
 
 
 def run(uri: str, statement: str, *params: object) -> list[tuple[object, ...]]:
@@ -156,6 +171,43 @@ def test_it_stands_alone_in_each_theme_and_width_without_a_violation(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def run_of(ui: Ui, run_id: str) -> dict[str, Any]:
+    """A run of the DAG that makes champions, as Airflow has it."""
+    return Rest.login(ui.url, ADMIN, ui.password).send(
+        "GET", f"/api/v2/dags/{DATASET}.champion/dagRuns/{quote(run_id, safe='')}"
+    )
+
+
+def test_a_rollback_starts_a_run_in_the_name_of_who_is_logged_in(ui: Ui, page: Page) -> None:
+    rest = Rest.login(ui.url, ADMIN, ui.password)
+    rest.unpause(f"{DATASET}.champion")
+    page.add_init_script(COUNT_VIOLATIONS)
+    log_in(page, ui)
+    page.goto(f"{ui.url}/plugin/anomalies/tsad/models/{DATASET}")
+    frame = framed(page)
+    frame.get_by_role("button", name="Roll back to v1").click()
+    dialog = frame.get_by_role("dialog")
+    expect(dialog).to_contain_text("scored again by it")
+    page.screenshot(path=ui.pictures / "rollback.png")
+    # Without a reason nothing is started.
+    dialog.get_by_role("button", name="Start the run").click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Why").fill("<i>cries wolf</i>")
+    dialog.get_by_label("Why").press("Enter")
+    expect(frame.locator("#told")).to_contain_text("Started")
+    run_id = frame.locator("#told").inner_text().partition(": ")[2]
+    ended = ("success", "failed")
+    wait_for("an end", lambda: run_of(ui, run_id)["state"] in ended, timeout_s=180)
+    found = run_of(ui, run_id)
+    assert (found["state"], found["triggering_user_name"]) == ("success", ADMIN)
+    asked = {"action": "roll_back", "version": 1, "why": "<i>cries wolf</i>"}
+    assert found["conf"] == asked
+    assert ask(ui, DECIDED) == [(1, "rolled_back", ADMIN, "<i>cries wolf</i>")]
+    page.reload()
+    expect(framed(page).locator("#decided + ul")).to_contain_text("<i>cries wolf</i>")
+    assert framed(page).evaluate("window.violations") == 0
+
+
 def test_a_dag_of_the_dataset_has_a_tab_with_its_incidents(ui: Ui, page: Page) -> None:
     log_in(page, ui)
     page.goto(f"{ui.url}/dags/{DATASET}.score/plugin/anomalies_of_dag")
@@ -172,10 +224,8 @@ def test_nobody_sees_anything_without_a_login(ui: Ui) -> None:
         assert refused.value.code == 401
 
 
-def test_a_form_of_another_site_is_refused_and_leaves_no_row(ui: Ui, page: Page) -> None:
-    log_in(page, ui)
-    before = ask(ui, "SELECT count(*) FROM tsad.v_verdict")
-    target = f"{ui.url}/tsad/incidents/{worst(ui)[0]}/verdict"
+def sent_from_elsewhere(page: Page, target: str) -> int:
+    """Status of what a form of another site gets."""
 
     def answer(route: Route) -> None:
         route.fulfill(body=FORM.format(target), content_type="text/html")
@@ -183,5 +233,21 @@ def test_a_form_of_another_site_is_refused_and_leaves_no_row(ui: Ui, page: Page)
     page.route(f"{ELSEWHERE}*", answer)
     with page.expect_response(target) as sent:
         page.goto(ELSEWHERE)
-    assert sent.value.status == 403
+    return sent.value.status
+
+
+def test_a_form_of_another_site_is_refused_and_leaves_no_row(ui: Ui, page: Page) -> None:
+    log_in(page, ui)
+    before = ask(ui, "SELECT count(*) FROM tsad.v_verdict")
+    target = f"{ui.url}/tsad/incidents/{worst(ui)[0]}/verdict"
+    assert sent_from_elsewhere(page, target) == 403
     assert ask(ui, "SELECT count(*) FROM tsad.v_verdict") == before
+
+
+def test_a_form_of_another_site_starts_no_run(ui: Ui, page: Page) -> None:
+    log_in(page, ui)
+    runs = f"/api/v2/dags/{DATASET}.champion/dagRuns"
+    rest = Rest.login(ui.url, ADMIN, ui.password)
+    before = rest.send("GET", runs)["total_entries"]
+    assert sent_from_elsewhere(page, f"{ui.url}{runs}") in (401, 403, 422)
+    assert rest.send("GET", runs)["total_entries"] == before

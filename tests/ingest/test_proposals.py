@@ -78,6 +78,40 @@ def test_a_declared_counter_of_known_width_asks_nothing(empty_plant: Plant) -> N
     assert _said(empty_plant, "pulses", PULSES, signal="counter", wraps_at=2**16) == []
 
 
+# At random moments of six hours: errors, in a burst the same again; a valve when it is turned; a
+# temperature now and then.
+WHEN_S = np.sort(np.random.default_rng(5).uniform(0, 6 * 3600, 120)).round(3)
+
+
+def _of_ticks(plant: Plant, **channel: Any) -> list[str]:
+    """What check says of a water meter that writes a row each 10 litres."""
+    plant.run("CREATE TABLE reading (at timestamptz, machine text, x float8)")
+    times_s = (START_S + WHEN_S).tolist()
+    insert = """
+      INSERT INTO reading SELECT to_timestamp(t), 'm1', 5000 + 10 * n
+      FROM unnest(%s::float8[]) WITH ORDINALITY AS s (t, n)"""
+    run(plant.source_uri, insert, (times_s,))
+    config = plant.config(channels={"litres_total": {"column": "x", **channel}}, step="5min")
+    found = check_dataset(config, plant.source_uri, now_at=from_unix_s(START_S + 6 * 3600))
+    return [one.text for one in found if re.search("signal|tick", one.text)]
+
+
+@pytest.mark.parametrize("channel", [{}, {"signal": "counter", "per": "hour"}])
+def test_a_meter_that_writes_a_row_a_tick_may_be_events(
+    empty_plant: Plant, channel: dict[str, Any]
+) -> None:
+    (said,) = _of_ticks(empty_plant, **channel)
+    assert said == (
+        "litres_total looks like rows of ticks: each of 120 rows counts 10 more, and they come "
+        "irregularly. Is it signal: event_count? Each row counts then, and no row is 0; as a "
+        "counter, steps without one are unknown."
+    )
+
+
+def test_a_meter_of_ticks_that_is_declared_as_events_asks_nothing(empty_plant: Plant) -> None:
+    assert _of_ticks(empty_plant, signal="event_count") == []
+
+
 CREDIT = np.where(np.arange(N) < N - 20, 900.0, 1300.0) - USED
 
 
@@ -164,9 +198,6 @@ def test_a_meter_of_many_ticks_or_none_asks_for_no_longer_step(
     assert _said(empty_plant, "energy_total", total, signal="counter") == []
 
 
-# At random moments of six hours: errors, in a burst the same again; a valve when it is turned; a
-# temperature now and then.
-WHEN_S = np.sort(np.random.default_rng(5).uniform(0, 6 * 3600, 120)).round(3)
 CODES = np.random.default_rng(6).choice([100, 404, 500, 503], 120)
 TURNS = np.arange(120) % 2
 WARM = (20 + np.random.default_rng(7).normal(0, 1, 120)).round(2)

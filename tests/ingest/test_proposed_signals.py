@@ -33,6 +33,8 @@ def _around(period: float, start: float, turns: NDArray[np.float64]) -> NDArray[
          "signal: angle, period: 2pi, sensor_range: [-3.1416, 3.1416] ("),
         ("bearing", "gon", _around(400, 0, SPIN), "signal: angle, period: 400 ("),
         ("hour", None, _around(24, 0, SPIN), "signal: angle, period: 24 ("),
+        ("wind_dir", None, 45.0 * np.rint(SPIN * 8) % 360, "signal: angle ("),
+        ("wdir", None, 22.5 * np.rint(SPIN * 16) % 360, "signal: angle ("),
     ],
 )  # fmt: skip
 def test_what_jumps_across_the_ends_of_a_circle_may_be_an_angle(
@@ -45,10 +47,29 @@ def test_what_jumps_across_the_ends_of_a_circle_may_be_an_angle(
 
 
 @pytest.mark.parametrize(
+    ("name", "low", "high", "wanted"),
+    [
+        ("wind_dir", 250, 300, "signal: angle (its name wind_dir, values from 250"),
+        ("WindDirection", 0, 359, "signal: angle (its name WindDirection, values from 0"),
+        ("heading", -90, 30, "signal: angle, sensor_range: [-180, 180] (its name heading, "),
+    ],
+)
+def test_a_direction_that_did_not_turn_across_north_is_asked_about_by_its_name(
+    name: str, low: float, high: float, wanted: str
+) -> None:
+    found = proposed_signal(name, None, [np.linspace(low, high, 400)])
+    assert found is not None
+    assert found.startswith(wanted)
+
+
+@pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("wind_dir", np.linspace(0, 359.9, 400)),
-        ("wind_dir", RNG.uniform(250, 300, 400)),
+        ("x7", np.linspace(0, 359.9, 400)),
+        ("direction", RNG.uniform(250, 300, 400)),
+        ("wind_dir", np.rint(RNG.uniform(0, 7, 400))),
+        ("wind_dir", RNG.uniform(0, 4000, 400)),
+        ("wind_dir", np.full(400, 270.0)),
         ("steam", np.abs(np.sin(SPIN)) * 360),
         ("setting", RNG.uniform(0, 360, 400)),
         ("travel", np.where(np.arange(400) % 20 < 10, 0.0, 359.0)),
@@ -139,3 +160,50 @@ def test_check_proposes_and_leaves_what_is_declared_alone(empty_plant: Plant) ->
     assert states.startswith("running: These look like no level: 301 values, only 0, 1, changed 1")
     assert states.endswith("Is it signal: discrete?")
     assert told(wind_dir={"signal": "angle"}, running={"signal": "discrete"}) == []
+
+
+def test_states_that_come_seldom_are_all_named_by_what_was_weeks_before(empty_plant: Plant) -> None:
+    """A pump that runs but at night, a recipe that lasts for days, beside a pressure by the minute:
+    in the last six hours one says nothing, the other the same.
+    """
+    empty_plant.run("""
+      CREATE TABLE reading AS
+      SELECT t AS at, 'm1' AS machine, 'PT1' AS point, (2 + random())::text AS val
+      FROM generate_series('2024-04-20 00:00Z'::timestamptz, '2024-05-01 09:00Z', '5 min') t
+      UNION ALL SELECT t, 'm1', 'P7', CASE WHEN extract(hour FROM t) < 2 THEN 'STOP' ELSE 'RUN' END
+      FROM generate_series('2024-04-20 01:00Z'::timestamptz, '2024-05-01 02:00Z', '1 hour') t
+      WHERE extract(hour FROM t) IN (1, 2)
+      UNION ALL SELECT t, 'm1', 'RECIPE', (extract(day FROM t)::int / 3 % 3 + 1)::text
+      FROM generate_series('2024-04-20 00:00Z'::timestamptz, '2024-05-01 09:00Z', '3 hours') t
+    """)
+    config = empty_plant.config(
+        channels={"PT1": {}, "P7": {}, "RECIPE": {}},
+        shape="long",
+        channel_column="point",
+        value_column="val",
+    )
+    found = check_dataset(config, empty_plant.source_uri, now_at=at("10:00"))
+    text, number = [one.text for one in found if "Is it signal" in one.text]
+    assert "P7: Expected numbers, or words that say them. Received: run, stop. Is it" in text
+    assert text.endswith("signal: discrete, states: {run: 0, stop: 1}?")
+    assert number.startswith("RECIPE: These look like no level: 92 values, only 1, 2, 3, changed ")
+    assert number.endswith("Is it signal: discrete, states: [1, 2, 3]?")
+    assert not any("P7: Readings are" in one.text for one in found)
+
+
+def test_texts_of_events_are_no_mistake(empty_plant: Plant) -> None:
+    empty_plant.run("""
+      CREATE TABLE reading AS
+      SELECT t AS at, 'm1' AS machine, p AS point,
+        CASE p WHEN 'TT1' THEN '20.5' ELSE 'F7' END AS val
+      FROM generate_series('2024-05-01 00:00Z'::timestamptz, '2024-05-01 09:00Z', '1 min') t,
+        unnest(ARRAY['TT1', 'ALARM']) p
+    """)
+    config = empty_plant.config(
+        channels={"TT1": {}, "ALARM": {"signal": "event_count"}},
+        shape="long",
+        channel_column="point",
+        value_column="val",
+    )
+    found = check_dataset(config, empty_plant.source_uri, now_at=at("10:00"))
+    assert [one.text for one in found if "texts" in one.text or "not_numeric" in one.text] == []

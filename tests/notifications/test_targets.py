@@ -15,6 +15,7 @@ from tests.storage.rooms import room_config
 from tsad_tasks.base.errors import BadInput, Refused, Undelivered, Unreachable
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig, NotificationTarget, QuietHours
+from tsad_tasks.config.sections import CriticalitySection
 from tsad_tasks.notifications.channels.base import Message, sender
 from tsad_tasks.notifications.channels.slack import slack_content
 from tsad_tasks.notifications.notify import MOST_REFUSALS
@@ -447,3 +448,22 @@ def test_who_was_told_in_a_digest_hears_what_becomes_of_it(hall: Hall) -> None:
     assert hall.rows("event", "state", "attempts")[:3] == [
         ("opened", "delivered", 1), ("opened", "delivered", 1), ("digest", "delivered", 1),
     ]  # fmt: skip
+
+
+def test_a_target_hears_from_a_priority_on_and_messages_say_it(hall: Hall) -> None:
+    hall.config = only({"webhook": "web", "least_priority": 2})
+    critical = CriticalitySection.model_validate({"entities": {"b": "high", "a": "low"}})
+    rated = hall.config.model_copy(update={"criticality": critical})
+    hall.becomes(Span(0, 1, "HIGH"), Span(0, 1, "MEDIUM", entity=1), Span(20, 21, entity=1))
+    hall.config = rated
+    assert hall.enqueue().n_messages == 1
+    hall.deliver()
+    (said,) = hall.web.receiver.said
+    assert (said["entity"], said["severity"], said["priority"]) == ("b", "MEDIUM", 2)
+    assert "Priority:  2 of 5" in said["text"]
+    # What rises to it is told.
+    hall.becomes(Span(0, 1, "HIGH"), Span(0, 1, "HIGH", entity=1), Span(20, 21, "HIGH", entity=1))
+    hall.enqueue()
+    hall.deliver()
+    told = [(one["event"], one["priority"]) for one in hall.web.receiver.said]
+    assert told == [("opened", 2), ("escalated", 1), ("escalated", 1)]

@@ -11,9 +11,11 @@ from urllib.parse import urljoin
 
 import pytest
 
-from devstack.postgres import BROWSER, Cluster
+from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
-from tests.plants.trained import END_AT, SPLIT_AT, config
+from tests.plants.challengers import FAILED, challenger
+from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
+from tsad_tasks.champions.champions import promote
 from tsad_tasks.page.guard import POLICY
 from tsad_tasks.page.render import assets
 from tsad_tasks.reporting.period.report import render_period
@@ -35,6 +37,29 @@ def test_the_first_screen_says_until_when_it_is_scored_and_names_the_incident(
     assert "This part could not be read" not in text
     assert sentence in text
     assert f"incidents/{incident_id}" in text
+
+
+def test_the_first_screen_says_a_priority_where_more_or_less_depends_on_a_machine(
+    room: PageRoom,
+) -> None:
+    def shown(path: str) -> list[str]:
+        return re.findall(r">(priority \d)<", room.client().get(path).text)
+
+    incident_id, _ = room.incidents[0]
+    assert shown("/") == shown(f"/incidents/{incident_id}") == []
+    room.execute("UPDATE tsad.entity SET criticality = 'high'")
+    try:
+        (priority,) = {
+            f"priority {row[0]}"
+            for row in room.execute(
+                "SELECT priority FROM tsad.v_incident WHERE incident_id = %s", incident_id
+            )
+        }
+        assert priority in shown("/")
+        assert shown(f"/incidents/{incident_id}") == [priority]
+        assert "the most urgent first" in room.client().get("/").text
+    finally:
+        room.execute("UPDATE tsad.entity SET criticality = 'normal'")
 
 
 def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
@@ -120,6 +145,26 @@ def test_every_other_page_is_whole(room: PageRoom, path: str) -> None:
     answer = room.client().get(f"/{path}")
     assert answer.status_code == 200
     assert "could not be read" not in answer.text
+
+
+def champion_buttons(room: PageRoom, edits: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What the page of models offers to make champion: action and version."""
+    text = room.client(edits=edits).get("/models/room").text
+    return re.findall(
+        r'data-dag="room.champion"[^>]*data-action="(\w+)" data-version="(\d+)"', text
+    )
+
+
+def test_who_may_edit_is_offered_what_can_be_champion(plant: Plant, cluster: Cluster) -> None:
+    room = PageRoom(plant.uri, cluster.uri(plant.uri.rsplit("/", 1)[1], ON_CALL))
+    assert champion_buttons(room, ("room",)) == []
+    challenger(plant)
+    challenger(plant, seed=9, gate=FAILED)
+    assert champion_buttons(room, ("room",)) == [("promote", "2")]
+    with Store.connect(plant.uri) as store:
+        promote(store, plant.config, 2, by="ada", reason="better")
+    assert champion_buttons(room, ("room",)) == [("roll_back", "1")]
+    assert champion_buttons(room, ()) == []
 
 
 @pytest.fixture

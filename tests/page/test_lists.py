@@ -13,6 +13,7 @@ import pytest
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
 from tsad_tasks.base.interval import HOUR
+from tsad_tasks.config.sections import CriticalitySection
 from tsad_tasks.page import queries
 from tsad_tasks.reporting.period.queries import SELECT_LASTING, lasting_into
 
@@ -101,3 +102,33 @@ def test_incidents_of_years_before_are_not_read(long_one: Fleet, query: Any) -> 
     span |= lasting_into(long_one.room.store, "live", span["from_at"])
     ((found,),) = long_one.ask(statement, **span)
     assert sum(read_incidents(found[0]["Plan"])) < 200
+
+
+def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) -> None:
+    for entity, severity in enumerate(["HIGH", "MEDIUM", "MEDIUM", "LOW"]):
+        fleet.flag([9 * entity], entity)
+        fleet.ask("UPDATE tsad.anomaly SET severity = %(severity)s WHERE entity_id = %(id)s",
+            severity=severity, id=fleet.room.entity_ids[entity])  # fmt: skip
+
+    def needing(said: dict[str, Any]) -> list[tuple[str, int, bool]]:
+        section = CriticalitySection.model_validate(said)
+        fleet.config = fleet.config.model_copy(update={"criticality": section})
+        fleet.build(0, 6)
+        asks = asked(at(0)) | lasting_into(fleet.room.store, "live", at(0))
+        found = fleet.room.store.rows(NEEDING, **asks)
+        of_views = dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident"))
+        assert of_views == dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident_chain"))
+        assert of_views == {one.entity: one.priority for one in found}
+        for one in found:
+            assert one.priority == section.priority(one.severity, one.entity, one.channel)
+        return [(one.entity, one.priority, one.is_rated) for one in found]
+
+    assert [row[1:] for row in needing({})] == [(2, False), (3, False), (3, False), (4, False)]
+    said = {"entities": {"c": "normal", "[bc]": "high", "a": "low", "d": "low"}}
+    # Of equal priority the more severe comes first.
+    assert [row[0] for row in needing(said)][:1] == ["b"]
+    assert dict(row[:2] for row in needing(said)) == {"a": 3, "b": 2, "c": 3, "d": 5}
+    assert [row[0] for row in needing(said)] == ["b", "a", "c", "d"]
+    of_channel = said | {"channels": {"cpu": "high"}}
+    assert dict(row[:2] for row in needing(of_channel)) == {"a": 2, "b": 2, "c": 2, "d": 4}
+    assert [row[1:] for row in needing({})] == [(2, False), (3, False), (3, False), (4, False)]

@@ -32,6 +32,14 @@ def test_severity_comes_before_the_height_of_the_error() -> None:
     assert worst_first([low, ONE]) == [ONE, low]
 
 
+def test_priority_comes_before_severity() -> None:
+    urgent = replace(ONE, severity="LOW", peak_error=1.0, priority=1)
+    assert worst_first([ONE, urgent]) == look_first([ONE, urgent]) == [urgent, ONE]
+    # Without it, the severity says it.
+    of_severity = replace(ONE, incident_id="INC-2", priority=2, peak_error=0.0)
+    assert worst_first([of_severity, ONE]) == [ONE, of_severity]
+
+
 def test_an_unknown_threshold_ranks_last_of_its_severity() -> None:
     unknown = replace(ONE, peak_threshold=float("nan"))
     assert worst_first([unknown, ONE]) == [ONE, unknown]

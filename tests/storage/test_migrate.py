@@ -11,10 +11,20 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
+from tests.statements import run
 from tests.storage.catalogue import catalogue
+from tests.storage.test_upgrade import migrate_to
 from tsad_tasks.base.errors import AccessDenied, BadInput, Unavailable
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.storage.migrate import migrate
+from tsad_tasks.storage.database import database_error
+from tsad_tasks.storage.migrate import (
+    SELECT_REVISION,
+    UPSERT_PUBLIC_SQL,
+    ensure_schema,
+    migrate,
+)
+from tsad_tasks.storage.public import public_digest
+from tsad_tasks.storage.store import Store
 
 MIGRATIONS = project_folder() / "sql" / "migrations"
 NEWEST = max((MIGRATIONS / "versions").glob("*.py")).stem.split("_")[0]
@@ -37,6 +47,28 @@ def test_a_second_migration_changes_nothing(warehouse_uri: str) -> None:
     assert len(before) > 200
     assert migrate(warehouse_uri, writer=PIPELINE, reader=BROWSER) == NEWEST
     assert catalogue(warehouse_uri) == before
+
+
+def test_a_migration_that_changes_nothing_public_is_run_all_the_same(
+    empty_database_uri: str,
+) -> None:
+    """As one that adds a column which no view shows, to a warehouse whose views are the newest."""
+    migrate_to(empty_database_uri, f"{int(NEWEST) - 1:04}")
+    with Store.connect(empty_database_uri) as store, store.transaction():
+        store.execute(UPSERT_PUBLIC_SQL, digest=public_digest())
+    assert ensure_schema(empty_database_uri)
+    with Store.connect(empty_database_uri) as store, store.transaction():
+        assert store.one(SELECT_REVISION) == NEWEST
+    assert not ensure_schema(empty_database_uri)
+
+
+def test_a_schema_of_another_version_is_said_with_the_command(warehouse_uri: str) -> None:
+    with pytest.raises(psycopg2.errors.UndefinedColumn) as raised:
+        run(warehouse_uri, "SELECT not_there_yet FROM tsad.dataset")
+    said = database_error(raised.value)
+    assert isinstance(said, BadInput)
+    assert "not_there_yet" in str(said)
+    assert str(said).endswith("its owner runs: tsad migrate")
 
 
 def test_two_processes_may_migrate_at_once(warehouse_uri: str, empty_database_uri: str) -> None:

@@ -126,6 +126,48 @@ def test_totals_and_events_are_asked_about_and_not_set(
     assert named_config(tmp_path / "log.yaml").signals == ()
 
 
+# A long table whose values are texts: numbers, states that are written on change, error codes.
+POINTS = """
+  CREATE TABLE log AS
+  SELECT $AT AS at, 'm' || j AS unit, 'V1.STATE' AS point,
+    CASE WHEN i % 2 = 0 THEN 'OPEN' ELSE 'CLOSED' END AS val
+  FROM generate_series(0, 23) i, generate_series(1, 2) j
+  UNION ALL SELECT $AT, 'm' || j, 'RECIPE', (i / 8 + 1)::text
+  FROM generate_series(0, 23) i, generate_series(1, 2) j
+  UNION ALL SELECT '2024-05-01 10:00Z'::timestamptz
+    + 7 * ((i * i * 13) % 997) * interval '1 s', 'm1', 'ALARM',
+    CASE WHEN i % 5 < 3 THEN 'F12' ELSE 'F7' END FROM generate_series(0, 79) i
+  UNION ALL SELECT $AT, 'm' || j, 'TT1', (20 + i / 7.0)::text
+  FROM generate_series(0, 23) i, generate_series(1, 2) j;
+""".replace("$AT", AT)
+# The same as tags of a historian that name machine and channel.
+AS_TAGS = """
+  ALTER TABLE log ADD tagname text;
+  UPDATE log SET tagname = unit || '.' || split_part(point, '.', 1);
+  ALTER TABLE log DROP unit, DROP point
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "state"), [(POINTS, "V1.STATE"), (POINTS + AS_TAGS, "V1")], ids=["points", "tags"]
+)
+def test_texts_of_a_long_table_are_asked_about_by_channel(
+    filed_plant: Plant, table: str, state: str
+) -> None:
+    filed_plant.run(table)
+    text = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log").dataset
+    assert (
+        f"{state}: {{}}  # CHECK: states? signal: discrete, states: {{CLOSED: 0, OPEN: 1}} (48 "
+        "values, all of them these texts)\n"
+    ) in text
+    assert (
+        "RECIPE: {}  # CHECK: states? signal: discrete, states: [1, 2, 3] (48 values, only 1, 2, "
+        "3, changed 4 times)\n"
+    ) in text
+    assert "ALARM: {}  # CHECK: events? signal: event_count (80 rows say 2 texts, " in text
+    assert "TT1: {}\n" in text
+
+
 def test_a_column_of_texts_that_is_left_out_may_be_states(filed_plant: Plant) -> None:
     table = f"""CREATE TABLE log AS SELECT {AT} AS at, 'm1' AS machine, i AS temp,
       CASE WHEN i / 7 % 2 = 0 THEN 'off' ELSE 'on' END AS pump {STEPS}"""

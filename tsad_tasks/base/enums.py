@@ -47,6 +47,30 @@ def severity_rank(severity: str) -> int:
 
 
 @unique
+class Criticality(StrEnum):
+    """How much depends on a machine or a channel, the least first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+def priority_of(severity: str, *critical: Criticality) -> int:
+    """1 is the most urgent, 5 the least: the severity, one step more or less by what depends on
+    machine and channel together. `v_incident` says the same.
+
+    >>> [priority_of(one) for one in ("HIGH", "MEDIUM", "LOW")]
+    [2, 3, 4]
+    >>> priority_of("HIGH", Criticality.HIGH, Criticality.HIGH), priority_of("LOW", Criticality.LOW)
+    (1, 5)
+    >>> priority_of("MEDIUM", Criticality.HIGH, Criticality.LOW)
+    3
+    """
+    steps = sum(list(Criticality).index(one) - 1 for one in critical)
+    return 5 - severity_rank(severity) - max(-1, min(1, steps))
+
+
+@unique
 class HourStatus(StrEnum):
     """Of an entity and hour: scored, or why not.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from tsad_tasks.config.sections import (
     USUAL_IN_RULES,
     AlarmPolicy,
     ChannelSection,
+    CriticalitySection,
     DetectorSection,
     DriftSection,
     FeaturesSection,
@@ -121,6 +123,7 @@ class DatasetConfig(FileSection):
     detector: {name: lstm_autoencoder}
     threshold: {kind: evt}
     alarm_policy: {consecutive: 3}
+    criticality: {entities: {"pump-7": high}}
     training: {range: 60d}
     gate: {min_point_share: 0.9}
     shadow: {hours: 24}
@@ -156,6 +159,8 @@ class DatasetConfig(FileSection):
     """This says how errors become flags."""
     alarm_policy: AlarmPolicy = AlarmPolicy()
     """This says how flags become incidents."""
+    criticality: CriticalitySection = CriticalitySection()
+    """This says how much depends on machines and channels."""
     training: TrainingSection = TrainingSection()
     """This says what a model learns from, and when."""
     gate: GateSection = GateSection()
@@ -189,6 +194,10 @@ class DatasetConfig(FileSection):
             if name not in judged:
                 expected = self._what_is_judged(name)
                 raise wrong(expected, name, "alarm_policy", "min_deviation", name)
+        for pattern in self.criticality.channels:
+            if not any(fnmatchcase(name, pattern) for name in self.stored_names):
+                expected = f"one of the channels {', '.join(self.stored_names)}, or * for some"
+                raise wrong(expected, pattern, "criticality", "channels", pattern)
         if self.running_when is not None:
             _check_expression(self.running_when, self.channel_names)
         for stage in Stage:

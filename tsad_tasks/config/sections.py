@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from tsad_tasks.base.cpu_limit import cpu_limit
-from tsad_tasks.base.enums import NewsEvent, ReportDetail, Role, Severity, Signal
+from tsad_tasks.base.enums import (
+    Criticality,
+    NewsEvent,
+    ReportDetail,
+    Role,
+    Severity,
+    Signal,
+    priority_of,
+)
 from tsad_tasks.base.errors import ConfigError
 from tsad_tasks.base.settings import (
     DurationS,
@@ -1005,6 +1014,48 @@ class AlarmPolicy(FileSection):
         return config_hash(self.model_dump(mode="json", exclude=set(_BUDGET)))[:12]
 
 
+class CriticalitySection(FileSection):
+    """How much depends on machines and channels. With the severity it makes the priority of an
+    incident, 1 to 5: HIGH is 2, MEDIUM 3 and LOW 4, one less where much depends on it, one more
+    where little does.
+
+    Examples
+    --------
+    criticality:
+      entities: {"pump-7": normal, "pump-*": high, "test-*": low}
+      channels: {flow: high}
+    """
+
+    entities: dict[Named, Criticality] = Field(default_factory=dict)
+    """So much depends on these entities: low, normal or high; * stands for any characters, and the
+    first that fits counts. By default it is normal."""
+    channels: dict[Named, Criticality] = Field(default_factory=dict)
+    """So much depends on what these channels of the dataset say, of incidents that they lead; as of
+    entities. Machine and channel count together: high and low are normal."""
+
+    @property
+    def is_said(self) -> bool:
+        """Whether anything is; else priorities are severities."""
+        return bool(self.entities or self.channels)
+
+    def of_entity(self, name: str) -> Criticality:
+        """How much depends on an entity."""
+        return _first_fitting(self.entities, name)
+
+    def of_channel(self, name: str | None) -> Criticality:
+        """How much depends on a channel; None: nobody knows which."""
+        return Criticality.NORMAL if name is None else _first_fitting(self.channels, name)
+
+    def priority(self, severity: str, entity: str, channel: str | None) -> int:
+        """The priority of an incident."""
+        return priority_of(severity, self.of_entity(entity), self.of_channel(channel))
+
+
+def _first_fitting(said: dict[str, Criticality], name: str) -> Criticality:
+    fitting = (level for pattern, level in said.items() if fnmatchcase(name, pattern))
+    return next(fitting, Criticality.NORMAL)
+
+
 class TrainingSection(FileSection):
     """What a challenger is trained on, and how much it may cost.
 
@@ -1286,6 +1337,7 @@ class NotificationTarget(FileSection):
         - {channel: email, to: [models@example.com], news: [gate_failed, promoted]}
         - {channel: slack, connection: pumps_chat, entities: ["P-*"], channels: ["*pressure*"]}
         - {channel: pagerduty, connection: pager, least_severity: HIGH, taken: true}
+        - {webhook: control_room, least_priority: 2}
         - email: [plant@example.com]
           digest: "0 5 * * *"
           quiet_hours: {start: "22:00", end: "06:00", still_told: HIGH}
@@ -1306,6 +1358,8 @@ class NotificationTarget(FileSection):
     smtp_default for email, and the one that another notification channel says of itself."""
     least_severity: Severity = Severity.LOW
     """It is told of incidents that are, or become, of at least this severity."""
+    least_priority: int = Field(5, ge=1, le=5)
+    """It is told of incidents of at least this priority, 1 the most urgent, see criticality."""
     entities: list[Named] | None = Field(None, min_length=1)
     """It is told of these entities; * stands for any characters. By default it is told of all."""
     channels: list[Named] | None = Field(None, min_length=1)

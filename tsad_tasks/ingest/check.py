@@ -21,7 +21,7 @@ from tsad_tasks.base.shown import shown
 from tsad_tasks.config import DatasetConfig, deprecations_of
 from tsad_tasks.ingest.accepted_rows import accepted_rows, may_lack
 from tsad_tasks.ingest.joined import joined, read_each
-from tsad_tasks.ingest.proposals import event_proposals, signal_proposals
+from tsad_tasks.ingest.proposals import event_proposals, looked_further, signal_proposals
 from tsad_tasks.ingest.proposed_roles import proposed_roles
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import (
@@ -41,6 +41,8 @@ from tsad_tasks.ingest.tally import Tally, shortened
 Level = Literal["error", "warning", "info"]
 
 _SAMPLE_TABLES, _SAMPLE_HOURS, _OLD_DAYS, _SHOWN = 5, 6, 2, 5
+# Of so few values of a channel the weeks before say more: a state may last for days.
+_FEW_VALUES = 200
 # Of those that divide an hour, those that people say.
 _PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 _STEPS_S = (*_PARTS, *(60 * part for part in _PARTS), 3600)
@@ -264,8 +266,10 @@ def _readings(
             yield Finding("warning", f"{n_nobody} rows without an entity; they are not taken.")
         yield from _silent_series(rows, span_us)
         events = event_proposals(config, uri, source, rows, span_us)
-        yield from _rates(config, rows, is_inside, {*events, *config.event_channels})
-        yield from _channels(config, rows, events)
+        no_rhythm = {*events, *config.event_channels, *_of_texts(config, rows)}
+        yield from _rates(config, rows, is_inside, no_rhythm)
+        further = looked_further(source, rows, span_us)
+        yield from _channels(config, rows, further, events)
         yield from _roles(config, rows)
         for text in signal_proposals(config, source, rows, span_us):
             yield Finding("info", text)
@@ -326,6 +330,15 @@ def _not_taken(
         what = f"{channel}: " * bool(channel) + f"{sum(one.n_rows for one in same)} rows"
         what += f" ({whose})" * bool(whose) + f" in the last {_SAMPLE_HOURS} hours"
         yield Finding("warning", f"{what}: {detail} ({issue}).")
+
+
+def _of_texts(config: DatasetConfig, rows: SourceRows) -> Iterator[str]:
+    """Channels of a long table that say nothing but texts: what they are is to be said first."""
+    for position, name in enumerate(config.channel_names):
+        if rows.channel is not None:
+            values = rows.values[rows.channel == position]
+            if np.isneginf(values).any() and not np.isfinite(values).any():
+                yield name
 
 
 def _rates(
@@ -391,8 +404,9 @@ def proposed_step(apart_s: float, longest_s: int) -> str | None:
 
 
 def _channels(
-    config: DatasetConfig, rows: SourceRows, events: Mapping[str, str]
+    config: DatasetConfig, rows: SourceRows, further: SourceRows, events: Mapping[str, str]
 ) -> Iterator[Finding]:
+    """What the values of channels say; of few ones `further` rows, which reach back longer."""
     if unknown := rows.channel_names[len(config.channel_names) :]:
         names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
@@ -404,13 +418,14 @@ def _channels(
         is_long = rows.channel is not None
         values = rows.values[rows.channel == position] if is_long else rows.values[:, position]
         known = values[np.isfinite(values)]
+        if channel.signal == Signal.GAUGE and channel.aggregate != "count":
+            looked_at = rows if len(known) >= _FEW_VALUES else further
+            yield from _proposed(name, channel.unit, _by_series(looked_at, position))
         if not len(known):
             silent.append(name)
             continue
         low, high = channel.sensor_range
         low, high = -np.inf if low is None else low, np.inf if high is None else high
-        if channel.signal == Signal.GAUGE and channel.aggregate != "count":
-            yield from _proposed(name, channel.unit, _by_series(rows, position))
         if outside := float(np.mean((known < low) | (known > high))):
             span = f"{known.min():g} to {known.max():g}, range {low:g} to {high:g}"
             text = f"{name}: {outside:.1%} of the values are out of range ({span})."

@@ -42,9 +42,15 @@ _EVEN = 0.01
 _SAMPLED_ENTITIES = 20
 # Fewer ticks in a step scatter by half of what they are; a rise is whole ticks but for so much.
 _ENOUGH_TICKS, _MIN_TICKS, _WHOLE = 5, 3, 0.02
+# Rows at each tick come irregularly, and but for resets each counts the same.
+_IRREGULAR, _MOST_TICKS = 0.3, 0.98
 # Of events so few one looks further back, so many hours, while the source has no more rows of them.
 _ENOUGH_ROWS = 100
 _FEW_EVENTS, _FURTHER_H, _MANY_ROWS = 20, (24, 96, 384, 672), 2_000
+_MOST_ROWS = 200_000
+
+
+_TOTALS = (Signal.GAUGE, Signal.COUNTER)
 
 
 class _Course(NamedTuple):
@@ -74,7 +80,12 @@ def signal_proposals(
     earlier: list[SourceRows] | None = None
     for position, (name, channel) in enumerate(config.channels.items()):
         series = _series(rows, position, span_us)
-        if channel.is_counter:
+        if channel.signal in _TOTALS and (said := proposed_ticks(series)):
+            yield (
+                f"{name} looks like rows of ticks: {_evidence(said)}. Is it {_key(said)}? Each row "
+                "counts then, and no row is 0; as a counter, steps without one are unknown."
+            )
+        elif channel.is_counter:
             yield from _ticks(config, name, series)
             yield from _falls_of_declared(config, name, series)
         elif channel.counts_events:
@@ -140,6 +151,16 @@ def event_proposals(
         if said := proposed_events(name, known, are_texts=are_texts):
             found[name] = said
     return found
+
+
+def looked_further(source: Source, rows: SourceRows, span_us: tuple[int, int]) -> SourceRows:
+    """Rows of up to four weeks before the end of a span, of which `rows` are: as long as there are
+    not too many.
+    """
+    hours = (span_us[1] - span_us[0]) / HOUR_US
+    n_an_hour = np.count_nonzero(rows.times_us >= span_us[0]) / hours
+    longer = [one for one in _FURTHER_H if one > hours and one * n_an_hour <= _MOST_ROWS]
+    return source.read(span_us[1] - longer[-1] * HOUR_US, span_us[1]) if longer else rows
 
 
 def _has_texts(rows: SourceRows, position: int) -> bool:
@@ -272,16 +293,20 @@ def _events(name: str, rows: SourceRows, span_us: tuple[int, int]) -> Iterator[s
     )
 
 
-def proposed_total(name: str, unit: str | None, series: Sequence[NDArray[np.float64]]) -> str:
+def proposed_total(
+    name: str,
+    unit: str | None,
+    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> str:
     """What to write of a channel that looks like a total that counts up, and why; empty: it does
-    not. `series` are known values of each series in the order of time.
+    not. `series` are times in seconds and known values of each series, in the order of time.
 
-    >>> proposed_total("kwh", None, [np.floor(np.arange(40) ** 1.1)])
+    >>> proposed_total("kwh", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
     'signal: counter (100.0% of 39 differences do not fall; its name kwh)'
-    >>> proposed_total("tank", None, [np.floor(np.arange(40) ** 1.1)])
+    >>> proposed_total("tank", None, [(np.arange(40.0), np.floor(np.arange(40) ** 1.1))])
     ''
     """
-    course = _course([(np.arange(len(values)), values) for values in series])
+    course = _course([((1e6 * times).astype(np.int64), values) for times, values in series])
     hint = _hint(name, unit)
     if not course.grows or course.is_even or _OTHER.search(name):
         return ""
@@ -326,6 +351,16 @@ def _countdown(
 def _written(course: _Course) -> str:
     """How a dataset file says what such totals are."""
     return "signal: counter" + (f", wraps_at: {course.width.written}" if course.width else "")
+
+
+def _key(said: str) -> str:
+    """What a proposal says to write."""
+    return said.partition(" (")[0]
+
+
+def _evidence(said: str) -> str:
+    """What a proposal has seen."""
+    return said.partition(" (")[2].removesuffix(")")
 
 
 def _hint(name: str, unit: str | None) -> str:
@@ -393,14 +428,45 @@ def _ticks(
     )
 
 
+def _is_irregular(times_us: NDArray[np.int64]) -> bool:
+    gaps = np.diff(times_us).astype(np.float64)
+    return bool(len(gaps) and gaps.mean() > 0 and gaps.std() >= _IRREGULAR * gaps.mean())
+
+
+def proposed_ticks(series: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> str:
+    """What to write of a total of which each row is one tick, and why; empty: it is none.
+
+    Such a meter writes nothing while nothing is consumed: no row is then 0, and no gap.
+
+    >>> times_us = 1_000_000 * np.cumsum(np.arange(40) ** 2 % 37)
+    >>> proposed_ticks([(times_us, 100 + 10.0 * np.arange(40))])
+    'signal: event_count (each of 40 rows counts 10 more, and they come irregularly)'
+    >>> proposed_ticks([(60_000_000 * np.arange(40), 100 + 10.0 * np.arange(40))])
+    ''
+    """
+    rises = np.concatenate([np.diff(values) for _, values in series] or [np.zeros(0)])
+    n_rows = sum(len(values) for _, values in series)
+    if len(rises) < _MIN_ROWS or not any(_is_irregular(times_us) for times_us, _ in series):
+        return ""
+    tick = float(np.median(rises))
+    is_tick = np.abs(rises - tick) <= _WHOLE * tick
+    if tick <= 0 or is_tick.mean() < _MOST_TICKS:
+        return ""
+    return (
+        f"signal: event_count (each of {n_rows:,} rows counts {tick:g} more, and they come "
+        "irregularly)"
+    )
+
+
 def _tick_of(
     times_us: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[float, float] | None:
     """By how much a total grows at a time, and how many seconds apart; None: not by whole ticks."""
     differences = np.diff(values)
     rises = differences[differences > 0]
-    # What rises by the same each time may do so by one tick, or by thousands.
-    if len(rises) < _MIN_TICKS or np.ptp(differences[differences >= 0]) == 0:
+    # What rises by the same at even times may do so by one tick, or by thousands.
+    is_even = np.ptp(differences[differences >= 0]) == 0 and not _is_irregular(times_us)
+    if len(rises) < _MIN_TICKS or is_even:
         return None
     size = float(rises.min())
     n_ticks = rises / size

@@ -18,6 +18,11 @@ _ANGLE_NAMES = re.compile(
     r"(?<![a-z])(dir|direction|bearing|heading|azimuth|phase|angle|yaw|course|wd|winddir)(?![a-z])",
     re.IGNORECASE,
 )
+# Names of nothing but directions, in degrees where values go so far.
+_DIRECTIONS = re.compile(
+    r"(?<![a-z])(wind[_ -]?dir(ection)?|wdir|heading|bearing|azimuth)(?![a-z])", re.IGNORECASE
+)
+_LEAST_DEGREES = 24.0
 _HOUR_NAMES = re.compile(r"(?<![a-z])(hour|time|clock|tod)(?![a-z])", re.IGNORECASE)
 _STATE_NAMES = re.compile(
     r"(?<![a-z])(mode|state|status|valve|door|switch|relay|alarm|running|open|on|enabled|active|"
@@ -66,21 +71,28 @@ def proposed_signal(name: str, unit: str | None, series: Sequence[Float]) -> str
     >>> proposed_signal("wind_dir", "deg", [np.array([350.0, 355, 2, 8, 358, 359, 1, 357, 4, 340])])
     'signal: angle (values from 1 to 359 jump 6 times from one end to the other)'
     >>> proposed_signal("wind_dir", "deg", [np.arange(250.0, 300.0)])
+    'signal: angle (its name wind_dir, values from 250 to 299)'
     """
     known = [values[~np.isnan(values)] for values in series]
     known = [values for values in known if len(values)]
     if not known:
         return None
-    return _angle(name, unit, known) or _states(name, unit, known)
+    return _angle(name, unit, known) or _direction(name, known) or _states(name, unit, known)
 
 
 def _angle(name: str, unit: str | None, series: Sequence[Float]) -> str | None:
     low, high = min(map(np.min, series)), max(map(np.max, series))
-    if len(np.unique(np.concatenate(series))) <= _MAX_STATES:
+    different = np.unique(np.concatenate(series))
+    is_direction = bool(_DIRECTIONS.search(name))
+    if len(different) <= _MAX_STATES and not is_direction:
         return None
     is_hinted = bool(_ANGLE_NAMES.search(name)) or (unit or "").strip().lower() in _ANGLE_UNITS
+    is_hinted |= is_direction
     for kind in _CIRCLES:
         circle, near = kind.circle, _END_SHARE * kind.circle.period
+        if is_direction and len(different) > 1:
+            # A compass of eight points ends at 315°.
+            near = max(near, float(np.diff(different).min()))
         end = circle.start + circle.period
         hinted = is_hinted or (circle.period == 24.0 and bool(_HOUR_NAMES.search(name)))
         if kind.needs_hint and not hinted:
@@ -96,6 +108,17 @@ def _angle(name: str, unit: str | None, series: Sequence[Float]) -> str | None:
         if n_across >= enough and n_across >= _MOST_SHARE * np.count_nonzero(is_jump):
             span = f"values from {low:g} to {high:g} jump {n_across} times"
             return f"{kind.written} ({span} from one end to the other)"
+    return None
+
+
+def _direction(name: str, series: Sequence[Float]) -> str | None:
+    """Degrees of a channel whose name says that it is a direction, wherever it was."""
+    low, high = min(map(np.min, series)), max(map(np.max, series))
+    if not _DIRECTIONS.search(name) or low == high or max(-low, high) <= _LEAST_DEGREES:
+        return None
+    for kind in _CIRCLES[:2]:
+        if kind.circle.start <= low and high <= kind.circle.start + kind.circle.period:
+            return f"{kind.written} (its name {name}, values from {low:g} to {high:g})"
     return None
 
 

@@ -1,4 +1,5 @@
-"""What a time of day and of the week usually brings: harmonics of the day, then half hours.
+"""What a time of day and of the week usually brings: harmonics of the day, then half hours, and how
+far some of these go from it on most days.
 
 Channels choose alone how much they know of weekdays: nothing, work days and weekends, or all seven;
 what predicts days that were left out best. Readings are rows (n_rows, n_channels), NaN where
@@ -29,6 +30,13 @@ LEAST_DAYS, LEAST_OF_GROUP = 3, 2
 BETTER = 0.98
 RIDGE, BEND = 1e-3, 3.0
 MAD = 1.4826
+# A half hour is restless where it goes so many spreads from the usual in it on half of at least so
+# many days, or, one of the week, in half of them and so many weeks; so many of a day may be, else
+# the channel is, and no half hour of it.
+RESTLESS, MOST_RESTLESS = 6.0, 2
+REST_DAYS, REST_WEEKS, REST_SHARE = 7, 3, 0.5
+RESTLESS_PARTS = ("lows", "highs")
+_DAY_SLOTS = DAY_MINUTES // SLOT_MINUTES
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +73,29 @@ def no_profile(n_units: int, n_channels: int) -> Arrays:
         "waves": np.zeros((n_units, 7, n_channels, N_BASIS), np.float32),
         "half_hours": np.zeros((n_units, N_SLOTS, n_channels), np.float32),
         "known_of_days": np.zeros((n_units, n_channels), np.int8),
+        # So far below and above its usual value a reading of a half hour of the week is usual, too.
+        "lows": np.zeros((n_units, N_SLOTS, n_channels), np.float32),
+        "highs": np.zeros((n_units, N_SLOTS, n_channels), np.float32),
     }
+
+
+def usual_at(profile: Arrays, minutes: Ints, rows: Floats64) -> Floats64:
+    """What is usual, as near to rows (n_units, n_steps, n_channels) as it is on most days.
+
+    >>> profile = no_profile(1, 1)
+    >>> profile["highs"][0, 1] = 70
+    >>> rows = np.array([[[65.0], [65.0], [90.0], [-5.0], [np.nan]]])
+    >>> usual_at(profile, np.array([5, 35, 36, 37, 38]), rows).ravel().tolist()
+    [0.0, 65.0, 70.0, 0.0, 0.0]
+    """
+    found = profile_at(profile, minutes)
+    # Models from before that was learned.
+    if "highs" not in profile or not any(profile[name].any() for name in RESTLESS_PARTS):
+        return found
+    units = np.arange(len(found))[:, None]
+    slots = np.broadcast_to(minutes, found.shape[:2]) // SLOT_MINUTES
+    lows, highs = (profile[name][units, slots].astype(np.float64) for name in RESTLESS_PARTS)
+    return found + np.nan_to_num(np.clip(rows - found, lows, highs), nan=0.0)
 
 
 def profile_at(profile: Arrays, minutes: Ints) -> Floats64:
@@ -125,7 +155,43 @@ def fit_profile(rows: Floats64, minutes: Ints, parts: Sequence[slice]) -> tuple[
                 _take_channels(kept[name], found[name], better, name)
             kept["known_of_days"][0, better] = level
             rest[:, better], best = tried[:, better], np.where(better, size, best)
-    return kept, rest
+    lows, highs = _restless(rest, minutes)
+    kept["lows"][0], kept["highs"][0] = lows, highs
+    slots = minutes // SLOT_MINUTES
+    return kept, rest - np.clip(rest, lows[slots], highs[slots])
+
+
+def _restless(rest: Floats64, minutes: Ints) -> Floats64:
+    """How far from the usual half hours go down and up, (2, 336, n_channels), where they do so on
+    most days or in most weeks, and far; else 0.
+
+    A job of ten minutes at six each morning is no part of a half hour's median, nor is the last
+    reading before a machine stops on Sundays; and neither is news.
+    """
+    slots, found = minutes // SLOT_MINUTES, np.zeros((2, N_SLOTS, rest.shape[1]))
+    if not len(rest):
+        return found
+    starts = np.flatnonzero(np.diff(slots, prepend=-1) != 0)
+    below, above = np.where(np.isfinite(rest), rest, 0.0), np.where(np.isfinite(rest), rest, 0.0)
+    lowest, highest = np.minimum.reduceat(below, starts), np.maximum.reduceat(above, starts)
+    is_read = np.logical_or.reduceat(np.isfinite(rest), starts)
+    ends, far = np.stack([-lowest, highest]), RESTLESS * np.maximum(_spread(rest), 1e-9)
+    day = slots[starts] % _DAY_SLOTS
+    for of_slots, every, least in (
+        (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS)),
+        (slots[starts], N_SLOTS, REST_WEEKS),
+    ):
+        for slot in np.unique(of_slots).tolist():
+            mine = of_slots == slot
+            its = np.where(is_read[mine], ends[:, mine], np.nan)
+            n_far = np.count_nonzero(its > far, axis=1)
+            often = np.maximum(least, REST_SHARE * np.count_nonzero(is_read[mine], axis=0))
+            usual = np.stack([_constant(one) for one in its]) * (n_far >= often)
+            found[:, slot::every] = np.maximum(found[:, slot::every], usual[:, None])
+    is_restless = found.any(axis=0)
+    found[:, :, is_restless.sum(axis=0) > 7 * MOST_RESTLESS] = 0.0
+    found[0] *= -1
+    return found
 
 
 def _take_channels(kept: Floats64, found: Floats64, chosen: Flags, name: str) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
-from tsad_tasks.model.calendar_profile import profile_at
+from tsad_tasks.model.calendar_profile import usual_at
 from tsad_tasks.model.driven import driven, driving
 
 CALENDAR, OTHERS = 0, 1
@@ -504,13 +504,14 @@ def judged(
     together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))
     at = np.broadcast_to(minutes, (n_units, n_steps))
     cut = [slice(i, i + together) for i in range(0, n_steps, together)]
-    usual = profile_at(profile, at)
+    under = None
     if conditions is not None:
-        usual += driven(model["driven"], driving(averages, pace.driven, conditions))
-    noises = [None if noise is None else noise[:, part] for part in cut]
+        under = driven(model["driven"], driving(averages, pace.driven, conditions))
+    more = [[None if each is None else each[:, part] for each in (under, noise)] for part in cut]
+    of = model, profile, averages, pace
     parts = [
-        _stretch(model, averages, pace, readings[:, part], usual[:, part], its, least_error)
-        for part, its in zip(cut, noises, strict=True)
+        _stretch(*of, readings[:, part], at[:, part], *its, least_error)
+        for part, its in zip(cut, more, strict=True)
     ]
     if not parts:
         nothing = np.empty((n_units, 0, n_channels))
@@ -520,14 +521,19 @@ def judged(
 
 def _stretch(
     model: Arrays,
+    profile: Arrays,
     averages: Arrays,
     pace: Pace,
     readings: Floats64,
-    usual: Floats64,
+    minutes: Ints,
+    under: Floats64 | None,
     noise: Floats64 | None,
     least_error: float,
 ) -> Judged:
     units = standardised(model, readings)
+    usual = usual_at(profile, minutes, units if under is None else units - under)
+    if under is not None:
+        usual = usual + under
     found = deviations(model, averages, pace, units, usual, noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)

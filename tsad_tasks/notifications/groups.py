@@ -143,7 +143,8 @@ def _alone(change: AlertChange, event: str) -> Told:
 
 def _subject(change: AlertChange, event: str) -> Subject:
     alert = change.alert
-    return Subject(event, alert.severity, [alert.entity], alert.channel, change.snoozed_until)
+    of = Subject(event, alert.severity, [alert.entity], alert.channel)
+    return replace(of, snoozed_until=change.snoozed_until)
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,7 @@ def _event_letter(payload: Payload) -> Letter:
         "Dataset": payload["dataset"],
         **_who(payload),
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
+        **({"Priority": f"{payload['priority']} of 5"} if "priority" in payload else {}),
         "Since": stamp_text(since_at, payload["zone"]),
         "Last flag": stamp_text(last_at, payload["zone"]),
     }

@@ -201,7 +201,8 @@ def enqueue(
             if not _is_news_to(recipient, what, before):
                 return None
             was_told = before is not None and what.to != "untold"
-            heard = recipient.heard(what.about, was_told=was_told)
+            about = [_rated(config, one) for one in what.about]
+            heard = recipient.heard(about, was_told=was_told)
             if not heard:
                 return None
             said = what.to_who_was_told(before.severity if before else None)
@@ -229,6 +230,12 @@ def _is_news_to(recipient: Recipient, what: Told, before: queries.ToldAddress | 
     return True
 
 
+def _rated(config: DatasetConfig, of: Subject) -> Subject:
+    """An alert's subject with its priority."""
+    priority = config.criticality.priority(of.severity, of.entities[0], of.channel)
+    return replace(of, priority=priority)
+
+
 def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNotification:
     alert, event = what.alert, what.event
     about = alert.severity if event == "escalated" else ""
@@ -238,6 +245,9 @@ def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNot
         about = "\x1f".join([alert.taken_by or "", *machines])
     key = message_key(alert.thread, event, about, *to)
     payload = event_payload(config.dataset, config.site_zone, what)
+    if config.criticality.is_said:
+        of = alert.severity, alert.entity, alert.channel
+        payload["priority"] = config.criticality.priority(*of)
     return queries.NewNotification(alert.alert_id, event, key, *to, payload)
 
 

@@ -34,6 +34,7 @@ class Subject:
     severity : empty: it has none.
     entities : none: it is about the whole dataset.
     channel : None: it is about none, or nobody knows which.
+    priority : 1 is the most urgent; None: it has none.
     snoozed_until : until when somebody snoozed it, whatever targets say; None: nobody did.
     """
 
@@ -41,6 +42,7 @@ class Subject:
     severity: str = ""
     entities: Sequence[str] = ()
     channel: str | None = None
+    priority: int | None = None
     snoozed_until: datetime | None = None
 
 
@@ -60,6 +62,8 @@ def hears(target: NotificationTarget, of: Subject) -> bool:
     [True, False, False, True]
     """
     if of.severity and severity_rank(of.severity) < target.least_severity.rank:
+        return False
+    if of.priority is not None and of.priority > target.least_priority:
         return False
     if of.channel is not None and not _matches(target.channels, [of.channel]):
         return False

@@ -51,16 +51,24 @@ class ModelsContent:
         return self._usable("former champion")
 
     @property
-    def challengers(self) -> list[dict[str, Any]]:
+    def shadows(self) -> list[dict[str, Any]]:
         """Versions in the shadow."""
         return self._usable("shadow")
 
-    def _usable(self, state: str) -> list[dict[str, Any]]:
-        return [one for one in self._once() if one["state"] == state and not one["pruned_at"]]
+    @property
+    def challengers(self) -> list[dict[str, Any]]:
+        """Versions that passed the gate or wait for a person, and never were champion."""
+        return [
+            one
+            for one in self._usable()
+            if one["state"] not in ("champion", "former champion", "gate failed")
+        ]
 
-    def _once(self) -> list[dict[str, Any]]:
-        """Each version once, though it was champion several times."""
-        return list({one["version"]: one for one in reversed(self.models)}.values())[::-1]
+    def _usable(self, *states: str) -> list[dict[str, Any]]:
+        """Each version once, though it was champion several times; without those pruned."""
+        once = list({one["version"]: one for one in reversed(self.models)}.values())[::-1]
+        kept = [one for one in once if not one["pruned_at"]]
+        return [one for one in kept if one["state"] in states] if states else kept
 
 
 def read_models(store: Store, dataset: str) -> ModelsContent:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from tsad_tasks.base.enums import priority_of
 from tsad_tasks.storage.store import Query
 
 
@@ -66,6 +67,14 @@ class ListedIncident:
     snoozed_until: datetime | None
     sensor_suspected: bool
     n_parts: int
+    priority: int
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether more or less than usual depends on it, so that its priority says more than its
+        severity.
+        """
+        return self.priority != priority_of(self.severity)
 
 
 @dataclass(frozen=True)

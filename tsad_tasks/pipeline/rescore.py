@@ -39,15 +39,20 @@ def rescore_as_of(
     start_at: datetime,
     end_at: datetime,
     lineage: str = Lineage.LIVE,
+    force: bool = True,
 ) -> RescoreSummary:
     """Reads [start_at, end_at) again, day by day, and scores changes by each hour's champion; also
     later hours, which were read before, as far as they depend on what has changed.
+
+    Parameters
+    ----------
+    force : False: reads only what is missing, and scores by who is champion now.
     """
     ingested, scored = IngestSummary(), ScoreSummary()
     for first_at, last_at in day_chunks(*whole_hours(start_at, end_at)):
         span = Interval(first_at, last_at)._asdict()
         back = span | {"history_s": history_s(store, config, lineage=lineage, **span)}
-        ingested += ingest_interval(store, config, uris, force=True, **back)
+        ingested += ingest_interval(store, config, uris, force=force, **back)
         scored += score_interval(store, config, lineage=lineage, **span)
     until_at = max([end_at, *(hour + HOUR for hour in ingested.changed_hours)])
     for first_at, last_at in day_chunks(*whole_hours(end_at, until_at)):

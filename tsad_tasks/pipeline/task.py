@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tsad")
 
 # DAGs that people start, with a form and without an interval.
-BY_HAND = ("verdict", "rescore")
+BY_HAND = ("verdict", "rescore", "champion")
+ROLL_BACK, PROMOTE = "roll_back", "promote"
 ALL_SUCCESS, NONE_FAILED, ALL_DONE = "all_success", "none_failed", "all_done"
 
 

@@ -482,6 +482,24 @@ def rescore(store: Store, run: TaskRun) -> Any:
     return score_what_if(store, run.config, form["version"], run_id=run.run_id, **span)
 
 
+@does(Task("champion", "champion"))
+def make_champion(store: Store, run: TaskRun) -> Any:
+    """Makes the version of the form champion, in the name of who started the run."""
+    from tsad_tasks.pipeline import champion
+
+    form, by = run.params, run.started_by
+    asked = form["action"], form["version"]
+    return champion.make_champion(store, run.config, *asked, by=by, reason=form["why"])
+
+
+@does(Task("champion", "score"))
+def score_since(store: Store, run: TaskRun) -> Any:
+    """Scores the hours since then again, by the version that is back."""
+    from tsad_tasks.pipeline import champion
+
+    return champion.score_since(store, run.config, run.source_uris, run.params["version"])
+
+
 # tsad.maintain: one task per dataset, named as it.
 
 

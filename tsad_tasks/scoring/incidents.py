@@ -37,6 +37,7 @@ from tsad_tasks.storage import copy_binary as binary
 from tsad_tasks.storage.datasets import (
     SELECT_CHANNELS,
     DatasetRow,
+    keep_criticality,
     lock_dataset,
     select_dataset,
     select_entities,
@@ -108,6 +109,7 @@ def build_incidents(
     dataset, summary = select_dataset(store, config.dataset), IncidentSummary(0, 0, 0)
     span = Interval(start_at, end_at)
     with store.transaction():
+        keep_criticality(store, dataset.dataset_id, config)
         for name in scored_lineages(store, dataset.dataset_id, lineage, span):
             lock_dataset(store, dataset.dataset_id, f"incidents {name}")
             first_at = start_at - timedelta(seconds=config.late_rows_within_s)

@@ -43,6 +43,11 @@ _LETS_IN = {
     "writer": "tsad migrate --writer <login>",
     "operator": "tsad migrate --operator <login>",
 }
+_OF_ANOTHER_SCHEMA = (
+    psycopg2.errors.UndefinedTable,
+    psycopg2.errors.UndefinedColumn,
+    psycopg2.errors.UndefinedFunction,
+)
 _HOST = re.compile(r"[^@?#\s]*")
 _NOT_SHOWN = "something else (not shown, it may hold a password)"
 
@@ -182,6 +187,12 @@ def database_error(error: Exception, *, role: str = "writer") -> TsadError:
     if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return Unavailable(f"Expected a database that answers. Received: {said}.")
     received = f"{type(cause).__name__}: {said}"
+    # Of another version's schema something is missing, or called otherwise.
+    if isinstance(cause, _OF_ANOTHER_SCHEMA):
+        return BadInput(
+            f"Expected a warehouse with the schema of this version. Received: {received}. Where it "
+            "was not brought to it yet, its owner runs: tsad migrate"
+        )
     return TsadError(f"Expected a database that takes our statements. Received: {received}.")
 
 

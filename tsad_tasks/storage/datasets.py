@@ -61,6 +61,8 @@ SELECT_CHANNELS = Query("storage/select_channels", ChannelRow)
 UPSERT_CHANNELS = Statement("storage/upsert_channels")
 SELECT_LAYOUTS = Query("storage/select_layouts", Layout)
 INSERT_LAYOUT = Statement("storage/insert_layout")
+UPDATE_ENTITY_CRITICALITY = Statement("storage/update_entity_criticality")
+UPDATE_CHANNEL_CRITICALITY = Statement("storage/update_channel_criticality")
 REFRESH_DATASET_VIEW = Statement("storage/refresh_dataset_view")
 
 # Advisory locks, until the transaction ends.
@@ -110,6 +112,17 @@ def ensure_entities(store: Store, dataset_id: int, names: Sequence[str]) -> dict
         store.execute(INSERT_ENTITIES, dataset_id=dataset_id, names=new)
         known = select_entities(store, dataset_id)
     return known
+
+
+def keep_criticality(store: Store, dataset_id: int, config: DatasetConfig) -> None:
+    """Keeps how much depends on entities and channels, as the dataset file says by now."""
+    said, of = config.criticality, {"dataset_id": dataset_id}
+    names = list(select_entities(store, dataset_id)) if said.entities else []
+    levels = {"names": names, "criticality": [said.of_entity(name) for name in names]}
+    store.execute(UPDATE_ENTITY_CRITICALITY, **of, **levels)
+    channels = [row.name for row in store.rows(SELECT_CHANNELS, **of)] if said.channels else []
+    levels = {"names": channels, "criticality": [said.of_channel(name) for name in channels]}
+    store.execute(UPDATE_CHANNEL_CRITICALITY, **of, **levels)
 
 
 def select_layouts(store: Store, dataset_id: int) -> list[Layout]:

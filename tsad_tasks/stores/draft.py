@@ -25,7 +25,7 @@ from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.checks import MAX_CHANNEL_BYTES, is_channel_name
 from tsad_tasks.config.written import written_duration, written_value
 from tsad_tasks.ingest.check import proposed_step
-from tsad_tasks.ingest.proposals import proposed_countdown, proposed_total
+from tsad_tasks.ingest.proposals import proposed_countdown, proposed_ticks, proposed_total
 from tsad_tasks.ingest.proposed_events import proposed_events
 from tsad_tasks.ingest.proposed_signals import proposed_signal
 from tsad_tasks.ingest.sources.base import Tag
@@ -302,7 +302,10 @@ def signal_remark(
     proposed = proposed_signal(name, unit, values)
     if proposed:
         return f"CHECK: {'an angle' if 'angle' in proposed else 'states'}? {proposed}"
-    if proposed := proposed_total(name, unit, values):
+    in_us = [((1e6 * times).astype(np.int64), known) for times, known in series]
+    if proposed := proposed_ticks(in_us):
+        return visible(f"CHECK: a row a tick? {proposed}")
+    if proposed := proposed_total(name, unit, series):
         return visible(f"CHECK: a counter? {proposed}")
     if proposed := proposed_countdown(name, unit, values):
         return visible(f"CHECK: {proposed}")

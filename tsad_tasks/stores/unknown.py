@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -206,7 +206,10 @@ def _roles(sample: _Sample) -> _Roles:
     repeated = [one for one in rest if 0 < sample.different(one) <= most]
     names = [one for one in repeated if one.family == "text" and not _is_numeric(sample, one)]
     ids = [one for one in rest if one.family == "integer" and _NUMBER.search(one.name)]
+    spoken = _spoken_values(rest, names)
+    names = [one for one in names if one not in spoken]
     values = [one for one in rest if one not in ids + names and _holds_numbers(sample, one)]
+    values += [one for one in spoken if one not in values]
     said = [one for one in values if _VALUE.search(one.name)]
     channel = _first(names, _CHANNEL, bool) or (names[-1] if said and len(names) > 1 else None)
     if said or len(values) == 1:
@@ -225,6 +228,17 @@ def _roles(sample: _Sample) -> _Roles:
     unit = sample.unit(time) if time.family in NUMBERS else None
     of = time, unit, entity, channel, tuple(values), quality, updated_at, label
     return _Roles(*of, are_texts=are_texts)
+
+
+def _spoken_values(
+    columns: Sequence[SourceColumn], names: Sequence[SourceColumn]
+) -> list[SourceColumn]:
+    """Columns of texts that are values by their name, beside one that names channels: of some
+    channels they are numbers, of others states or messages.
+    """
+    texts = [one for one in columns if one.family == "text" and _VALUE.search(one.name)]
+    has_channels = any(one not in texts and _CHANNEL.search(one.name) for one in names)
+    return texts if has_channels else []
 
 
 def _event_texts(
@@ -380,19 +394,31 @@ def _source_lines(
     yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
-        names = sorted({channel for _, _, channel in tags})
-        yield from (f"    {written_value(one)}: {{}}" for one in names)
+        of_channel: dict[str, list[str]] = {}
+        for tag, _, channel in tags:
+            of_channel.setdefault(channel, []).append(tag)
+        for mine in sorted(of_channel):
+            yield _channel_line(sample, roles, mine, mine, of_channel[mine])
         return
     channels = [one.name for one in roles.values]
     if roles.channel is not None:
         channels = sorted({str(cell) for cell in sample.cells[roles.channel.name] if cell})
-    mine = channel_names(channels)
+    mine_of = channel_names(channels)
     for theirs in channels:
-        renamed = {} if mine[theirs] == theirs else {"column": theirs}
-        series = _series_of(sample, roles, theirs)
-        remark = signal_remark(theirs, None, series, are_texts=roles.are_texts)
-        why = f"  # {remark}" if remark else ""
-        yield f"    {written_value(mine[theirs])}: {written_value(renamed)}{why}"
+        yield _channel_line(sample, roles, mine_of[theirs], theirs, [theirs])
+
+
+def _channel_line(
+    sample: _Sample, roles: _Roles, mine: str, column: str, names: Sequence[str]
+) -> str:
+    """A channel, with what is to be asked about it; `names` are those of its rows."""
+    series = [one for name in names for one in _series_of(sample, roles, name)]
+    remark = signal_remark(mine, None, series, are_texts=roles.are_texts)
+    if not series and roles.is_long:
+        remark = _texts_remark(sample, roles, names)
+    renamed = {} if mine == column else {"column": column}
+    why = f"  # {remark}" if remark else ""
+    return f"    {written_value(mine)}: {written_value(renamed)}{why}"
 
 
 def _series_of(
@@ -408,13 +434,44 @@ def _series_of(
     of_text = dict[str, float]()
     cells = zip(sample.cells[roles.time.name], entity, channel, sample.cells[column], strict=True)
     for at, whose, name, cell in cells:
-        if at is not None and name == theirs and isinstance(cell, bool | int | float | Decimal):
-            found.setdefault(whose, []).append((_seconds(at, roles.unit), float(cell)))
-        elif at is not None and roles.are_texts and cell:
+        if at is not None and name == theirs and (value := _number(cell)) is not None:
+            found.setdefault(whose, []).append((_seconds(at, roles.unit), value))
+        elif at is not None and roles.are_texts and name == theirs and cell:
             code = of_text.setdefault(str(cell), float(len(of_text)))
             found.setdefault(whose, []).append((_seconds(at, roles.unit), code))
     pairs = [np.array(sorted(one), np.float64).reshape(-1, 2) for one in found.values()]
     return [(one[:, 0], one[:, 1]) for one in pairs]
+
+
+def _number(cell: Any) -> float | None:
+    """The number of a cell, also of a text that is one; None: it is none."""
+    if isinstance(cell, bool | int | float | Decimal):
+        return float(cell)
+    if isinstance(cell, str) and _DIGITS.fullmatch(cell):
+        return float(cell.replace(",", "."))
+    return None
+
+
+def _texts_remark(sample: _Sample, roles: _Roles, names: Sequence[str]) -> str:
+    """What to ask about a channel of a long table that says nothing but texts; empty: nothing."""
+    as_texts = replace(roles, are_texts=True)
+    series = [one for name in names for one in _series_of(sample, as_texts, name)]
+    if events := signal_remark(names[0], None, series, are_texts=True):
+        return events
+    assert roles.channel is not None
+    column = sample.cells[roles.values[0].name]
+    channel = map(str, sample.cells[roles.channel.name])
+    texts = sorted(
+        {str(cell) for name, cell in zip(channel, column, strict=True) if cell and name in names}
+    )
+    if not texts or len(texts) > _MOST_CODES:
+        return ""
+    states = written_value({text: code for code, text in enumerate(texts)})
+    n_values = sum(len(values) for _, values in series)
+    return visible(
+        f"CHECK: states? signal: discrete, states: {states} ({n_values:,} values, all of them "
+        f"{'these texts' if len(texts) > 1 else 'this text'})"
+    )
 
 
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:

@@ -1,7 +1,7 @@
--- Incidents that touch a period, those that last once, worst first, with error and threshold at their peak.
+-- Incidents that touch a period, those that last once, by priority, worst first, with error and threshold at their peak.
 SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score,
        i.peak_at, i.channel, i.sentence, f.provisional, f.policy_version, i.model_id, i.suppressed_by, a.kind AS peak_kind, a.error, a.threshold, i.verdict,
-       i.n_parts, i.group_id, (SELECT g.headline FROM tsad.incident_group g WHERE g.group_id = i.group_id) AS headline
+       i.n_parts, i.group_id, (SELECT g.headline FROM tsad.incident_group g WHERE g.group_id = i.group_id) AS headline, i.priority
 FROM tsad.v_incident_chain i
 JOIN tsad.incident f USING (incident_id)
 JOIN tsad.entity e ON e.entity_id = f.entity_id
@@ -11,4 +11,4 @@ LEFT JOIN LATERAL (
   ORDER BY x.model_id DESC LIMIT 1) a ON true
 WHERE i.dataset = %(dataset)s AND i.lineage = %(lineage)s AND i.started_at >= %(since_at)s AND i.started_at < %(end_at)s
   AND (i.started_at >= %(start_at)s OR i.incident_id = ANY(%(lasting)s::text[]))
-ORDER BY array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity), i.peak_score DESC, i.started_at, i.incident_id
+ORDER BY i.priority, array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity), i.peak_score DESC, i.started_at, i.incident_id

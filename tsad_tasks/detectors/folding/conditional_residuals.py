@@ -73,8 +73,8 @@ class ConditionalResiduals(FoldDetector):
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
-        self.step_s, self.knows_noise, self.n_blocks = 60, True, USUAL_BLOCKS
-        self.n_conditions = 0
+        self.step_s, self.n_blocks, self.n_conditions = 60, USUAL_BLOCKS, 0
+        self.knows_noise = self.knows_restless = True
 
     @property
     def noise_power(self) -> int:
@@ -121,7 +121,7 @@ class ConditionalResiduals(FoldDetector):
         return [f"What channels' usual values know of the calendar, by how many channels: {said}."]
 
     def empty(self, n_units: int) -> Units:
-        from tsad_tasks.model.calendar_profile import no_profile
+        from tsad_tasks.model.calendar_profile import RESTLESS_PARTS, no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
         from tsad_tasks.model.driven import no_driven_averages, no_driven_model
 
@@ -130,10 +130,14 @@ class ConditionalResiduals(FoldDetector):
         if not self.knows_noise:
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
-        profile, more = no_profile(n_units, self.n_channels), len(self.pace.driven)
         if self.n_conditions:
+            more = len(self.pace.driven)
             model |= no_driven_model(n_units, self.n_channels, self.n_conditions, more)
             averages |= no_driven_averages(n_units, self.n_conditions, more)
+        profile = no_profile(n_units, self.n_channels)
+        if not self.knows_restless:
+            for name in RESTLESS_PARTS:
+                profile.pop(name)
         return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
@@ -253,17 +257,15 @@ class ConditionalResiduals(FoldDetector):
         return np.concatenate([values, conditions], axis=2), at
 
     def learned(self) -> dict[str, Any]:
-        return {
-            "step_s": self.step_s,
-            "knows_noise": self.knows_noise,
-            "n_blocks": self.n_blocks,
-            "n_conditions": self.n_conditions,
-        }
+        known = {"knows_noise": self.knows_noise, "knows_restless": self.knows_restless}
+        sizes = {"n_blocks": self.n_blocks, "n_conditions": self.n_conditions}
+        return {"step_s": self.step_s} | sizes | known
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
         self.step_s = details["step_s"]
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
+        self.knows_restless = details.get("knows_restless", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
         self.n_conditions = details.get("n_conditions", 0)

@@ -369,7 +369,8 @@ class PostgresSource(Source):
         yield from (
             one.name for one in plan.columns if one.family == "text" and one.name not in no_numbers
         )
-        if not any(one.state_codes for one in self._config.channels.values()):
+        say_texts = (one.state_codes or one.counts_events for one in self._config.channels.values())
+        if not any(say_texts):
             yield from (one.name for one in plan.values if one.family == "text")
 
     def advice(self, start_us: int, end_us: int) -> list[Hint]:

@@ -24,6 +24,7 @@ _SUMMARY, _SOURCE = 1024, 255
 # Of the payload, what says more than summary, source and severity.
 _DETAILS = (
     *("event", "dataset", "entity", "channel", "severity", "severity_before", "state"),
+    "priority",
     *("started_at", "last_flag_at", "incident_id", "entities", "since_at", "carrier", "reason"),
     *("version", "commands", "taken_by", "sql"),
 )

@@ -39,23 +39,46 @@ for (const lanes of document.querySelectorAll("svg[data-height]")) {
 }
 
 // A DAG run is started by Airflow's own interface, with the rights and in the name of who is logged in.
-const startDag = async (button) => {
+const askAirflow = (button, path, said) => fetch(`${button.dataset.top}../api/v2/dags/${encodeURIComponent(button.dataset.dag)}${path}`, {
+  method: said ? "POST" : "GET",
+  credentials: "same-origin",
+  headers: { "content-type": "application/json" },
+  body: said && JSON.stringify(said),
+});
+const startDag = async (button, conf) => {
   button.disabled = true;
-  const dag = encodeURIComponent(button.dataset.dag);
   try {
-    const answer = await fetch(`${button.dataset.top}../api/v2/dags/${dag}/dagRuns`, {
-      method: "POST",
-      credentials: "same-origin",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ logical_date: new Date().toISOString(), note: "Started on the page of anomalies" }),
-    });
+    const note = conf ? conf.why : "Started on the page of anomalies";
+    const answer = await askAirflow(button, "/dagRuns", { logical_date: new Date().toISOString(), note, conf });
     const said = await answer.json();
-    tell(answer.ok ? `Started ${said.dag_id}: ${said.dag_run_id}` : `Not started: ${typeof said.detail === "string" ? said.detail : JSON.stringify(said.detail)}`);
+    if (answer.ok) {
+      const dag = await (await askAirflow(button, "")).json();
+      tell(`Started ${said.dag_id}: ${said.dag_run_id}${dag.is_paused ? ", which waits: the DAG is paused" : ""}`);
+    } else {
+      tell(`Not started: ${typeof said.detail === "string" ? said.detail : JSON.stringify(said.detail)}`);
+    }
   } catch {
     tell("Not started: the server does not answer.");
   }
   button.disabled = false;
 };
+
+// The frame's sandbox refuses confirm and prompt without a word, and lets a dialog be.
+const change = document.getElementById("change");
+const askWhy = (button) => {
+  const { action, version } = button.dataset;
+  document.getElementById("change-what").textContent = `${button.textContent}?`;
+  for (const name of ["roll_back", "promote"]) {
+    document.getElementById(`change-${name}`).hidden = name !== action;
+  }
+  change.returnValue = "";
+  change.onclose = () => {
+    if (change.returnValue === "start") {
+      startDag(button, { action, version: Number(version), why: document.getElementById("change-why").value });
+    }
+  };
+  change.showModal();
+};
 for (const button of document.querySelectorAll("button[data-dag]")) {
-  button.addEventListener("click", () => startDag(button));
+  button.addEventListener("click", () => (button.dataset.action ? askWhy(button) : startDag(button)));
 }

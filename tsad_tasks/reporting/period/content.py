@@ -25,6 +25,7 @@ class IncidentPage:
     headline : of the group with which it began; empty: it began alone.
     others : the rest of the group, without series; their states and verdicts count as well.
     n_parts : as which it is kept, where it lasted longer than an incident may.
+    priority : 1 is the most urgent; 0: that of its severity, as long as nothing depends on more.
     """
 
     incident_id: str
@@ -52,6 +53,7 @@ class IncidentPage:
     headline: str = ""
     others: tuple[IncidentPage, ...] = ()
     n_parts: int = 1
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if self.heat is not None and len(self.heat.errors) != len(self.channels):

@@ -110,6 +110,7 @@ def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
         verdict=row.verdict,
         group_id=row.group_id,
         headline=row.headline or "",
+        priority=row.priority,
         n_parts=row.n_parts,
     )
 

@@ -63,6 +63,7 @@ class PeriodIncident:
     n_parts: int
     group_id: str | None
     headline: str | None
+    priority: int
 
     @property
     def times_threshold(self) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tsad_tasks.base.enums import ReportDetail, severity_rank
+from tsad_tasks.base.enums import ReportDetail, priority_of, severity_rank
 from tsad_tasks.reporting.period.content import AnomalyRow, IncidentPage
 
 # The most pages that a report has unless somebody asks for more, and the incidents on its first.
@@ -47,7 +47,7 @@ LIMITS: dict[ReportDetail, ReportLimits] = {
 
 
 def worst_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents by severity, then by how far the error was over its threshold."""
+    """Incidents by priority and severity, then by how far the error was over its threshold."""
     return sorted(incidents, key=_mildness)
 
 
@@ -60,11 +60,12 @@ def as_counted(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
 
 
 def look_first(incidents: Sequence[IncidentPage]) -> list[IncidentPage]:
-    """Incidents as one should read them: those without a verdict, by severity, open ones first."""
+    """Incidents as one should read them: those without a verdict, by priority and severity, open
+    ones first.
+    """
 
     def order(one: IncidentPage) -> tuple[object, ...]:
-        rank = -severity_rank(one.severity)
-        return one.said is not None, rank, not one.is_open, _mildness(one)
+        return one.said is not None, *_urgency(one), not one.is_open, _mildness(one)
 
     return sorted(incidents, key=order)
 
@@ -89,9 +90,14 @@ def highest_scores(anomalies: Sequence[AnomalyRow], n_most: int) -> list[Anomaly
     return sorted(highest, key=lambda row: (row.at, row.entity))
 
 
-def _mildness(incident: IncidentPage) -> tuple[int, float, float, str]:
-    rank, excess = -severity_rank(incident.severity), -_known(incident.error_ratio)
-    return rank, excess, incident.started_at.timestamp(), incident.incident_id
+def _urgency(incident: IncidentPage) -> tuple[int, int]:
+    priority = incident.priority or priority_of(incident.severity)
+    return priority, -severity_rank(incident.severity)
+
+
+def _mildness(incident: IncidentPage) -> tuple[int, int, float, float, str]:
+    excess, began_s = -_known(incident.error_ratio), incident.started_at.timestamp()
+    return *_urgency(incident), excess, began_s, incident.incident_id
 
 
 def _known(value: float) -> float:

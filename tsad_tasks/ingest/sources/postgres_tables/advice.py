@@ -31,7 +31,8 @@ _LARGE_ROWS, _LARGE_COST = 1_000_000, 20_000
 _ROWS_BY_COST = _LARGE_ROWS / _LARGE_COST
 # Rows of one entity, channel and time are several series where a column tells so many apart.
 _TOLD_APART, _SEVERAL = 0.9, 1.2
-_STATE_HOURS = 6
+# Hours of which texts are looked at; of a table that is not large, since states may change seldom.
+_STATE_HOURS, _SELDOM_HOURS = 6, 672
 # So many texts of a long table are looked at, of all channels.
 _MOST_WORDS = 500
 
@@ -63,8 +64,10 @@ def _states(
     cursor: extensions.cursor, config: DatasetConfig, plan: TablePlan, span_us: tuple[int, int]
 ) -> Iterator[Hint]:
     """Channels of a few texts that no word makes numbers of: they may be states."""
-    day = span_us[1] - _STATE_HOURS * HOUR_US, span_us[1]
-    for name, words in _texts_of_channels(cursor, config, plan, day).items():
+    is_small = 0 <= plan.table.n_rows_estimate < _LARGE_ROWS
+    hours = _SELDOM_HOURS if is_small else _STATE_HOURS
+    span_us = span_us[1] - hours * HOUR_US, span_us[1]
+    for name, words in _texts_of_channels(cursor, config, plan, span_us).items():
         channel, known = config.channels[name], {*config.source.words, *statements.TRUTHS}
         known |= {*channel.state_words}
         if channel.has_plain_states:
