@@ -507,11 +507,17 @@ def judged(
     under = None
     if conditions is not None:
         under = driven(model["driven"], driving(averages, pace.driven, conditions))
-    more = [[None if each is None else each[:, part] for each in (under, noise)] for part in cut]
     of = model, profile, averages, pace
     parts = [
-        _stretch(*of, readings[:, part], at[:, part], *its, least_error)
-        for part, its in zip(cut, more, strict=True)
+        _stretch(
+            *of,
+            readings[:, part],
+            at[:, part],
+            None if under is None else under[:, part],
+            None if noise is None else noise[:, part],
+            least_error,
+        )
+        for part in cut
     ]
     if not parts:
         nothing = np.empty((n_units, 0, n_channels))

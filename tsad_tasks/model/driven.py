@@ -139,7 +139,9 @@ def _solved(inputs: Floats64, targets: Floats64, n_terms: int) -> Floats64:
     diagonal = np.diag(products)
     floor = 1e-9 * max(float(diagonal.max(initial=0.0)), 1e-9)
     share = np.where(np.arange(len(diagonal)) < n_terms, RIDGE, 1e-9)
-    return np.asarray(np.linalg.solve(products + np.diag(share * diagonal + floor), inputs.T @ targets))
+    return np.asarray(
+        np.linalg.solve(products + np.diag(share * diagonal + floor), inputs.T @ targets)
+    )
 
 
 def _off(rest: Floats64, known: Flags) -> Floats64:

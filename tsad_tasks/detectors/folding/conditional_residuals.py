@@ -223,9 +223,9 @@ class ConditionalResiduals(FoldDetector):
             chosen = read[part]
             readings = [values[i, known[i]] for i in chosen.tolist()]
             at = [half_hours[i, known[i]] for i in chosen.tolist()]
-            own, conditions = zip(*map(self._apart, readings), strict=True)
-            under = conditions if self.n_conditions else None
-            learned = fit_units(own, at, self.pace, self.step_s, under)
+            pairs = [self._apart(rows) for rows in readings]
+            own, under = [rows for rows, _ in pairs], [one for _, one in pairs if one is not None]
+            learned = fit_units(own, at, self.pace, self.step_s, under or None)
             for name, arrays in zip(_PARTS, learned, strict=True):
                 for of_part, array in units[name].items():
                     array[rows[chosen]] = arrays[of_part]
