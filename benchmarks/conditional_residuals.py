@@ -5,10 +5,11 @@
 week without a fault before the 48 hours that hold six; `learned` a plant of our own of four
 machines, whose month holds 40 faults that nobody has marked, a decoupling or a dip among every
 three, and whose fortnight after it holds 20; `driven` the same machines as people turn their speed,
-in changing weather, both of which are conditions by their role, with the 20 faults alone. Trained, calibrated and scored by the functions that
-the DAGs call, in memory, with the defaults of production but for the detector. Fails where fewer
-than five of six, or half of the 20, are found, or more false alarms are raised than twice the
-budget of one for each machine and week. --small: one seed.
+in changing weather, both of which are conditions by their role, with the 20 faults alone. Trained,
+calibrated and scored by the functions that the DAGs call, in memory, with the defaults of
+production but for the detector. Fails where fewer than five of six, or half of the 20, are found,
+or more false alarms are raised than twice the budget of one for each machine and week. --small: one
+seed.
 """
 
 from __future__ import annotations
