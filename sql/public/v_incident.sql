@@ -30,7 +30,7 @@ COMMENT ON COLUMN tsad.v_incident.incident_id IS 'Hash of entity, policy, lineag
 COMMENT ON COLUMN tsad.v_incident.dataset IS 'Name of the dataset file.';
 COMMENT ON COLUMN tsad.v_incident.entity IS 'The machine or host.';
 COMMENT ON COLUMN tsad.v_incident.lineage IS 'live: what people see; replay: what backfilled retrainings would have said.';
-COMMENT ON COLUMN tsad.v_incident.severity IS 'LOW, MEDIUM or HIGH: score above 0, 0.5 or 1.';
+COMMENT ON COLUMN tsad.v_incident.severity IS 'LOW, MEDIUM or HIGH: score above 0, 0.5 or 1; HIGH only where the reading that the sentence tells is outside of what was expected.';
 COMMENT ON COLUMN tsad.v_incident.kind IS 'point: one reading; collective: the moving average of errors.';
 COMMENT ON COLUMN tsad.v_incident.state IS 'open: nothing normal was scored for longer than the merge gap after the last flag; else closed.';
 COMMENT ON COLUMN tsad.v_incident.started_at IS 'First flag.';

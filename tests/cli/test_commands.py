@@ -108,6 +108,18 @@ def migrated(monkeypatch: pytest.MonkeyPatch, warehouse_uri: str, cluster: Clust
     return uri
 
 
+def test_the_command_loads_nothing_that_few_commands_need() -> None:
+    program = "import sys, tsad_tasks.cli.commands; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in ran.stdout.split()}
+    assert "typer" in loaded
+    assert (
+        loaded & {"alembic", "reportlab", "PIL", "keras", "scipy", "onnxruntime", "pandas"} == set()
+    )
+
+
 def _refused(said: Said, code: int = 2) -> str:
     """The one paragraph of an error."""
     assert said.code == code

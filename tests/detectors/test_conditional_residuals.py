@@ -417,6 +417,59 @@ def test_two_rare_events_at_once_are_no_news_where_one_was_the_most() -> None:
     assert errors(detector, two)[140] < usual
 
 
+def silent(series: Series, steps: slice, channels: slice = slice(None)) -> Series:
+    values = series.values.copy()
+    values[0, steps, channels] = np.nan
+    return changed(series, values)
+
+
+def warm_until(step: int) -> Series:
+    """Air that is far too warm for three hours, and usual afterwards."""
+    values = WEEK.values.copy()
+    values[0, step - 18 : step, AIR] += 6
+    return changed(WEEK, values)
+
+
+@pytest.mark.parametrize("channels", [slice(None), slice(AIR, None)])
+def test_a_machine_that_comes_back_is_not_judged_by_what_was_before_it_went(
+    detector: FoldDetector, channels: slice
+) -> None:
+    """It overheats, is off for a day, and is well; so is a sensor that was away."""
+    usual, went, back = detector.usual_error(0.5 / 7), DAY + 60, 2 * DAY + 60
+    assert usual is not None
+    off = slice(went, back)
+    found, well = (
+        judged(detector, silent(series, off, channels)).channel_errors[0, :, AIR]
+        for series in (warm_until(went), WEEK)
+    )
+    assert found[went - 18 : went].max() > 2 * usual
+    assert found[back:].max() < usual
+    assert found[back:] == pytest.approx(well[back:], abs=0.5)
+
+
+def test_a_few_readings_that_are_missing_forget_nothing(detector: FoldDetector) -> None:
+    usual, until = detector.usual_error(0.5 / 7), DAY + 60
+    assert usual is not None
+    series, air = warm_until(until), slice(AIR, None)
+    whole = judged(detector, series).channel_errors[0, until - 2, AIR]
+    found = judged(detector, silent(series, slice(until - 3, until - 2), air))
+    assert whole > 2 * usual
+    assert found.channel_errors[0, until - 2, AIR] > 0.8 * whole
+
+
+def test_silence_is_forgotten_the_same_however_readings_are_cut(detector: FoldDetector) -> None:
+    series = silent(warm_until(DAY), slice(DAY, DAY + 40))
+    series = silent(series, slice(DAY + 60, DAY + 75), slice(LOAD, FLOW))
+    whole = judged(detector, series)
+    state, found = detector.start(["office"]), []
+    for first, last in ((0, 100), (100, 150), (150, 170), (170, 184), (184, 215), (215, 7 * DAY)):
+        part = slice(first, last)
+        cut = Series(series.values[:, part], series.local_s[part], STEP_S)
+        state, made = detector.advance(state, cut)
+        found.append(made.channel_errors)
+    assert np.array_equal(np.concatenate(found, axis=1), whole.channel_errors, equal_nan=True)
+
+
 def gauges(n_days: int, n_readings: int, seed: int, first_day: int = 0) -> Series:
     """Means of so many readings: a wave of the day, what follows it, and noise alone."""
     steps = (first_day * DAY + np.arange(n_days * DAY)).astype(np.int64)
@@ -474,7 +527,7 @@ def test_noise_joins_what_was_before_and_is_the_same_however_readings_are_cut(
 
 def test_a_model_that_has_learned_no_noise_takes_none(of_six: FoldDetector) -> None:
     older: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
-    older.knows_noise = older.knows_restless = False
+    older.knows_noise = older.knows_restless = older.forgets = False
     older.fit_series(["office"], gauges(28, 6, 1), seed=0)
     details = {"step_s": older.learned()["step_s"]}
     again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.config import ThresholdSection
-from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, with_raised
 from tsad_tasks.model.incidents import IncidentRule, incident_spans
 from tsad_tasks.model.thresholds import (
     Calibration,
@@ -143,6 +143,25 @@ def test_unmarked_faults_among_held_out_readings_hardly_move_the_limit(
     assert n / 14 <= 5.0
     assert "look like faults, and set no limit" in dirty.notes[0]
     assert clean.notes == ()
+
+
+def test_what_lower_limits_raise_of_held_out_readings_is_expected_and_said() -> None:
+    """Ten machines for a week: one peak of 4 a day each, and one of five hours in all."""
+    errors = {name: np.minimum(row, np.float32(2)) for name, row in fleet(1, 10, 7).items()}
+    for row in errors.values():
+        row[100::DAY] = 4
+    errors["m3"][500:560] = 9
+    budget = AlarmBudget(5.0, 1.0, 20, RULE, 300)
+    made = limits_of(errors, budget, POINTS_ONLY)
+    low = replace(made, pooled=replace(made.pooled, limit=3.0), own={})
+    steps = {name: row.size for name, row in errors.items()}
+    raised = with_raised(low, errors, steps, budget)
+    # Of twenty machines, of which half were seen.
+    assert raised.incidents_per_day == pytest.approx(20)
+    assert "raise 20.3 incidents a day, what looks like a fault included" in raised.notes[-1]
+    assert "where 5 are allowed" in raised.notes[-1]
+    high = replace(low, pooled=replace(made.pooled, limit=99.0))
+    assert with_raised(high, errors, steps, budget) == high
 
 
 def test_a_heavy_tail_of_a_whole_fleet_is_no_fault() -> None:

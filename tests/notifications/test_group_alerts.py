@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
+from tsad_tasks.base.enums import Severity, severity_rank
 from tsad_tasks.config import NotificationsSection
 from tsad_tasks.notifications.alerts import Alert, AlertChange
 from tsad_tasks.notifications.groups import AlertedGroup, GroupLead, told_of
@@ -396,3 +399,39 @@ def test_the_headline_is_that_of_most_machines_and_of_no_older_group() -> None:
     # Where its incidents are of no group any more, it is still called what it was.
     gone = told_of(changes, {}, leads, at(60))
     assert {one.headline for one in gone} == {"its own"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_whatever_order_machines_join_and_get_worse_each_route_is_told_of_its_own_once(
+    fleet: Fleet, seed: int
+) -> None:
+    random, severities = np.random.default_rng(seed), [*map(str, Severity)]
+    routes = [mail(name, entities=[name]) for name in "abcdef"]
+    high = mail("high", least_severity="HIGH")
+    routed(fleet, mail("all"), high, *routes)
+    order = [int(one) for one in random.permutation(6)]
+    told: list[tuple[str, str, str]] = []
+    worst = dict.fromkeys(range(6), "LOW")
+    for joining in (order[:3], order[3:4], order[4:]):
+        for entity in joining:
+            fleet.flag([5 if entity in order[:3] else 6], entity)
+        for entity in random.permutation(6)[:2].tolist():
+            worst[entity] = max(worst[entity], str(random.choice(severities)), key=severity_rank)
+            rises(fleet, entity, worst[entity])
+        for entity in joining:
+            rises(fleet, entity, worst[entity])
+        told += addressed(fleet, 1)
+        assert addressed(fleet, 1) == []
+    fleet.ask("SELECT tsad.ensure_partition('score_block', %(at)s)", at=at(0))
+    fleet.ask(SCORED, hours=[at(180)])
+    told += addressed(fleet, 2)
+    wanted = {"all", *"abcdef"} | ({"high"} if "HIGH" in worst.values() else set())
+    assert {to for to, *_ in told} == wanted
+    assert fleet.ask("SELECT count(DISTINCT alert_id) FROM tsad.notification") == [(1,)]
+    for to in wanted:
+        own = [said for name, *said in told if name == to]
+        assert [event for event, _ in own][:1] == ["opened"]
+        assert Counter(event for event, _ in own)["opened"] == 1
+        assert own[-1] == ["closed", max(worst.values(), key=severity_rank)]
+        ranks = [severity_rank(severity) for event, severity in own if event != "closed"]
+        assert ranks == sorted(set(ranks))

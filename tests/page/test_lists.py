@@ -15,7 +15,6 @@ from tests.scoring.test_long_incidents import Fleet
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config.sections import CriticalitySection
 from tsad_tasks.page import queries
-from tsad_tasks.reporting.period.queries import SELECT_LASTING, lasting_into
 
 __all__ = ["fleet"]
 
@@ -41,7 +40,6 @@ def asked(from_at: datetime, now: datetime | None = None) -> dict[str, Any]:
 
 def lists(fleet: Fleet, asked: dict[str, Any]) -> list[list[Any]]:
     store = fleet.room.store
-    asked |= lasting_into(store, "live", asked["from_at"])
     needing = [(one.entity, one.n_parts) for one in store.rows(NEEDING, **asked)]
     listed = [(one.entity, one.n_parts) for one in store.rows(LISTED, **asked)]
     return [needing, listed, store.rows(COUNTED, **asked)]
@@ -77,8 +75,7 @@ def test_what_was_said_last_of_an_incident_holds(long_one: Fleet) -> None:
     assert lists(long_one, asked(at(0)))[0] == [("b", 1)]
     assert len(lists(long_one, asked(at(0), at(48 * 60)))[0]) == 2
     long_one.ask(say, worst=worst, who="ada", until=None)
-    store, span = long_one.room.store, asked(at(0))
-    found = store.rows(NEEDING, **span | lasting_into(store, "live", span["from_at"]))
+    found = long_one.room.store.rows(NEEDING, **asked(at(0)))
     assert {(one.entity, one.taken_by) for one in found} == {("a", "ada"), ("b", None)}
 
 
@@ -91,17 +88,53 @@ def read_incidents(node: dict[str, Any]) -> Iterator[int]:
         yield from read_incidents(part)
 
 
-@pytest.mark.parametrize(
-    "query", [SELECT_LASTING, NEEDING, LISTED, COUNTED], ids=lambda one: one.path
-)
+@pytest.mark.parametrize("query", [NEEDING, LISTED, COUNTED], ids=lambda one: one.path)
 def test_incidents_of_years_before_are_not_read(long_one: Fleet, query: Any) -> None:
     entity_id = long_one.room.entity_ids[2]
     long_one.ask(YEARS, entity_id=entity_id, before_at=at(0) - timedelta(days=1))
     statement = f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}"
-    span = asked(at(0) - HOUR) | {"lineage": "live"}
-    span |= lasting_into(long_one.room.store, "live", span["from_at"])
-    ((found,),) = long_one.ask(statement, **span)
+    ((found,),) = long_one.ask(statement, **asked(at(0) - HOUR))
     assert sum(read_incidents(found[0]["Plan"])) < 200
+
+
+CHAINS = """
+  SELECT {columns} FROM tsad.incident_chains(ARRAY['room'], 'live', %(from_at)s, %(to_at)s)
+  ORDER BY incident_id"""
+VIEWED = """
+  SELECT {columns} FROM tsad.v_incident_chain
+  WHERE lineage = 'live' AND last_flag_at >= %(from_at)s AND started_at < %(to_at)s
+  ORDER BY incident_id"""
+SAME = (
+    *("incident_id", "entity", "dataset", "severity", "state", "started_at", "last_flag_at"),
+    *(
+        "priority",
+        "peak_score",
+        "sentence",
+        "verdict",
+        "coalesce(held, false)",
+        "group_id",
+        "snoozed_until",
+    ),
+)
+
+
+@pytest.mark.parametrize("minutes", [(-60, 600), (100, 600), (100, 130), (520, 530), (531, 900)])
+def test_chains_of_a_span_are_those_of_the_view(long_one: Fleet, minutes: tuple[int, int]) -> None:
+    for entity in range(2, 5):
+        long_one.flag(range(entity, entity + 2), entity)
+    long_one.build(0, 9)
+    ids = [one for (one,) in long_one.ask("SELECT incident_id FROM tsad.v_incident_chain")]
+    for key, verdict in zip(ids[1:], ("confirmed", "false_alarm"), strict=False):
+        said = {"key": key, "verdict": verdict, "until": at(3000)}
+        long_one.ask("SELECT tsad.set_verdict(%(key)s, %(verdict)s, 'ada')", **said)
+        long_one.ask("SELECT tsad.set_triage(%(key)s, 'ada', %(until)s, 'ada')", **said)
+    asked = {"from_at": at(minutes[0]), "to_at": at(minutes[1]), "columns": ", ".join(SAME)}
+    found = [
+        long_one.ask(query.format(**asked), from_at=asked["from_at"], to_at=asked["to_at"])
+        for query in (CHAINS, VIEWED)
+    ]
+    assert found[0] == found[1]
+    assert bool(found[0]) == (minutes[0] < 531)
 
 
 def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) -> None:
@@ -114,8 +147,7 @@ def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) ->
         section = CriticalitySection.model_validate(said)
         fleet.config = fleet.config.model_copy(update={"criticality": section})
         fleet.build(0, 6)
-        asks = asked(at(0)) | lasting_into(fleet.room.store, "live", at(0))
-        found = fleet.room.store.rows(NEEDING, **asks)
+        found = fleet.room.store.rows(NEEDING, **asked(at(0)))
         of_views = dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident"))
         assert of_views == dict(fleet.ask("SELECT entity, priority FROM tsad.v_incident_chain"))
         assert of_views == {one.entity: one.priority for one in found}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
+from tsad_tasks.config import DatasetConfig
 
 __all__ = ["fleet"]
 
@@ -44,7 +45,72 @@ def test_a_spike_is_told_by_itself_though_its_echo_weighs_more(
     assert fleet.ask(TOLD) == [told]
 
 
-def test_where_nothing_moved_the_heavier_half_tells(fleet: Fleet) -> None:
-    flag(fleet, [(26.0, 24.0), *[(25.0, 50.0)] * 4])
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        ([(26.0, 24.0), *[(25.0, 50.0)] * 4], "stayed at 25.0 %; 50.0 ± 1.0 % was expected"),
+        ([(12.0, 10.0), *[(20.0, 50.0)] * 4], "rose to 20.0 %; 50.0 ± 1.0 % was expected"),
+        ([(15.0, 30.0), *[(15.0, 40.0)] * 4], "fell to 15.0 %; 40.0 ± 1.0 % was expected"),
+    ],
+    ids=["stayed", "rose less than expected", "fell"],
+)
+def test_a_reading_rose_or_fell_from_where_it_was_whatever_was_expected_since(
+    fleet: Fleet, read: list[tuple[float, float]], told: str
+) -> None:
+    flag(fleet, read)
     fleet.build(0)
-    assert fleet.ask(TOLD) == [("a: cpu fell to 25.0 %; 50.0 ± 1.0 % was expected", "fall")]
+    # To which side of what was expected, is another question.
+    assert fleet.ask(TOLD) == [(f"a: cpu {told}", "fall")]
+
+
+@pytest.mark.parametrize(
+    ("actual", "severity"), [(10.9, "MEDIUM"), (11.0, "MEDIUM"), (11.5, "HIGH"), (8.5, "HIGH")]
+)
+def test_only_what_is_outside_of_what_was_expected_is_high(
+    fleet: Fleet, actual: float, severity: str
+) -> None:
+    flag(fleet, [(actual, 10.0)])
+    fleet.ask("UPDATE tsad.anomaly SET severity = 'HIGH'")
+    fleet.build(0)
+    ((found, sentence),) = fleet.ask("SELECT severity, sentence FROM tsad.v_incident")
+    assert (found, "inside the expected" in sentence) == (severity, severity == "MEDIUM")
+
+
+def test_what_is_little_off_is_low_as_it_was(fleet: Fleet) -> None:
+    flag(fleet, [(10.5, 10.0)])
+    fleet.build(0)
+    assert fleet.ask("SELECT severity FROM tsad.v_incident") == [("LOW",)]
+
+
+@pytest.mark.parametrize(
+    ("sensor_range", "expected", "told"),
+    [
+        ((0, 100), -3.0, "cpu rose to 40.00 %; 0.00 to 1.00 % was expected"),
+        ((0, 100), 99.5, "cpu fell to 40.00 %; 98.50 to 100.00 % was expected"),
+        ((None, 100), -3.0, "cpu rose to 40.0 %; −3.0 ± 1.0 % was expected"),
+    ],
+)
+def test_no_more_is_expected_than_a_sensor_can_show(
+    fleet: Fleet, sensor_range: tuple[int | None, int], expected: float, told: str
+) -> None:
+    said = fleet.config.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    said["source"][0]["channels"]["cpu"]["sensor_range"] = list(sensor_range)
+    fleet.config = DatasetConfig.model_validate(said)
+    flag(fleet, [(40.0, expected)])
+    fleet.build(0)
+    ((sentence, _),) = fleet.ask(TOLD)
+    assert sentence == f"a: {told}"
+
+
+def test_a_headline_says_no_more_than_its_sentences(fleet: Fleet) -> None:
+    for entity in range(3):
+        fleet.flag(range(1, 6), entity)
+    fleet.ask(READ, actual=26.0, expected=24.0, at=at(10))
+    for step in range(2, 6):
+        fleet.ask(READ, actual=25.0, expected=50.0, at=at(10 * step))
+    fleet.build(0)
+    assert {sentence for sentence, _ in fleet.ask(TOLD)} == {
+        f"{name}: cpu stayed at 25.0 %; 50.0 ± 1.0 % was expected" for name in "abc"
+    }
+    ((headline,),) = fleet.ask("SELECT headline FROM tsad.v_incident_group")
+    assert headline == "3 of 6 machines: cpu was unusual, since 1 Mar 05:10"

@@ -126,6 +126,43 @@ def test_totals_and_events_are_asked_about_and_not_set(
     assert named_config(tmp_path / "log.yaml").signals == ()
 
 
+DAILY = f"""CREATE TABLE log AS SELECT {AT.replace("5 min", "1 day")} AS at, 'm1' AS machine,
+  i * 1.5 AS ph {STEPS}"""
+
+
+@pytest.mark.parametrize(
+    ("table", "step"),
+    [
+        (TEXTS.replace("interval '5 min'", "interval '0.3 s'"),
+         "step: 1min  # guessed: events come 15 s apart"),
+        (DAILY,
+         "step: 1h  # measured: readings are 86400 s apart; CHECK: no step is longer, so a level "
+         "needs a valid_for to count meanwhile"),
+    ],
+)  # fmt: skip
+def test_a_step_counts_events_and_is_an_hour_at_most(
+    filed_plant: Plant, table: str, step: str
+) -> None:
+    filed_plant.run(table)
+    files = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log")
+    (line,) = (one.strip() for one in files.dataset.splitlines() if one.startswith("  step:"))
+    assert line == step
+
+
+def test_an_id_that_comes_twice_may_be_that_of_an_event(filed_plant: Plant) -> None:
+    filed_plant.run(TEXTS)
+    filed_plant.run(
+        "ALTER TABLE log ADD row_id serial, ADD event_uuid text;"
+        "UPDATE log SET event_uuid = 'e' || row_id / 6 * 6 + least(row_id % 6, 4)"
+    )
+    files = drafted_table(filed_plant.source_uri, "log", connection="plant", name="log")
+    (said,) = (one for one in files.told if "which event" in one)
+    assert said == (
+        "CHECK: event_uuid may say which event a row is of: 80 rows say 67. If so, add event_id: "
+        "event_uuid to the channel, and each event counts once."
+    )
+
+
 # A long table whose values are texts: numbers, states that are written on change, error codes.
 POINTS = """
   CREATE TABLE log AS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -15,12 +15,14 @@ from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, mome
 from tsad_tasks.cli.rows import lists
 from tsad_tasks.cli.screen import Listing, Shown, say, say_lines, table, working
 from tsad_tasks.config import DatasetConfig, config_of
-from tsad_tasks.reporting.evaluation.content import EvaluationContent
-from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
-from tsad_tasks.reporting.period.report import ReportSummary
 from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import duration_text, joined, share_text
+
+if TYPE_CHECKING:
+    from tsad_tasks.reporting.evaluation.content import EvaluationContent
+    from tsad_tasks.reporting.exploration.content import ExplorationContent, TrainingPreview
+    from tsad_tasks.reporting.period.report import ReportSummary
 
 Entity = Annotated[str | None, Option(help="One entity only.")]
 _FIGURES = ("precision", "event_f1", "false_alarms_per_day")

@@ -29,7 +29,6 @@ from tsad_tasks.cli.screen import Listing, list_rows, progress, say, say_lines, 
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.pipeline.replay import LINEAGE, Replay
 from tsad_tasks.pipeline.rescore import score_what_if
-from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query, Store
@@ -215,6 +214,8 @@ def history(
 
 def show_replay(replay: Replay) -> None:
     """Replays a range and shows what came of it, week by week."""
+    from tsad_tasks.reporting.period.report import render_period
+
     config, first_at, end_at = replay.config, replay.first_at, replay.end_at
     done_at = first_at
     with progress("replay", max(1, (end_at - first_at) // HOUR)) as advance:

@@ -149,6 +149,38 @@ def budget_limits(
     return _joined(pooled, point, raised, budget, notes)
 
 
+def with_raised(
+    limits: BudgetLimits,
+    errors: Mapping[str, Floats32],
+    judged_steps: Mapping[str, int],
+    budget: AlarmBudget,
+) -> BudgetLimits:
+    """Limits that were made without an eye on the budget, with what held-out errors raise at them:
+    expected are as many as without what looks like a fault. A note says how many with that, where
+    these are more than the budget allows.
+
+    Arguments are those of `budget_limits`.
+    """
+    days = sum(judged_steps.values()) * budget.step_s / _DAY_S
+    if not days:
+        return limits
+
+    def per_day(of: Mapping[str, Floats32]) -> float:
+        n = 0
+        for name, part in of.items():
+            limit = limits.own.get(name, limits.pooled).limit
+            n += _Series.of(part.astype(np.float64), budget).peaks(limit).size
+        return float(f"{n / days * budget.n_entities:.6g}")
+
+    healthy, raised = per_day(without_faults(errors)), per_day(errors)
+    allowed, notes = budget.aim / AIM * budget.n_entities, limits.notes
+    if raised > allowed:
+        said = f"raise {raised:.3g} incidents a day, what looks like a fault included"
+        rule = "limits are no higher than the detector's own scale and most hours say"
+        notes += (f"Held-out readings {said}, where {allowed:.3g} are allowed: {rule}.",)
+    return replace(limits, incidents_per_day=max(limits.incidents_per_day, healthy), notes=notes)
+
+
 def without_faults(errors: Mapping[str, Floats32]) -> dict[str, Floats32]:
     """Held-out errors (n_steps,) by name, NaN in episodes that look like faults of these machines.
 

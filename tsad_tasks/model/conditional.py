@@ -89,6 +89,15 @@ def _share(time_s: float, step_s: int) -> float:
     return 1 - math.exp(-step_s / time_s)
 
 
+def horizons(gains: Sequence[float]) -> Ints:
+    """Steps (n_gains,) over which averages go.
+
+    >>> horizons(Pace.of([], [900, 14400], 86400, 86400, 300).scales).tolist()
+    [3, 48]
+    """
+    return np.array([max(1, round(-1 / math.log1p(-gain))) for gain in gains], np.int64)
+
+
 def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     """What units know before they learn; first axis the unit.
 
@@ -123,7 +132,8 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     `level` is (n_units, kind, channel), `strange` for how many steps it has rested; `memory` and
     `own` are averages of deviations and residuals (n_units, channel, memory), `scales` of both
     (n_units, kind, scale, channel), `spreading` those of each residual's averages (n_units, scale,
-    channel, memory); `noise`, as `scales`, how many times as noisy what is in them is as usual.
+    channel, memory); `noise`, as `scales`, how many times as noisy what is in them is as usual;
+    `unseen` (n_units, channel) for how many steps nothing was known of a channel.
 
     >>> no_averages(3, 2, Pace.of([300], [3600], 86400, 86400, 60))["scales"].shape
     (3, 2, 1, 2)
@@ -137,6 +147,7 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
         "scales": np.zeros((n_units, 2, n_scales, n_channels)),
         "spreading": np.zeros((n_units, n_scales, n_channels, 1 + n_memories)),
         "noise": np.ones((n_units, 2, n_scales, n_channels)),
+        "unseen": np.zeros((n_units, n_channels), np.int32),
     }
 
 
@@ -201,7 +212,7 @@ class _Course:
     What is strange moves no level, lest the fault be usual afterwards; from `Pace.patience` steps
     on it does, and quickly: a new regime. An average is never further off than the next shorter
     one, of its sign, by more than is usual of that: where the fault is over, nothing is high for
-    long, and what lasts stays.
+    long, and what lasts stays. Where nothing was known for as long as an average goes, it is none.
     """
 
     def __init__(self, model: Arrays, averages: Arrays, pace: Pace, kind: int) -> None:
@@ -211,10 +222,19 @@ class _Course:
         spread, location = model["spread"][:, kind], model["location"][:, kind].astype(np.float64)
         self._bend, self._top = FOLLOWED * spread, (COUNTED * spread)[:, None]
         self._pace, self._gains = pace, np.array(pace.scales)[:, None]
+        self._horizons = horizons(pace.scales)[:, None]
         self._usual = np.maximum(location, 0.0)
         self._is_judged = bool(np.isfinite(self._usual).any())
         self._first = first = min(1, len(pace.scales))
         self._calm = location[:, first] + CALM * model["width"][:, kind, first]
+
+    def forget(self, unseen: Ints) -> None:
+        """Averages over no longer than nothing was known, so many steps (n_units, channel)."""
+        if not len(self._horizons):
+            return
+        is_over = unseen[:, None] >= self._horizons
+        self.scales = np.where(is_over, 0.0, self.scales)
+        self.strange = np.where(is_over[:, -1], 0, self.strange)
 
     def follow(self, away: Floats64, known: Flags, wider: Floats64) -> Floats64:
         """Deviations from the level, 0 where unknown, which then join level and averages.
@@ -266,6 +286,8 @@ class Deviations(NamedTuple):
     usual : (n_units, n_steps, n_channels), what the calendar and the slow level expect.
     known : bool, as `usual`.
     wider : as `widened` says, or 1 for all units, steps and channels.
+    unseen : (n_units, n_steps, n_channels), for how many steps nothing is known of a channel; None:
+        of nothing for long.
     """
 
     features: Floats64
@@ -273,6 +295,7 @@ class Deviations(NamedTuple):
     usual: Floats64
     known: Flags
     wider: Floats64
+    unseen: Ints | None
 
     def of_steps(self, part: slice) -> Deviations:
         """Those of some steps."""
@@ -282,6 +305,7 @@ class Deviations(NamedTuple):
             self.usual[:, part],
             self.known[:, part],
             self.wider if self.wider.shape[1] == 1 else self.wider[:, part],
+            None if self.unseen is None else self.unseen[:, part],
         )
 
 
@@ -313,7 +337,11 @@ def deviations(
     levels = np.empty_like(away)
     features = np.empty((*away.shape, 1 + len(gains)))
     statistics = np.empty((n_units, n_steps, 1 + len(pace.scales), n_channels))
+    unseen = _unseen(averages, known)
     for t in range(n_steps):
+        if unseen is not None and unseen[:, t].any():
+            course.forget(unseen[:, t])
+            memory = _remembered(memory, unseen[:, t], pace)
         levels[:, t] = course.level
         now = course.follow(away[:, t], known[:, t], of_step[:, t])
         statistics[:, t, 0], statistics[:, t, 1:] = now, course.scales
@@ -323,7 +351,32 @@ def deviations(
         features[:, t, :, 0], features[:, t, :, 1:] = now, memory
     averages["memory"] = memory
     course.end(averages, CALENDAR)
-    return Deviations(features, statistics, usual + levels, known, wider)
+    return Deviations(features, statistics, usual + levels, known, wider, unseen)
+
+
+def _unseen(averages: Arrays, known: Flags) -> Ints | None:
+    """For how many steps nothing is known of channels, (n_units, n_steps, n_channels), which joins
+    the state; None: nowhere, or of a model from before that was counted.
+    """
+    if "unseen" not in averages:
+        return None
+    before = averages["unseen"].astype(np.int64)
+    if known.all() and not before.any():
+        return None
+    steps = np.arange(1, known.shape[1] + 1)[None, :, None]
+    seen_at = np.maximum.accumulate(np.where(known, steps, 0), axis=1)
+    found = np.where(seen_at > 0, steps - seen_at, before[:, None] + steps)
+    averages["unseen"] = np.minimum(found[:, -1], np.iinfo(np.int32).max).astype(np.int32)
+    # What is read after a time without anything comes after that time.
+    earlier = np.concatenate([before[:, None], found[:, :-1]], axis=1)
+    return np.asarray(np.where(known, earlier, found))
+
+
+def _remembered(memory: Floats64, unseen: Ints, pace: Pace) -> Floats64:
+    """Averages (n_units, …, memory) of units of which anything was known for as long as they go."""
+    is_over = unseen.min(axis=1)[:, None] >= horizons(pace.memories)
+    axes = (slice(None), *[None] * (memory.ndim - 2), slice(None))
+    return np.where(is_over[axes], 0.0, memory)
 
 
 def _impute(model: Arrays, memory: Floats64, gains: Floats64, now: Floats64, known: Flags) -> None:
@@ -395,6 +448,10 @@ def residuals(
     statistics[:, :, CALENDAR] = found.statistics
     spread = np.empty((*found.statistics.shape, 1 + len(own_gains)))
     for t in range(away.shape[1]):
+        if found.unseen is not None and (unseen := found.unseen[:, t]).any():
+            course.forget(unseen)
+            own = _remembered(own, unseen, pace)
+            spreading = _spread_over(spreading, unseen, pace)
         levels[:, t] = course.level
         mine = course.follow(away[:, t], known[:, t], of_step[:, t])
         own = own + own_gains * active[:, t, :, None] * (mine[..., None] - own)
@@ -408,6 +465,12 @@ def residuals(
     averages["own"], averages["spreading"] = own, spreading
     course.end(averages, OTHERS)
     return Residuals(statistics, spread, levels)
+
+
+def _spread_over(spreading: Floats64, unseen: Ints, pace: Pace) -> Floats64:
+    """Averages of averages (n_units, scale, channel, memory), as far as anything was known."""
+    is_over = unseen.min(axis=1)[:, None] >= horizons(pace.scales)
+    return np.where(is_over[:, :, None, None], 0.0, spreading)
 
 
 def lasting(statistics: Floats64) -> Floats64:

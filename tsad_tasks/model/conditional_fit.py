@@ -85,6 +85,8 @@ def fit_units(
     model, averages = no_model(n_units, n_channels, pace), no_averages(n_units, n_channels, pace)
     if conditions is not None:
         model |= no_driven_model(n_units, n_channels, conditions[0].shape[1], len(pace.driven))
+    # Rows follow one another here, and what a unit lacks at the end is no silence.
+    unseen = averages.pop("unseen")
     of_unit = [{name: array[[unit]] for name, array in model.items()} for unit in range(n_units)]
     # Rows that a unit has not are unknown, and move nothing.
     rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
@@ -125,7 +127,8 @@ def fit_units(
         _set_growth(its, statistics[:, OTHERS, 0], terms)
         live = known[chosen, None, None]
         _set_noise(its, np.where(live, statistics, np.nan), noise, stays, pace)
-    return Learned(_joined(of_unit), _joined(profiles), averages | _joined(courses))
+    averages |= {"unseen": unseen} | _joined(courses)
+    return Learned(_joined(of_unit), _joined(profiles), averages)
 
 
 def _joined(of_unit: Sequence[Arrays]) -> Arrays:

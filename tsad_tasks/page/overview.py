@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from tsad_tasks.base.enums import Lineage, Severity, Verdict, severity_rank
+from tsad_tasks.base.enums import Severity, Verdict, severity_rank
 from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.interval import HOUR, from_unix_s, unix_s
 from tsad_tasks.feedback.maintenance import maintenance_of
@@ -21,7 +21,7 @@ from tsad_tasks.page.queries import (
     UnwatchedHours,
     Watching,
 )
-from tsad_tasks.reporting.period.queries import lasting_into
+from tsad_tasks.page.sparks import Spark, read_sparks
 from tsad_tasks.storage.database import DatabaseError, database_error
 from tsad_tasks.storage.datasets import select_entities
 from tsad_tasks.storage.store import Store
@@ -206,6 +206,14 @@ class Overview:
     unwatched: tuple[Unwatched, ...] | Failed
     lanes: tuple[Lane, ...] | Failed
     n_machines: int = 0
+    sparks: Mapping[str, Spark] = field(default_factory=dict)
+
+    @property
+    def incidents(self) -> list[ListedIncident]:
+        """What both lists show, each once."""
+        listed = () if isinstance(self.listed, Failed) else self.listed.rows
+        needing = () if isinstance(self.needing, Failed) else self.needing
+        return list({one.incident_id: one for one in (*needing, *listed)}.values())
 
 
 def read_overview(
@@ -232,7 +240,7 @@ def read_overview(
     span = {"datasets": names, "from_at": from_at, "to_at": to_at + HOUR}
     first = chosen or (datasets[0] if len(datasets) == 1 else None)
     lanes = _block(store, lambda: _lanes(store, first, from_at, to_at))
-    return Overview(
+    made = Overview(
         datasets=tuple(datasets),
         chosen=first,
         filters=filters,
@@ -248,6 +256,8 @@ def read_overview(
         lanes=lanes if isinstance(lanes, Failed) else lanes[:N_LANES],
         n_machines=0 if isinstance(lanes, Failed) else len(lanes),
     )
+    sparks = _block(store, lambda: read_sparks(store, made.incidents))
+    return made if isinstance(sparks, Failed) else replace(made, sparks=sparks)
 
 
 def _chosen(datasets: Sequence[PageDataset], name: str | None) -> PageDataset | None:
@@ -271,14 +281,11 @@ def _block(store: Store, read: Callable[[], Block]) -> Block | Failed:
 
 
 def _needing(store: Store, now: datetime, span: dict[str, Any]) -> tuple[NeedingIncident, ...]:
-    asked = span | lasting_into(store, Lineage.LIVE, span["from_at"])
-    asked |= {"now": now, "n": N_NEEDING}
-    return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, **asked))
+    return tuple(store.rows(queries.SELECT_NEEDING_INCIDENTS, **span, now=now, n=N_NEEDING))
 
 
 def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
-    asked = span | lasting_into(store, Lineage.LIVE, span["from_at"])
-    asked |= {
+    asked = span | {
         name: getattr(filters, name) for name in ("entity", "severity", "state", "verdict", "word")
     }
     asked |= {"group_id": filters.group}

@@ -140,6 +140,14 @@ class Machine:
     carrier: str | None
 
 
+class SparkScores(NamedTuple):
+    """Scores of one hour of a sparkline; NULL where unknown."""
+
+    incident_id: str
+    hour_at: datetime
+    scores: list[float | None]
+
+
 class OutsideNow(NamedTuple):
     """A setpoint, load or ambient condition outside of what training saw."""
 
@@ -220,6 +228,7 @@ SELECT_LISTED_COUNT = Query("page/select_listed_count", int)
 SELECT_LANE_INCIDENTS = Query("page/select_lane_incidents", LaneIncident)
 SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
+SELECT_SPARK_SCORES = Query("page/select_spark_scores", SparkScores)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
 SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)

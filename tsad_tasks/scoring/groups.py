@@ -62,7 +62,7 @@ def _beginning(row: BeginningRow) -> Beginning:
         row.entity,
         row.incident_id,
         row.top_channel_id,
-        _ROSE[row.direction],
+        _ROSE[row.moved],
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.arrays import Floats32, Floats64, Ints
-from tsad_tasks.base.enums import Lineage, Severity
+from tsad_tasks.base.enums import Lineage, Severity, Signal
 from tsad_tasks.base.interval import Interval, from_unix_s, unix_s, whole_hours
 from tsad_tasks.config import AlarmPolicy, DatasetConfig
 from tsad_tasks.config.dataset import OTHER
@@ -52,6 +52,7 @@ from tsad_tasks.text.sentence import (
     is_usual_share,
     share_within,
     state_sentence,
+    way_moved,
     with_unknown_weekdays,
 )
 
@@ -225,6 +226,7 @@ class _Merge:
         events = set(config.event_channels)
         self._events = {row.channel_id for row in channels if row.name in events}
         self._states = {one.name: one for one in config.state_columns}
+        self._ranges = _sensor_ranges(config)
         circles = circles_of(config)
         self._periods = {
             row.channel_id: circles[row.name].period for row in channels if row.name in circles
@@ -548,12 +550,17 @@ class _Merge:
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
         tells_load = int(more["model_id"][peak]) in self._tell_load
         others_heard = self._others_heard(part, flags, top)
-        said = self._sentence(name, peak_score, top, others_heard, tells_load=tells_load)
+        before = _expected_first(flags, top)
+        told = peak_score, top, before, others_heard
+        said = self._sentence(name, *told, tells_load=tells_load)
         if outside:
             said = f"{said}; training never saw such {outside}"
         unknown = self._unknown(flags)
         said = f"{said}; continues {part.continues}" if part.continues else said
-        levels = np.where(unknown.held, 1, more["severity"])
+        level = int(np.where(unknown.held, 1, more["severity"]).max())
+        if top is not None and self._is_inside(top):
+            # What is strange by its course alone is not as urgent as what is far off.
+            level = min(level, Severity.MEDIUM.rank)
         return IncidentRow(
             incident_id=part.incident_id,
             entity_id=part.entity_id,
@@ -562,7 +569,7 @@ class _Merge:
             last_flag_at=from_unix_s(flags.at_s[-1]),
             n_flags=flags.at_s.size,
             kind="collective" if lasts else "point",
-            severity=list(Severity)[int(levels.max()) - 1],
+            severity=list(Severity)[level - 1],
             peak_score=peak_score,
             peak_at=from_unix_s(flags.at_s[peak]),
             top_channel_id=top.channel_id if top else None,
@@ -572,7 +579,14 @@ class _Merge:
             unknown_weekdays=unknown.names or None,
             held=bool(unknown.held.all()),
             direction=self._direction(top),
+            moved=self._moved(top, before),
         )
+
+    def _is_inside(self, top: TopAttribution) -> bool:
+        """Whether the reading of the sentence is one that was to be expected."""
+        if top.name in self._states or None in (top.actual, top.expected, top.spread):
+            return False
+        return not self._is_unusual(top)
 
     def _direction(self, top: TopAttribution | None) -> str | None:
         """Which way the reading of the sentence left what was expected; None: neither, or of a
@@ -587,6 +601,13 @@ class _Merge:
         if not abs(off) > (top.spread or 0.0):
             return None
         return RISE if off > 0 else FALL
+
+    def _moved(self, top: TopAttribution | None, before: float | None) -> str | None:
+        """Which way the reading of the sentence went since it was as expected; None: neither."""
+        if top is None or self._direction(top) is None:
+            return None
+        way = way_moved(float(top.actual or 0), float(top.expected or 0), before)
+        return {1: RISE, -1: FALL}.get(way)
 
     def _unknown(self, flags: _Flags) -> _Unknown:
         """What the young models that raised flags do not know of their weekdays."""
@@ -628,6 +649,7 @@ class _Merge:
         entity: str,
         peak_score: float,
         top: TopAttribution | None,
+        before: float | None,
         others_heard: bool | None,
         *,
         tells_load: bool,
@@ -644,11 +666,38 @@ class _Merge:
             read |= {"state": column.state, "is_known": column.state != OTHER}
             return state_sentence(entity=entity, channel=column.channel, **read)
         lower = upper = None
-        if top.expected is not None and top.spread is not None:
-            lower, upper = top.expected - top.spread, top.expected + top.spread
+        if top.expected is not None:
+            least, most = self._ranges.get(top.name, (-np.inf, np.inf))
+            # No sensor can show what lies beyond its range.
+            read["expected"] = expected = min(max(top.expected, least), most)
+            read["before"] = before
+            if top.spread is not None:
+                lower, upper = max(expected - top.spread, least), min(expected + top.spread, most)
         read |= {"unit": top.unit, "period": self._periods.get(top.channel_id)}
         read |= {"others_heard": others_heard, "tells_load": tells_load}
         return incident_sentence(entity=entity, channel=top.name, lower=lower, upper=upper, **read)
+
+
+def _sensor_ranges(config: DatasetConfig) -> dict[str, tuple[float, float]]:
+    """What sensors can show, of channels with a range that are no angles."""
+    ranges = {}
+    for name, channel in config.channels.items():
+        least, most = channel.sensor_range
+        if channel.signal != Signal.ANGLE and (least, most) != (None, None):
+            ends = -np.inf if least is None else least, np.inf if most is None else most
+            ranges[name] = ends
+    return ranges
+
+
+def _expected_first(flags: _Flags, top: TopAttribution | None) -> float | None:
+    """What was expected of the channel of the sentence when it was first flagged; None: nobody
+    knows.
+    """
+    if top is None:
+        return None
+    its = (flags.more["channel_id"] == top.channel_id) & (flags.more["is_known"] != 0)
+    first = int(np.argmax(its))
+    return float(flags.more["expected"][first]) if its[first] else None
 
 
 def _batches(parts: Sequence[_Part]) -> Iterator[list[_Part]]:

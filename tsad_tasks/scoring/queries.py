@@ -96,6 +96,7 @@ class IncidentRow(NamedTuple):
     unknown_weekdays: str | None = None
     held: bool = False
     direction: str | None = None
+    moved: str | None = None
 
 
 class BeginningRow(NamedTuple):
@@ -105,7 +106,7 @@ class BeginningRow(NamedTuple):
     incident_id: str
     started_at: datetime
     top_channel_id: int | None
-    direction: str | None
+    moved: str | None
 
 
 class GroupRow(NamedTuple):

@@ -7,8 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from alembic import command
-from alembic.config import Config
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from sqlalchemy import Connection as SqlConnection
@@ -145,6 +143,10 @@ def _migrate(opened: SqlConnection, logins: Mapping[str, str | None]) -> str:
 
 def upgrade(opened: SqlConnection, revision: str) -> None:
     """Runs the migrations up to a revision."""
+    # Only here, since each `tsad` command imports this module, and hardly one migrates.
+    from alembic import command
+    from alembic.config import Config
+
     options = Config()
     options.set_main_option("script_location", str(_MIGRATIONS))
     options.set_main_option("path_separator", "os")

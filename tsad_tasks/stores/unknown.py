@@ -22,7 +22,7 @@ from tsad_tasks.base.errors import BadInput, TsadError
 from tsad_tasks.base.shown import visible
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.config.written import written_duration, written_value
-from tsad_tasks.ingest.proposed_events import proposed_events
+from tsad_tasks.ingest.proposed_events import STEPS_S, proposed_events
 from tsad_tasks.ingest.sources.base import MAX_NAME_BYTES, SERIES_JOINT, Tag
 from tsad_tasks.ingest.sources.postgres import PostgresSource
 from tsad_tasks.ingest.sources.postgres_tables.connection import (
@@ -71,6 +71,7 @@ _QUALITY = re.compile(r"qual|status|integrity|valid", re.I)
 _LABEL = re.compile(r"label|anomal|fault|is_bad", re.I)
 _EVENT = re.compile(r"code|error|event|fault|alarm|message|msg|reason|type|level|severity", re.I)
 _NUMBER = re.compile(r"(^|_)(id|no|nr|number|pk|seq|row)$", re.I)
+_EVENT_ID = re.compile(r"(^|_)(id|uuid|guid|key|no|nr)$", re.I)
 _DIGITS = re.compile(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*")
 # A column of names repeats them.
 _DIFFERENT = 0.5
@@ -388,9 +389,7 @@ def _source_lines(
     if roles.label is not None:
         seen = "CHECK: known anomalies? guessed by its name"
         yield f"  label: {written_value(roles.label.name)}  # {seen}"
-    apart_s = _apart_s(sample, roles)
-    step_s = fitting_step_s(apart_s or DEFAULT_STEP_S)
-    said = f"measured: readings are {apart_s:g} s apart" if apart_s else "default; CHECK"
+    step_s, said = _step(sample, roles)
     yield f"  step: {written_duration(step_s)}  # {said}"
     yield "  channels:"
     if tags:
@@ -474,6 +473,20 @@ def _texts_remark(sample: _Sample, roles: _Roles, names: Sequence[str]) -> str:
     )
 
 
+def _step(sample: _Sample, roles: _Roles) -> tuple[int, str]:
+    """The step in seconds, and where it is from. Events are counted: a step holds one or more."""
+    apart_s = _apart_s(sample, roles)
+    if not apart_s:
+        return fitting_step_s(DEFAULT_STEP_S), "default; CHECK"
+    if roles.are_texts:
+        step_s = next((one for one in STEPS_S if one >= apart_s), STEPS_S[-1])
+        return step_s, f"guessed: events come {apart_s:g} s apart"
+    step_s, said = fitting_step_s(apart_s), f"measured: readings are {apart_s:g} s apart"
+    if apart_s > STEPS_S[-1] * 1.5:
+        said += "; CHECK: no step is longer, so a level needs a valid_for to count meanwhile"
+    return step_s, said
+
+
 def _apart_s(sample: _Sample, roles: _Roles) -> float | None:
     """Median time between readings of one machine, or series."""
     keys = [one for one in (roles.entity, roles.channel) if one is not None]
@@ -537,7 +550,7 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
         )
     n_entities = max(1, sample.different(roles.entity)) if roles.entity else 1
     n_channels = sample.different(roles.channel) if roles.channel else len(roles.values)
-    yield cost(n_entities * n_channels, fitting_step_s(_apart_s(sample, roles) or DEFAULT_STEP_S))
+    yield cost(n_entities * n_channels, _step(sample, roles)[0])
     used = {roles.time, roles.entity, roles.channel, *roles.values}
     used |= {roles.quality, roles.updated_at, roles.label}
     if (apart := _told_apart(sample, roles)) is not None:
@@ -547,6 +560,21 @@ def _told(sample: _Sample, roles: _Roles) -> Iterator[str]:
     for name in unused[:12]:
         if said := _states_left_out(sample, sample.table.columns[name]):
             yield said
+        if roles.are_texts and (said := _event_id_left_out(sample, name)):
+            yield said
+
+
+def _event_id_left_out(sample: _Sample, name: str) -> str:
+    """What to write where a column may say which event a row is of; empty: each row is its own."""
+    cells = [cell for cell in sample.cells[name] if cell is not None]
+    n_events = len(set(cells))
+    is_repeated = len(cells) / 2 < n_events < len(cells)
+    if not _EVENT_ID.search(name) or not is_repeated:
+        return ""
+    return visible(
+        f"CHECK: {name} may say which event a row is of: {len(cells):,} rows say {n_events:,}. If "
+        f"so, add event_id: {written_value(name)} to the channel, and each event counts once."
+    )
 
 
 def _states_left_out(sample: _Sample, column: SourceColumn) -> str:

@@ -11,6 +11,8 @@ from tsad_tasks.text import formats
 
 _WORDS = "none one two three four five six seven eight nine ten eleven twelve"
 _MOST_NAMED = 4
+# What moved by less than this share of how far it is off stayed where it was.
+_STAYED = 0.25
 
 
 def incident_sentence(
@@ -22,6 +24,7 @@ def incident_sentence(
     expected: float | None = None,
     lower: float | None = None,
     upper: float | None = None,
+    before: float | None = None,
     error_ratio: float | None = None,
     moved_first: bool = False,
     period: float | None = None,
@@ -34,12 +37,19 @@ def incident_sentence(
     ----------
     channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
         reading in `unit`, and what was expected then; `None` or NaN is unknown.
+    before : what was expected when it began, from which the reading rose or fell; `None` or NaN is
+        unknown, and what is expected now stands for it.
     error_ratio : the highest error by its threshold, used where no expected range is known.
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.
     others_heard : of a channel of events without any, whether anything else was heard of meanwhile.
     tells_load : what is expected is what fits the other channels at their load of then.
 
+    >>> fan = {"entity": "web-02", "channel": "fan", "actual": 25.0, "expected": 50.0}
+    >>> incident_sentence(**fan, lower=49.0, upper=51.0, before=24.0)
+    'web-02: fan stayed at 25.0; 50.0 ± 1.0 was expected'
+    >>> incident_sentence(**fan, lower=49.0, upper=51.0, before=10.0)
+    'web-02: fan rose to 25.0; 50.0 ± 1.0 was expected'
     >>> cpu = {"entity": "web-02", "channel": "CPU", "unit": "%"}
     >>> incident_sentence(**cpu, actual=97.1, expected=41.8, lower=38.8, upper=44.8)
     'web-02: CPU rose to 97.1 %; 41.8 ± 3.0 % was expected'
@@ -79,7 +89,7 @@ def incident_sentence(
     value = formats.value_text(actual, unit, spread)
     if spread is None or lower is None or upper is None:
         tail = f"; {reached}" if reached else ""
-        return f"{entity}: {channel} {_verb(actual, expected)} {value}{tail}"
+        return f"{entity}: {channel} {_verb(actual, expected, before)} {value}{tail}"
     wanted = formats.expected_text(expected, lower, upper, unit)
     if lower <= actual <= upper:
         also = f" ({reached})" if reached else ""
@@ -88,7 +98,8 @@ def incident_sentence(
             return f"{entity}: {channel} was {value}, {fits}{also}"
         inside = f"inside the expected {wanted}; its course was unusual{also}"
         return f"{entity}: {channel} was {value}, {inside}"
-    verb = _verb(actual, expected if formats.is_known(expected) else (lower + upper) / 2)
+    middle = expected if formats.is_known(expected) else (lower + upper) / 2
+    verb = _verb(actual, middle, before)
     return f"{entity}: {channel} {verb} {value}; {wanted} was expected"
 
 
@@ -230,10 +241,24 @@ def _turn(actual: float, expected: float, period: float) -> float:
     return turn - math.ceil(turn / period - 0.5) * period
 
 
-def _verb(actual: float, expected: float | None) -> str:
+def _verb(actual: float, expected: float | None, before: float | None = None) -> str:
+    """What the reading did since it was as expected: another expectation moves no reading."""
     if expected is None or not formats.is_known(expected) or actual == expected:
         return "was"
-    return "rose to" if actual > expected else "fell to"
+    moved = way_moved(actual, expected, before)
+    return "stayed at" if not moved else "rose to" if moved > 0 else "fell to"
+
+
+def way_moved(actual: float, expected: float, before: float | None) -> int:
+    """1 if a reading rose since it was as expected, -1 if it fell, 0 if it stayed.
+
+    >>> way_moved(90.0, 40.0, None), way_moved(25.0, 50.0, 24.0), way_moved(25.0, 50.0, 10.0)
+    (1, 0, 1)
+    """
+    start = before if before is not None and formats.is_known(before) else expected
+    if abs(actual - start) <= _STAYED * abs(actual - expected):
+        return 0
+    return 1 if actual > start else -1
 
 
 def group_sentence(

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
 from tsad_tasks.model.blocks import MIN_BLOCKS, as_seldom, block_steps, gumbel_of
-from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, budget_limits, without_faults
+from tsad_tasks.model.budget import (
+    AlarmBudget,
+    BudgetLimits,
+    budget_limits,
+    with_raised,
+    without_faults,
+)
 from tsad_tasks.model.features import Scaler
 from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.tails import fit_tails, unit_growth
@@ -89,7 +95,10 @@ def calibrated_spec(
         raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
     used = {part.entity: np.where(part.calibrating, errors[part.entity], _NAN) for part in held_out}
     steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
-    limits = no_higher(budget_limits(used, steps, settings, budget), detector, budget, used)
+    of_budget = budget_limits(used, steps, settings, budget)
+    limits = no_higher(of_budget, detector, budget, used)
+    if limits != of_budget:
+        limits = with_raised(limits, used, steps, budget)
     return replace(
         model,
         calibrations=limits.own,

@@ -74,7 +74,7 @@ class ConditionalResiduals(FoldDetector):
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
         self.step_s, self.n_blocks, self.n_conditions = 60, USUAL_BLOCKS, 0
-        self.knows_noise = self.knows_restless = True
+        self.knows_noise = self.knows_restless = self.forgets = True
 
     @property
     def noise_power(self) -> int:
@@ -130,6 +130,8 @@ class ConditionalResiduals(FoldDetector):
         if not self.knows_noise:
             for name, part in (("noise", model), ("sources", model), ("noise", averages)):
                 part.pop(name)
+        if not self.forgets:
+            averages.pop("unseen")
         if self.n_conditions:
             more = len(self.pace.driven)
             model |= no_driven_model(n_units, self.n_channels, self.n_conditions, more)
@@ -257,9 +259,9 @@ class ConditionalResiduals(FoldDetector):
         return np.concatenate([values, conditions], axis=2), at
 
     def learned(self) -> dict[str, Any]:
-        known = {"knows_noise": self.knows_noise, "knows_restless": self.knows_restless}
-        sizes = {"n_blocks": self.n_blocks, "n_conditions": self.n_conditions}
-        return {"step_s": self.step_s} | sizes | known
+        sizes = ("step_s", "n_blocks", "n_conditions")
+        names = (*sizes, "knows_noise", "knows_restless", "forgets")
+        return {name: getattr(self, name) for name in names}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
@@ -267,5 +269,6 @@ class ConditionalResiduals(FoldDetector):
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
         self.knows_restless = details.get("knows_restless", False)
+        self.forgets = details.get("forgets", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
         self.n_conditions = details.get("n_conditions", 0)

@@ -29,6 +29,14 @@ class ReportPeriod:
         return {"lineage": self.lineage, "start_at": self.start_at, "end_at": self.end_at} | whose
 
 
+class SensorRange(NamedTuple):
+    """What a sensor can show; None: no end."""
+
+    channel: str
+    least: float | None
+    most: float | None
+
+
 @dataclass(frozen=True)
 class PeriodIncident:
     """An incident that touches a period; what is said of its peak is None where that is gone.
@@ -77,13 +85,6 @@ class PeriodIncident:
         return {"start_at": self.started_at, "end_at": until_at}
 
 
-class Lasting(NamedTuple):
-    """Incidents before a moment that last into the time after it; `since_at` is the first's."""
-
-    since_at: datetime
-    lasting: list[str]
-
-
 class PeriodCount(NamedTuple):
     """Incidents of one verdict in one of several periods; None: nobody has said anything."""
 
@@ -120,10 +121,10 @@ class KeptAttribution:
     spread: float | None
 
 
-SELECT_LASTING = Query("reporting/select_lasting", Lasting)
 SELECT_PERIOD_INCIDENTS = Query("reporting/select_period_incidents", PeriodIncident)
 SELECT_PERIOD_INCIDENT = Query("reporting/select_period_incident", PeriodIncident)
 SELECT_INCIDENT_ATTRIBUTIONS = Query("reporting/select_incident_attributions", KeptAttribution)
+SELECT_SENSOR_RANGES = Query("reporting/select_sensor_ranges", SensorRange)
 SELECT_INCIDENT_QUALITY = Query("reporting/select_incident_quality", str)
 SELECT_HIGHEST_SCORE: Query[float | None] = Query("reporting/select_highest_score", float)
 SELECT_COUNTS_BEFORE = Query("reporting/select_counts_before", PeriodCount)
@@ -137,11 +138,3 @@ SELECT_PERIOD_ISSUES = Query("reporting/select_period_issues", QualityRow)
 SELECT_PERIOD_ANOMALIES = Query("reporting/select_period_anomalies", dict)
 SELECT_PERIOD_AUDIT = Query("reporting/select_period_audit", AuditRow)
 SELECT_PERIOD_MODELS = Query("reporting/select_period_models", dict)
-
-
-def lasting_into(store: Store, lineage: str, from_at: datetime) -> dict[str, Any]:
-    """The incidents that last into the time after a moment, as statements on chains ask for them.
-
-    What lasts is looked for first, since a chain's end stands in its last part.
-    """
-    return store.one(SELECT_LASTING, lineage=lineage, from_at=from_at)._asdict()

@@ -150,8 +150,7 @@ def _collected(
         )
     dataset = select_dataset(store, config.dataset)
     period = queries.ReportPeriod(store, dataset, lineage, start_at, end_at)
-    asked = period.params | queries.lasting_into(store, lineage, start_at)
-    every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **asked)
+    every = store.rows(queries.SELECT_PERIOD_INCIDENTS, **period.params)
     period = replace(period, data_until=_data_until(period, every))
     counted = [row for row in every if row.suppressed_by is None]
     incidents = incident_pages(period, counted, LIMITS[detail])
@@ -218,9 +217,7 @@ def _headline(
 def periods_before(period: queries.ReportPeriod) -> tuple[content.JudgedPeriod, ...]:
     """Incidents of the periods before by verdict, the newest first, up to the first scored one."""
     length = period.end_at - period.start_at
-    from_at = period.start_at - N_BEFORE * length
-    asked = period.params | queries.lasting_into(period.store, period.lineage, from_at)
-    asked |= {"length": length, "n": N_BEFORE, "from_at": from_at}
+    asked = period.params | {"length": length, "n": N_BEFORE}
     counts: dict[datetime, dict[str | None, int]] = {}
     for row in period.store.rows(queries.SELECT_COUNTS_BEFORE, **asked):
         counts.setdefault(row.start_at, {})[row.verdict] = row.n_incidents
