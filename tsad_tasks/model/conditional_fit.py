@@ -90,7 +90,7 @@ def fit_units(
     of_unit = [{name: array[[unit]] for name, array in model.items()} for unit in range(n_units)]
     # Rows that a unit has not are unknown, and move nothing.
     rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
-    profiles, still, courses = [], [], list[Arrays]()
+    profiles, courses, still = list[Arrays](), list[Arrays](), []
     noises = list[Floats64]()
     for its, mine, rows, at in zip(of_unit, rest, readings, minutes, strict=True):
         _set_scales(its, rows)
