@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
+import numpy as np
 import pytest
 
 from devstack.postgres import BROWSER, ON_CALL, Cluster
@@ -114,6 +115,31 @@ def test_a_link_to_an_incident_that_late_rows_replaced_leads_to_what_took_its_pl
     assert room.client(reads=()).get(gone).status_code == 404
     room.execute("DELETE FROM tsad.incident WHERE incident_id = 'INC-gone'")
     assert room.client().get(gone).status_code == 404
+
+
+def test_no_plot_expects_what_a_sensor_cannot_show(room: PageRoom) -> None:
+    incident_id, _ = room.incidents[0]
+
+    def expected() -> tuple[str, list[float]]:
+        drawn = room.client().get(f"/incidents/{incident_id}/first.json").json()
+        channel = drawn["channels"][0]
+        return channel["name"], [one for one in channel["expected"] if one is not None]
+
+    name, before = expected()
+    ends = [round(float(np.quantile(before, share)), 3) for share in (0.25, 0.75)]
+    ((config,),) = room.execute("SELECT config FROM tsad.dataset WHERE name = 'room'")
+    path = ["sources", "0", "channels", name, "sensor_range"]
+    try:
+        room.execute(
+            "UPDATE tsad.dataset SET config = jsonb_set(config, %s::text[], %s::jsonb) "
+            "WHERE name = 'room'",
+            path, json.dumps(ends),
+        )  # fmt: skip
+        _, within = expected()
+        assert min(before) < min(within) == pytest.approx(ends[0], abs=0.1)
+        assert max(before) > max(within) == pytest.approx(ends[1], abs=0.1)
+    finally:
+        room.execute("UPDATE tsad.dataset SET config = %s WHERE name = 'room'", json.dumps(config))
 
 
 def test_the_plots_hold_what_was_read_scored_and_expected(room: PageRoom) -> None:
@@ -224,6 +250,15 @@ def test_who_may_not_read_a_dataset_sees_nothing_of_it(room: PageRoom) -> None:
     text = client.get("/").text
     assert "No dataset to show" in text
     assert "room" not in text
+
+
+def test_hours_of_which_as_much_was_read_are_one_row(room: PageRoom) -> None:
+    hours = room.execute("SELECT hour_at, n_rows, n_readings FROM tsad.v_ingest ORDER BY hour_at")
+    text = room.client().get("/data/room").text
+    read = text[text.index('id="read"') :]
+    rows = re.findall(r'<td class="number">([\d\u2009]+)</td>' * 3, read)
+    assert sum(int(n) for n, *_ in rows) == len(hours[-168:])
+    assert len(rows) < len(hours)
 
 
 def n_rows(room: PageRoom) -> list[tuple[object, ...]]:

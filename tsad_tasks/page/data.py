@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from tsad_tasks.base.enums import HourStatus
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.page import queries
 from tsad_tasks.storage.store import Store
 
-N_FINDINGS, N_HOURS = 200, 24
+N_FINDINGS, N_HOURS, N_RUNS = 200, 168, 24
 RANGE = timedelta(days=7)
 
 
@@ -31,13 +32,29 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class ReadHours:
+    """Hours in a row of which as much was read of each."""
+
+    from_at: datetime
+    to_at: datetime
+    n_rows: int
+    n_readings: int
+    issues: dict[str, int] | None
+
+    @property
+    def n_hours(self) -> int:
+        """How many."""
+        return (self.to_at - self.from_at) // HOUR
+
+
+@dataclass(frozen=True)
 class DataContent:
     """What the page shows of a dataset's readings."""
 
     from_at: datetime
     to_at: datetime
     findings: list[dict[str, Any]]
-    hours: list[dict[str, Any]]
+    hours: list[ReadHours]
     coverage: list[Coverage]
     machines: list[queries.Machine]
 
@@ -53,10 +70,25 @@ def read_data(store: Store, dataset: str) -> DataContent:
             from_at,
             to_at,
             store.rows(queries.SELECT_FOUND_QUALITY, n=N_FINDINGS, **span),
-            store.rows(queries.SELECT_READ_HOURS, dataset=dataset, n=N_HOURS),
+            _runs(store.rows(queries.SELECT_READ_HOURS, dataset=dataset, n=N_HOURS))[:N_RUNS],
             _coverage(store.rows(queries.SELECT_HOUR_COVERAGE, **span)),
             store.rows(queries.SELECT_MACHINES, dataset=dataset),
         )
+
+
+def _runs(rows: list[dict[str, Any]]) -> list[ReadHours]:
+    """Hours, the newest first, as runs of those alike."""
+    runs: list[ReadHours] = []
+    for row in rows:
+        read = ReadHours(
+            row["hour_at"], row["hour_at"] + HOUR, row["n_rows"], row["n_readings"], row["issues"]
+        )
+        alike = bool(runs) and replace(runs[-1], from_at=read.from_at, to_at=read.to_at) == read
+        if alike and runs[-1].from_at == read.to_at:
+            runs[-1] = replace(runs[-1], from_at=read.from_at)
+        else:
+            runs.append(read)
+    return runs
 
 
 def _coverage(rows: list[dict[str, Any]]) -> list[Coverage]:

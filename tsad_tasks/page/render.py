@@ -40,6 +40,7 @@ def environment() -> Environment:
         "count": formats.count_text,
         "figure": formats.figure_text,
         "times": formats.times_text,
+        "ratio": formats.ratio_text,
         "score": formats.score_text,
         "site_time": formats.in_site_zone,
         "verdict": words.verdict_title,

@@ -34,8 +34,10 @@ from tsad_tasks.reporting.period.models import threshold_words
 from tsad_tasks.reporting.period.queries import (
     SELECT_INCIDENT_ATTRIBUTIONS,
     SELECT_INCIDENT_QUALITY,
+    SELECT_SENSOR_RANGES,
     PeriodIncident,
     ReportPeriod,
+    SensorRange,
 )
 from tsad_tasks.reporting.period.ranking import (
     BRIEF,
@@ -282,6 +284,7 @@ class _Explained:
     values : (n_steps, n_channels), readings as the model saw them.
     expected : None where the model's bundle cannot be used.
     verdicts : what was found wrong with the leading sensor itself meanwhile.
+    ends : (2, n_channels), between which a sensor can be expected; infinite: there is none.
     """
 
     def __init__(self, view: _View, model: RegisteredModel) -> None:
@@ -292,6 +295,8 @@ class _Explained:
         self.names = [name for name in in_model if name in layout.channel_names]
         channels = store.rows(SELECT_CHANNELS, dataset_id=dataset.dataset_id)
         self.units = {name: unit or "" for _, name, unit in channels}
+        ranges = store.rows(SELECT_SENSOR_RANGES, dataset_id=dataset.dataset_id)
+        self.ends = _ends(ranges, self.names)
         self.expected = self._expectation(layout)
         span = self.row.span | {"start_at": hour_floor(self.row.started_at)}
         self.verdicts = [
@@ -326,7 +331,7 @@ class _Explained:
         )
         learned = view.seconds < unix_s(learned_until)
         found.expected[learned], found.channel_errors[learned] = np.nan, np.nan
-        return found
+        return replace(found, expected=np.clip(found.expected, *self.ends))
 
     def page(self, page: IncidentPage) -> IncidentPage:
         """The page with channels, heat map and words."""
@@ -334,6 +339,7 @@ class _Explained:
         heat = None
         if expected is None or self.model.has_one_error:
             flagged = FlaggedReadings.stored(self.period, self.row, self.names)
+            flagged = replace(flagged, expected=np.clip(flagged.expected, *self.ends))
         else:
             parts = np.nan_to_num(expected.channel_errors[view.inside].astype(np.float64))
             smallest = np.finfo(np.float64).tiny
@@ -371,21 +377,28 @@ class _Explained:
         )
         if self.expected is not None:
             middle, half = self.expected.expected[kept, i], self.expected.spread[i]
-            series = replace(series, expected=middle, lower=middle - half, upper=middle + half)
+            lower, upper = self._band(i, middle, half)
+            series = replace(series, expected=middle, lower=lower, upper=upper)
         period = self._period(name)
         worst = flagged.worst(i, period)
         if worst is None:
             return series
-        wanted, spread = float(flagged.expected[worst, i]), float(flagged.spread[i])
+        wanted = float(flagged.expected[worst, i])
+        lower, upper = self._band(i, flagged.expected[worst, i], flagged.spread[i])
         return replace(
             series,
             worst_value=float(flagged.actual[worst, i]),
             worst_expected=wanted,
-            worst_lower=wanted - spread,
-            worst_upper=wanted + spread,
+            worst_lower=float(lower),
+            worst_upper=float(upper),
             worst_at=from_unix_s(int(flagged.seconds[worst])),
             worst_difference=float(flagged.deviations(i, period)[worst]),
         )
+
+    def _band(self, i: int, middle: Floats64, half: Floats64) -> tuple[Floats64, Floats64]:
+        """Between what a channel is expected, as far as its sensor can show it."""
+        least, most = self.ends[:, i]
+        return np.maximum(middle - half, least), np.minimum(middle + half, most)
 
     def _period(self, name: str) -> float | None:
         """Once around, of a channel that is an angle to the model."""
@@ -423,6 +436,22 @@ class _Explained:
         if self.expected is not None:
             parts.append("expected range: holds 95 % of normal readings")
         return " · ".join(parts)
+
+
+def _ends(ranges: Sequence[SensorRange], names: Sequence[str]) -> Floats64:
+    """The ends of channels (2, n_channels), infinite where there is none.
+
+    >>> _ends([SensorRange("cpu", 0.0, None)], ["load", "cpu"]).tolist()
+    [[-inf, 0.0], [inf, inf]]
+    """
+    found = {one.channel: one for one in ranges}
+    ends = np.full((2, len(names)), np.inf)
+    ends[0] = -np.inf
+    for i, name in enumerate(names):
+        if (one := found.get(name)) is not None:
+            ends[0, i] = -np.inf if one.least is None else one.least
+            ends[1, i] = np.inf if one.most is None else one.most
+    return ends
 
 
 def heat_map(errors: Floats, start_s: int, step_s: int) -> HeatMap:

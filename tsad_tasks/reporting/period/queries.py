@@ -29,6 +29,14 @@ class ReportPeriod:
         return {"lineage": self.lineage, "start_at": self.start_at, "end_at": self.end_at} | whose
 
 
+class SensorRange(NamedTuple):
+    """What a sensor can show; None: no end."""
+
+    channel: str
+    least: float | None
+    most: float | None
+
+
 @dataclass(frozen=True)
 class PeriodIncident:
     """An incident that touches a period; what is said of its peak is None where that is gone.
@@ -116,6 +124,7 @@ class KeptAttribution:
 SELECT_PERIOD_INCIDENTS = Query("reporting/select_period_incidents", PeriodIncident)
 SELECT_PERIOD_INCIDENT = Query("reporting/select_period_incident", PeriodIncident)
 SELECT_INCIDENT_ATTRIBUTIONS = Query("reporting/select_incident_attributions", KeptAttribution)
+SELECT_SENSOR_RANGES = Query("reporting/select_sensor_ranges", SensorRange)
 SELECT_INCIDENT_QUALITY = Query("reporting/select_incident_quality", str)
 SELECT_HIGHEST_SCORE: Query[float | None] = Query("reporting/select_highest_score", float)
 SELECT_COUNTS_BEFORE = Query("reporting/select_counts_before", PeriodCount)
