@@ -650,11 +650,11 @@ def test_the_defaults_are_those_of_production() -> None:
     assert config.features.cyclic == ["hour", "weekday"]
 
 
-def test_the_default_detector_is_one_that_sees_conditions_where_there_are_any() -> None:
+def test_the_default_detector_is_the_same_where_channels_have_a_role() -> None:
     room = yaml.safe_load(GOOD)["source"]
     under_load = room | {"channels": room["channels"] | {"load": {"role": "load"}}}
     assert _changed().detector.name == "conditional_residuals"
-    assert _changed(source=under_load).detector.name == "lstm_autoencoder"
+    assert _changed(source=under_load).detector.name == "conditional_residuals"
     named = {"name": "event_head"}
     assert _changed(source=under_load, detector=named).detector.name == "event_head"
 

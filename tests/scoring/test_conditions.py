@@ -23,6 +23,7 @@ DENSE: dict[str, Any] = {
     "training": {"range": "10d", "min_hours": 10, "epochs": 15},
 }
 SIGMA: dict[str, Any] = {"training": {"range": "10d", "min_hours": 10}}
+RESIDUALS: dict[str, Any] = {"detector": {"name": "conditional_residuals"}} | SIGMA
 EPISODES = """
   SELECT entity, channel, started_at, ended_at, n_hours FROM tsad.v_outside_experience
   WHERE lineage = 'live' ORDER BY 1, 2, 3"""
@@ -152,10 +153,13 @@ def test_what_settles_after_a_change_is_not_scored(plant_of: OpenPlant) -> None:
         assert plant.execute(reasons, day(11.25), day(11.25 + 1 / 24)) == [("startup",)]
 
 
-def test_an_unknown_condition_masks_and_is_no_loss_of_coverage(plant_of: OpenPlant) -> None:
+@pytest.mark.parametrize("changes", [DENSE, RESIDUALS])
+def test_an_unknown_condition_masks_and_is_no_loss_of_coverage(
+    plant_of: OpenPlant, changes: dict[str, Any]
+) -> None:
     values = heated(by_hours())
     values[0, steps(11) : steps(11.5), 0] = np.nan
-    with plant_of(values, {"role": "ambient"}, **DENSE) as plant:
+    with plant_of(values, {"role": "ambient"}, **changes) as plant:
         plant.train(TRAINED)
         plant.score(TRAINED, 12)
         hours = (

@@ -22,7 +22,6 @@ from tsad_tasks.base.settings import (
 from tsad_tasks.config.checks import DatasetName, IntervalS, ZoneName, is_channel_name
 from tsad_tasks.config.sections import (
     COUNTED_IN_RULES,
-    DEFAULT_UNDER_CONDITIONS,
     FOLDING_THRESHOLDS,
     POLICY_OF_MODELS,
     USUAL_IN_RULES,
@@ -206,9 +205,6 @@ class DatasetConfig(FileSection):
             # All files of rules are imported to know their names.
             if given:
                 _check_limits(stage, given)
-        if self.conditions and "name" not in self.detector.model_fields_set:
-            named = {"name": DEFAULT_UNDER_CONDITIONS}
-            self.__dict__["detector"] = self.detector.model_copy(update=named)
         # Durations become numbers of readings, so that 6h and 360 of a minute are the same model.
         model = DETECTORS[self.detector.name].settings_model
         counts = counts_of_readings(model)

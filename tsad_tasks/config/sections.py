@@ -830,8 +830,6 @@ class FeaturesSection(FileSection):
 
 DEFAULT_WINDOW = 10
 DEFAULT_DETECTOR = "conditional_residuals"
-# Of datasets with conditions: a detector that folds sees none.
-DEFAULT_UNDER_CONDITIONS = "lstm_autoencoder"
 
 
 class DetectorSection(FileSection):
@@ -848,8 +846,7 @@ class DetectorSection(FileSection):
     """
 
     name: DetectorName = DEFAULT_DETECTOR
-    """This is the detector, one of docs/guides/detectors. By default it is lstm_autoencoder where a
-    channel is a setpoint, load or ambient condition, which conditional_residuals does not see."""
+    """This is the detector, one of docs/guides/detectors."""
     scope: Literal["dataset", "entity"] = "dataset"
     """With dataset there is one model for all entities, with entity there is one for each."""
     window: Width | Literal["auto"] = DEFAULT_WINDOW

@@ -131,6 +131,7 @@ class Detector(Protocol):
     tells_load : it expects what fits the other channels at their load, so that a strange reading
         that is as expected is a change of load.
     follows_noise : it judges steps of fewer readings by the noise that these have itself.
+    folds_under : it folds, sees the conditions that entities are run under, and waits for them.
     on_one_scale : errors of all channels and entities compare as they are, without `model.tails`.
     files_needed : beside `DETAILS_FILE`, by `from_files`.
 
@@ -145,6 +146,7 @@ class Detector(Protocol):
     starts_warm: ClassVar[bool] = False
     folds: ClassVar[bool] = False
     follows_noise: ClassVar[bool] = False
+    folds_under: ClassVar[bool] = False
     on_one_scale: ClassVar[bool] = False
     tells_load: ClassVar[bool] = False
     least_width: ClassVar[int] = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from itertools import combinations, groupby
 from math import ceil, inf
 from operator import attrgetter
@@ -268,8 +269,7 @@ def _readings(
         events = event_proposals(config, uri, source, rows, span_us)
         no_rhythm = {*events, *config.event_channels, *_of_texts(config, rows)}
         yield from _rates(config, rows, is_inside, no_rhythm)
-        further = looked_further(source, rows, span_us)
-        yield from _channels(config, rows, further, events)
+        yield from _channels(config, source, rows, span_us, events)
         yield from _roles(config, rows)
         for text in signal_proposals(config, source, rows, span_us):
             yield Finding("info", text)
@@ -404,13 +404,18 @@ def proposed_step(apart_s: float, longest_s: int) -> str | None:
 
 
 def _channels(
-    config: DatasetConfig, rows: SourceRows, further: SourceRows, events: Mapping[str, str]
+    config: DatasetConfig,
+    source: Source,
+    rows: SourceRows,
+    span_us: tuple[int, int],
+    events: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """What the values of channels say; of few ones `further` rows, which reach back longer."""
+    """What the values of channels say; of few ones those of the weeks before, too."""
     if unknown := rows.channel_names[len(config.channel_names) :]:
         names = ", ".join(map(shortened, unknown[:10]))
         yield Finding("info", f"Channels of the source that are not used: {names}.")
     silent = []
+    further = cache(partial(looked_further, source, rows, span_us))
     for position, (name, channel) in enumerate(config.channels.items()):
         if name in events:
             yield _asked(name, events[name], "like events", " Each row counts then; no row is 0.")
@@ -419,7 +424,7 @@ def _channels(
         values = rows.values[rows.channel == position] if is_long else rows.values[:, position]
         known = values[np.isfinite(values)]
         if channel.signal == Signal.GAUGE and channel.aggregate != "count":
-            looked_at = rows if len(known) >= _FEW_VALUES else further
+            looked_at = rows if len(known) >= _FEW_VALUES else further()
             yield from _proposed(name, channel.unit, _by_series(looked_at, position))
         if not len(known):
             silent.append(name)

@@ -50,6 +50,15 @@ def _basis() -> Floats64:
     return np.array([[1.0, *map(_twelve, wave)] for wave in waves])
 
 
+def day_waves(minutes: Ints) -> Floats64:
+    """1 and the harmonics at minutes of the day (n_rows,), (n_rows, 9).
+
+    >>> day_waves(np.array([0, 720]))[:, :3].tolist()
+    [[1.0, 0.0, 1.0], [1.0, 0.0, -1.0]]
+    """
+    return np.asarray(_basis()[minutes])
+
+
 def _twelve(value: float) -> float:
     return round(value, 12)
 

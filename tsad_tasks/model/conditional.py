@@ -18,6 +18,7 @@ import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
 from tsad_tasks.model.calendar_profile import usual_at
+from tsad_tasks.model.driven import driven, driving
 
 CALENDAR, OTHERS = 0, 1
 # A channel that never moved is so many spreads off when it does, in whatever unit.
@@ -55,6 +56,11 @@ class Pace:
     level: float
     accepted: float
     patience: int
+
+    @property
+    def driven(self) -> tuple[float, ...]:
+        """Of conditions, beside what they are now: as of other channels, and the longest scale."""
+        return (*self.memories, *self.scales[-1:])
 
     @classmethod
     def of(
@@ -542,11 +548,13 @@ def judged(
     minutes: Ints,
     noise: Floats64 | None = None,
     least_error: float = 0.0,
+    conditions: Floats64 | None = None,
 ) -> Judged:
     """What readings (n_units, n_steps, n_channels) are, which then join the averages.
 
     `minutes` are of the week, (n_steps,) or (n_units, n_steps); `noise` is that of `widened`. Below
-    `least_error` nobody is surprised: there the others say what is expected.
+    `least_error` nobody is surprised: there the others say what is expected. `conditions` are those
+    of `driving`, None: there are none.
 
     >>> from tsad_tasks.model.conditional_fit import fit_units
     >>> rows, pace = np.random.default_rng(7).normal(0, 1, (2000, 1)), Pace.of([], [], 9, 9, 60)
@@ -559,10 +567,20 @@ def judged(
     together = max(1, _CELLS // max(1, n_units * n_channels * (2 + len(pace.scales)) * 4))
     at = np.broadcast_to(minutes, (n_units, n_steps))
     cut = [slice(i, i + together) for i in range(0, n_steps, together)]
-    noises = [None if noise is None else noise[:, part] for part in cut]
+    under = None
+    if conditions is not None:
+        under = driven(model["driven"], driving(averages, pace.driven, conditions))
+    of = model, profile, averages, pace
     parts = [
-        _stretch(model, profile, averages, pace, readings[:, part], at[:, part], its, least_error)
-        for part, its in zip(cut, noises, strict=True)
+        _stretch(
+            *of,
+            readings[:, part],
+            at[:, part],
+            None if under is None else under[:, part],
+            None if noise is None else noise[:, part],
+            least_error,
+        )
+        for part in cut
     ]
     if not parts:
         nothing = np.empty((n_units, 0, n_channels))
@@ -577,11 +595,15 @@ def _stretch(
     pace: Pace,
     readings: Floats64,
     minutes: Ints,
+    under: Floats64 | None,
     noise: Floats64 | None,
     least_error: float,
 ) -> Judged:
     units = standardised(model, readings)
-    found = deviations(model, averages, pace, units, usual_at(profile, minutes, units), noise)
+    usual = usual_at(profile, minutes, units if under is None else units - under)
+    if under is not None:
+        usual = usual + under
+    found = deviations(model, averages, pace, units, usual, noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)
     beyond = excesses(model, seen.statistics, found.known, found.wider)

@@ -29,6 +29,12 @@ from tsad_tasks.model.conditional import (
     residuals,
     standardised,
 )
+from tsad_tasks.model.driven import (
+    driving,
+    fit_driven,
+    no_driven_averages,
+    no_driven_model,
+)
 from tsad_tasks.model.sample_size import n_independent, student_factor
 from tsad_tasks.model.windows import batches
 
@@ -59,12 +65,16 @@ class Learned(NamedTuple):
 
 
 def fit_units(
-    readings: Sequence[Floats64], minutes: Sequence[Ints], pace: Pace, step_s: int
+    readings: Sequence[Floats64],
+    minutes: Sequence[Ints],
+    pace: Pace,
+    step_s: int,
+    conditions: Sequence[Floats64] | None = None,
 ) -> Learned:
     """What units learn, each from its own rows (n_rows, n_channels), at least one value in each.
 
     Together, since a step of all of them costs hardly more than one of one: each comes to what it
-    would alone, to the bit.
+    would alone, to the bit. `conditions` of the rows are those of `model.driven`.
 
     >>> rows, pace = np.random.default_rng(7).normal(20, 2, (2000, 1)), Pace.of([], [], 9, 9, 60)
     >>> learned = fit_units([rows], [np.arange(2000)], pace, 60)
@@ -73,16 +83,21 @@ def fit_units(
     """
     n_units, n_channels = len(readings), readings[0].shape[1]
     model, averages = no_model(n_units, n_channels, pace), no_averages(n_units, n_channels, pace)
+    if conditions is not None:
+        model |= no_driven_model(n_units, n_channels, conditions[0].shape[1], len(pace.driven))
     # Rows follow one another here, and what a unit lacks at the end is no silence.
     unseen = averages.pop("unseen")
     of_unit = [{name: array[[unit]] for name, array in model.items()} for unit in range(n_units)]
     # Rows that a unit has not are unknown, and move nothing.
     rest = np.full((n_units, max(map(len, readings)), n_channels), np.nan)
-    profiles, still = [], []
+    profiles, courses, still = list[Arrays](), list[Arrays](), []
     noises = list[Floats64]()
     for its, mine, rows, at in zip(of_unit, rest, readings, minutes, strict=True):
         _set_scales(its, rows)
         units = standardised(its, rows[None])[0]
+        if conditions is not None:
+            course, units = _without_driven(its, units, conditions[len(profiles)], at, pace)
+            courses.append(course)
         profile, mine[: len(rows)] = fit_profile(units, at, _parts(len(rows)))
         profiles.append(profile)
         still.append(_still(rows))
@@ -112,11 +127,23 @@ def fit_units(
         _set_growth(its, statistics[:, OTHERS, 0], terms)
         live = known[chosen, None, None]
         _set_noise(its, np.where(live, statistics, np.nan), noise, stays, pace)
-    return Learned(_joined(of_unit), _joined(profiles), averages | {"unseen": unseen})
+    averages |= {"unseen": unseen} | _joined(courses)
+    return Learned(_joined(of_unit), _joined(profiles), averages)
 
 
 def _joined(of_unit: Sequence[Arrays]) -> Arrays:
-    return {name: np.concatenate([its[name] for its in of_unit]) for name in of_unit[0]}
+    names = of_unit[0] if of_unit else ()
+    return {name: np.concatenate([its[name] for its in of_unit]) for name in names}
+
+
+def _without_driven(
+    model: Arrays, units: Floats64, conditions: Floats64, minutes: Ints, pace: Pace
+) -> tuple[Arrays, Floats64]:
+    """Averages of conditions after the rows, and rows minus what conditions let expect of them."""
+    course = no_driven_averages(1, conditions.shape[1], len(pace.driven))
+    features = driving(course, pace.driven, conditions[None])[0]
+    model["driven"][0], expected = fit_driven(units, features, minutes, _parts(len(units)))
+    return course, units - expected
 
 
 def _parts(n_rows: int) -> list[slice]:

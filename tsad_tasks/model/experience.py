@@ -113,7 +113,7 @@ def condition_inputs(
     """Conditions as a detector sees them, and bool (n_entities, n_steps): all are known.
 
     Scaled, and no farther than training saw them; sine and cosine of a direction. 0 where unknown,
-    or where the entity has none. A detector that folds sees none, and waits for none.
+    or where the entity has none. Most detectors that fold see none, and wait for none.
 
     >>> from dataclasses import replace
     >>> spec = FeatureSpec(("a", "b"), (0, 0), 60, "UTC", 2, 0.5, None, 0, (), (), (), ())
@@ -128,10 +128,13 @@ def condition_inputs(
     for channel in spec.conditions.tolist():
         of, values = _terms(scalers, channel), known[..., channel]
         is_known = np.isfinite(values)
-        is_told &= is_known | ~of.has | (spec.width == 1)
+        is_told &= is_known | ~of.has | (spec.width == 1 and not spec.folds_under)
         with np.errstate(invalid="ignore"):
             before, behind = _beyond(values, of)
-            inside = np.where(before > 0, of.low, np.where(behind > 0, of.high, values))
+            # Few curves go on for as far as is still inside; a network makes nothing of it.
+            more = MARGIN * (of.high - of.low) * (spec.folds_under and of.circle is None)
+            low, high = of.low - more, of.high + more
+            inside = np.where(before > more, low, np.where(behind > more, high, values))
             if channel in scalers[0].counts:
                 inside = stabilised(inside[..., None], [0])[..., 0]
             columns = [(inside - of.center) / np.where(of.scale > 0, of.scale, 1.0)]

@@ -35,6 +35,7 @@ class FeatureSpec:
     roles : by channel, what it is to the others; empty: all are measured.
     settle_steps : by channel, how long the machine is on its way after a change; empty: not at all.
     learned_steps : so long a condition is outside of what training saw until it is known.
+    folds_under : whether a detector that folds sees conditions, and waits for them.
     """
 
     channels: tuple[str, ...]
@@ -56,10 +57,11 @@ class FeatureSpec:
     settle_steps: tuple[int, ...] = ()
     learned_steps: int = 0
     units: tuple[str, ...] = ()
+    folds_under: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The features as a JSON object; without signals it is as it was before there were any."""
-        later = ("signals", "roles", "settle_steps", "learned_steps", "units")
+        later = ("signals", "roles", "settle_steps", "learned_steps", "units", "folds_under")
         return {name: value for name, value in vars(self).items() if value or name not in later}
 
     def changes(self, signals: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
@@ -149,6 +151,12 @@ class FeatureSpec:
         """Columns that the detector sees."""
         n_derived = len(self.rolling_mean) + len(self.lag) + len(self.diff)
         return self.n_columns * (1 + n_derived) + self.n_condition_inputs + self.n_clock_inputs
+
+    @property
+    def condition_columns(self) -> slice:
+        """Which inputs conditions are: the last ones before the clock's."""
+        end = self.n_inputs - self.n_clock_inputs
+        return slice(end - self.n_condition_inputs, end)
 
     @property
     def n_clock_inputs(self) -> int:

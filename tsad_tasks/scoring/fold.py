@@ -49,7 +49,12 @@ def series_of(spec: FeatureSpec, features: InputSet, start_s: int) -> Series:
     values = np.where(known, features.inputs[..., : spec.n_columns].astype(np.float64), np.nan)
     times_s = start_s + np.arange(values.shape[1], dtype=np.int64) * spec.step_s
     local_s = site_seconds(times_s, spec.zone)
-    return Series(values, local_s, spec.step_s, rest_days(local_s, *spec.calendar))
+    conditions = None
+    if spec.folds_under:
+        inputs = features.inputs[..., spec.condition_columns].astype(np.float64)
+        conditions = np.where(features.context_ok[..., None], inputs, np.nan)
+    weekdays = rest_days(local_s, *spec.calendar)
+    return Series(values, local_s, spec.step_s, weekdays, conditions=conditions)
 
 
 def entity_reconstruction(
@@ -229,15 +234,21 @@ def one_after_the_other(first: Reconstruction, then: Reconstruction) -> Reconstr
 
 def side_by_side(each: Sequence[Series]) -> Series:
     """Series of the same steps as one."""
-    return replace(each[0], values=np.concatenate([one.values for one in each]))
+    conditions = [one.conditions for one in each if one.conditions is not None]
+    return replace(
+        each[0],
+        values=np.concatenate([one.values for one in each]),
+        conditions=np.concatenate(conditions) if conditions else None,
+    )
 
 
 def part_of(series: Series, entities: NDArray[np.int64] | slice, steps: slice) -> Series:
     """Some entities and steps of a series."""
     weekdays = None if series.weekdays is None else series.weekdays[steps]
     noise = None if series.noise is None else series.noise[entities, steps]
+    under = None if series.conditions is None else series.conditions[entities, steps]
     values, local_s = series.values[entities, steps], series.local_s[steps]
-    return Series(values, local_s, series.step_s, weekdays, noise)
+    return Series(values, local_s, series.step_s, weekdays, noise, under)
 
 
 def fold_shard(

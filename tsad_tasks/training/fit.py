@@ -78,9 +78,13 @@ def scope_series(
     first = reader.series(key, scales.of(name), ends)
     values = np.empty((len(entities), *first.values.shape[1:]))
     values[0] = first.values[0]
+    conditions = [] if first.conditions is None else [first.conditions]
     for number, (name, key) in enumerate(others, 1):
-        values[number] = reader.series(key, scales.of(name), ends).values[0]
-    return [name for name, _ in entities], replace(first, values=values)
+        own = reader.series(key, scales.of(name), ends)
+        values[number] = own.values[0]
+        conditions += [] if own.conditions is None else [own.conditions]
+    under = np.concatenate(conditions) if conditions else None
+    return [name for name, _ in entities], replace(first, values=values, conditions=under)
 
 
 @dataclass(frozen=True)

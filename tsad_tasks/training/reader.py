@@ -14,7 +14,7 @@ from tsad_tasks.base.interval import Interval, hour_ceil, hours_later, unix_s
 from tsad_tasks.config import DatasetConfig, holidays_of
 from tsad_tasks.detectors.folding.fold import Series
 from tsad_tasks.detectors.registry import detector_class
-from tsad_tasks.model.experience import settling
+from tsad_tasks.model.experience import condition_inputs, settling
 from tsad_tasks.model.features import SUNDAY, Scaler, held, rest_days, running_state, site_seconds
 from tsad_tasks.model.scoring import columns_of
 from tsad_tasks.model.spec import FeatureSpec
@@ -134,6 +134,7 @@ def feature_spec_of(config: DatasetConfig) -> FeatureSpec:
         roles=config.roles,
         settle_steps=config.settle_steps,
         learned_steps=config.features.learned_after_s // step_s if config.roles else 0,
+        folds_under=bool(config.conditions) and detector_class(config.detector.name).folds_under,
     )
 
 
@@ -317,7 +318,12 @@ class TrainingReader:
         times_s = unix_s(ends.start_at) + np.arange(len(seen), dtype=np.int64) * step_s
         local_s = site_seconds(times_s, self.spec.zone)
         weekdays = rest_days(local_s, *self.spec.calendar)
-        return Series(seen[None].astype(np.float64), local_s, step_s, weekdays)
+        conditions = None
+        if self.spec.folds_under:
+            inputs, is_told = condition_inputs(self.spec, [scaler], known[None])
+            conditions = np.where(is_told[..., None], inputs.astype(np.float64), np.nan)
+        values = seen[None].astype(np.float64)
+        return Series(values, local_s, step_s, weekdays, conditions=conditions)
 
     @property
     def calibrates_on_learned(self) -> bool:

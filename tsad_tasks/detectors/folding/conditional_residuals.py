@@ -68,11 +68,12 @@ class ConditionalResiduals(FoldDetector):
     learns_alone: ClassVar[bool] = True
     on_one_scale: ClassVar[bool] = True
     follows_noise: ClassVar[bool] = True
+    folds_under: ClassVar[bool] = True
     reconstruction: ClassVar[type[Reconstruction]] = AssetReconstruction
 
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
-        self.step_s, self.n_blocks = 60, USUAL_BLOCKS
+        self.step_s, self.n_blocks, self.n_conditions = 60, USUAL_BLOCKS, 0
         self.knows_noise = self.knows_restless = self.forgets = True
 
     @property
@@ -92,6 +93,7 @@ class ConditionalResiduals(FoldDetector):
         from tsad_tasks.model.blocks import block_steps
 
         self.step_s = series.step_s
+        self.n_conditions = 0 if series.conditions is None else series.conditions.shape[2]
         n_known = np.isfinite(series.values).any(axis=2).sum(axis=1)
         n_blocks = [n / block_steps(n, series.step_s) for n in n_known[n_known > 0].tolist()]
         self.n_blocks = float(np.median(n_blocks)) if n_blocks else USUAL_BLOCKS
@@ -121,6 +123,7 @@ class ConditionalResiduals(FoldDetector):
     def empty(self, n_units: int) -> Units:
         from tsad_tasks.model.calendar_profile import RESTLESS_PARTS, no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
+        from tsad_tasks.model.driven import no_driven_averages, no_driven_model
 
         model = no_model(n_units, self.n_channels, self.pace)
         averages = no_averages(n_units, self.n_channels, self.pace)
@@ -129,6 +132,10 @@ class ConditionalResiduals(FoldDetector):
                 part.pop(name)
         if not self.forgets:
             averages.pop("unseen")
+        if self.n_conditions:
+            more = len(self.pace.driven)
+            model |= no_driven_model(n_units, self.n_channels, self.n_conditions, more)
+            averages |= no_driven_averages(n_units, self.n_conditions, more)
         profile = no_profile(n_units, self.n_channels)
         if not self.knows_restless:
             for name in RESTLESS_PARTS:
@@ -144,7 +151,7 @@ class ConditionalResiduals(FoldDetector):
         units = self._units(state)
         values, minutes = self._by_unit(series)
         noise = None if series.noise is None else series.noise.astype(np.float64)
-        found = [np.full(values.shape, np.nan, np.float32) for _ in range(3)]
+        found = [np.full(series.values.shape, np.nan, np.float32) for _ in range(3)]
         ready = units["fold"]["ready"].copy()
         for unit in np.flatnonzero(~ready).tolist():
             first = self._wait(units, unit, values[unit], minutes[unit])
@@ -163,8 +170,9 @@ class ConditionalResiduals(FoldDetector):
         return self._state(units, len(values)), AssetReconstruction(*found)
 
     def _wait(self, units: Units, unit: int, values: Floats64, minutes: Ints) -> int:
-        """Collect readings (n_steps, n_channels) of a unit; from which step on it is judged."""
-        fold, known = units["fold"], np.flatnonzero(np.isfinite(values).any(axis=1))
+        """Collect readings (n_steps, n_columns) of a unit; from which step on it is judged."""
+        fold = units["fold"]
+        known = np.flatnonzero(np.isfinite(values[:, : self.n_channels]).any(axis=1))
         before, n = int(fold["n_waiting"][unit]), self.settings.n_commission
         taken = known[: n - before]
         after = before + len(taken)
@@ -194,7 +202,8 @@ class ConditionalResiduals(FoldDetector):
             {name: array[rows] for name, array in units[part].items()} for part in _PARTS
         )
         of = model, profile, averages, self.pace
-        found = judged(*of, readings, minutes, noise, self.least_error)
+        readings, conditions = self._apart(readings)
+        found = judged(*of, readings, minutes, noise, self.least_error, conditions)
         for name, array in averages.items():
             units["averages"][name][rows] = array
         live = np.isfinite(readings)
@@ -210,26 +219,48 @@ class ConditionalResiduals(FoldDetector):
         from tsad_tasks.model.conditional_fit import fit_units
         from tsad_tasks.model.windows import batches
 
-        known = np.asarray(np.isfinite(values).any(axis=2))
+        known = np.asarray(np.isfinite(values[..., : self.n_channels]).any(axis=2))
         read = np.flatnonzero(known.any(axis=1))
         for part in batches(len(read), max(1, VALUES_TOGETHER // max(1, values[0].size))):
             chosen = read[part]
             readings = [values[i, known[i]] for i in chosen.tolist()]
             at = [half_hours[i, known[i]] for i in chosen.tolist()]
-            learned = fit_units(readings, at, self.pace, self.step_s)
+            pairs = [self._apart(rows) for rows in readings]
+            own, under = [rows for rows, _ in pairs], [one for _, one in pairs if one is not None]
+            learned = fit_units(own, at, self.pace, self.step_s, under or None)
             for name, arrays in zip(_PARTS, learned, strict=True):
                 for of_part, array in units[name].items():
                     array[rows[chosen]] = arrays[of_part]
             units["fold"]["ready"][rows[chosen]] = True
-        return np.full(values.shape, np.nan, np.float32)
+        return np.full((*values.shape[:2], self.n_channels), np.nan, np.float32)
+
+    @property
+    def _depth(self) -> int:
+        return self.n_channels + self.n_conditions
+
+    def _apart(self, values: Floats64) -> tuple[Floats64, Floats64 | None]:
+        """Readings, and conditions (…, n_conditions), if there are any."""
+        conditions = values[..., self.n_channels :] if self.n_conditions else None
+        return values[..., : self.n_channels], conditions
 
     def _by_unit(self, series: Series) -> tuple[Floats64, Ints]:
-        """Values as they are, and minutes of the week (n_units, n_steps)."""
+        """Values, then conditions, and minutes of the week (n_units, n_steps).
+
+        While a condition is unknown, so is what the channels should be: they count as not read.
+        """
         minutes = series.weekdays_at * 1440 + series.local_s % 86400 // 60
-        return series.values, np.broadcast_to(minutes, series.values.shape[:2])
+        at = np.broadcast_to(minutes, series.values.shape[:2])
+        if not self.n_conditions:
+            return series.values, at
+        shape = (*series.values.shape[:2], self.n_conditions)
+        conditions = np.full(shape, np.nan) if series.conditions is None else series.conditions
+        is_told = np.isfinite(conditions).all(axis=2, keepdims=True)
+        values = np.where(is_told, series.values, np.nan)
+        return np.concatenate([values, conditions], axis=2), at
 
     def learned(self) -> dict[str, Any]:
-        names = ("step_s", "n_blocks", "knows_noise", "knows_restless", "forgets")
+        sizes = ("step_s", "n_blocks", "n_conditions")
+        names = (*sizes, "knows_noise", "knows_restless", "forgets")
         return {name: getattr(self, name) for name in names}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -240,3 +271,4 @@ class ConditionalResiduals(FoldDetector):
         self.knows_restless = details.get("knows_restless", False)
         self.forgets = details.get("forgets", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
+        self.n_conditions = details.get("n_conditions", 0)

@@ -33,6 +33,9 @@ class Series:
     noise : as values
         How many times as noisy as those that were learned from, since fewer readings made them:
         variance, from 1. None: as noisy. It counts for detectors that follow noise.
+    conditions : float64 (n_entities, n_steps, n_conditions)
+        What the entities are run under, scaled, as far as training saw it; NaN where one of them is
+        unknown. None: there are none, or the detector sees none.
     """
 
     values: Floats64
@@ -40,6 +43,7 @@ class Series:
     step_s: int
     weekdays: Ints | None = None
     noise: Floats32 | None = None
+    conditions: Floats64 | None = None
 
     @property
     def weekdays_at(self) -> Ints:
