@@ -172,19 +172,18 @@ def faulty_day(cluster: Cluster, file: Path, folder: Path) -> tuple[str, int]:
     config, artifacts = load_config(file), UPath(folder / "home" / "artifacts")
     with Store.connect(cluster.uri(role=PIPELINE)) as store:
         run = Retraining(store, config, TRAINED_AT, UPath(folder / "run"), artifacts)
-        span = {"start_at": run.span.start_at, "end_at": TRAINED_AT + 2 * DAY}
-        ingest_interval(store, config, cluster.uri("plant"), **span)
+        start_at, end_at = run.span.start_at, TRAINED_AT + 2 * DAY
+        ingest_interval(store, config, cluster.uri("plant"), start_at=start_at, end_at=end_at)
         retrain(run)
-        scored = {"start_at": TRAINED_AT, "end_at": span["end_at"]}
-        score_interval(store, config, **scored)
-        build_incidents(store, config, **scored)
+        score_interval(store, config, start_at=TRAINED_AT, end_at=end_at)
+        build_incidents(store, config, start_at=TRAINED_AT, end_at=end_at)
     longest = (
         "SELECT incident_id, extract(epoch FROM last_flag_at - started_at) / 60 "
         "FROM tsad.v_incident ORDER BY last_flag_at - started_at DESC LIMIT 1"
     )
     with closing(psycopg2.connect(cluster.uri())) as connection, connection.cursor() as cursor:
         cursor.execute(longest)
-        incident_id, minutes = cursor.fetchone()
+        ((incident_id, minutes),) = cursor.fetchall()
     return incident_id, int(minutes) * N_CHANNELS
 
 
