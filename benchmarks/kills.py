@@ -452,7 +452,8 @@ class Sink:
         """What was lost on the way from the outbox, or came without being in it."""
         lines = self.path.read_text(encoding="utf-8").splitlines()
         received = Counter(key for name, key in map(json.loads, lines) if name == room.name)
-        sent = dict(room.rows("SELECT key, delivered_at FROM tsad.notification"))
+        outbox = "SELECT key, delivered_at FROM tsad.notification WHERE bundled_into IS NULL"
+        sent = dict(room.rows(outbox))
         lost = [key for key, at in sent.items() if at is None or key not in received]
         strange = set(received) - set(sent)
         print(f"  {len(sent)} messages, {received.total() - len(received)} sent twice with one key")

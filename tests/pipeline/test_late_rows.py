@@ -232,7 +232,7 @@ def test_in_a_plant_without_gaps_nothing_is_counted_again(
 def told(plant: LatePlant) -> list[tuple[str, str, Any]]:
     statement = """
         SELECT event, coalesce(entity, ''), payload FROM tsad.v_notification
-        ORDER BY notification_id"""
+        WHERE bundled_into IS NULL ORDER BY notification_id"""
     return plant.execute(statement)
 
 
