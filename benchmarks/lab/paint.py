@@ -70,19 +70,20 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--no-
 # In every frame: milliseconds from the beginning of its page until the first charts are painted.
 WATCH = """
   window.paintedAt = 0;
-  const look = () => {
-    if (!window.paintedAt && document.querySelector("#charts[data-painted]")) {
+  const tick = () => {
+    if (document.querySelector("#charts[data-painted]")) {
       window.paintedAt = performance.now();
+    } else {
+      setTimeout(tick, 5);
     }
   };
-  const tick = () => { look(); if (!window.paintedAt) { requestAnimationFrame(tick); } };
-  requestAnimationFrame(tick);"""
+  tick();"""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """Seconds until the first charts: of the first visit, and the best of later ones; and MB that
-    Airflow's api-server came to have.
+    """Seconds until the first charts: of a first visit, when the model has yet to be asked, and the
+    best of later ones; and MB that Airflow's api-server came to have.
     """
 
     n_readings: int
@@ -105,9 +106,8 @@ def painted(folder: Path, n_times: int = 5) -> Painted:
             seconds = []
             for _ in range(1 + n_times):
                 frame.wait_for_selector("#charts[data-painted]")
-                while not (painted_ms := frame.evaluate("window.paintedAt")):
-                    page.wait_for_timeout(50)
-                seconds.append(painted_ms / 1000)
+                page.wait_for_timeout(100)
+                seconds.append(frame.evaluate("window.paintedAt") / 1000)
                 frame.goto(f"{url}/tsad/incidents/{incident_id}")
             later_s = min(seconds[1:])
             return Painted(n_readings, seconds[0], later_s, server_mb(home) - before_mb)
