@@ -80,7 +80,7 @@ def cpu_s(folder: Path, dag_id: str, n_datasets: int) -> float:
     command = [sys.executable, "-c", IMPORT, str(PROJECT / "dags" / "tsad_dags.py")]
     run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     n_dags, seconds = run.stdout.split()[-2:]
-    expected = 7 if dag_id else 6 * n_datasets + 1
+    expected = 8 if dag_id else 7 * n_datasets + 1
     if int(n_dags) != expected:
         raise SystemExit(f"Expected {expected} DAGs. Received: {n_dags}.")
     return float(seconds)

@@ -83,6 +83,8 @@ def builds(folder: Path, checkouts: dict[str, Path]) -> Iterator[list[Build]]:
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
                 "TF_CPP_MIN_LOG_LEVEL": "3",
+                # A build without bytecode would compile itself in each process.
+                "PYTHONDONTWRITEBYTECODE": "",
             }
             made.append(Build(name, checkout, warehouse, environment))
         yield made

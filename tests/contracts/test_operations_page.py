@@ -18,7 +18,7 @@ from tsad_tasks.pipeline.tasks import TASKS
 
 GUIDES = project_folder() / "docs" / "guides"
 PAGE = (GUIDES / "operations.md").read_text(encoding="utf-8")
-OWN_TABLE = ("score", "retrain", "promote", "report")
+OWN_TABLE = ("score", "retrain", "promote", "report", "champion")
 
 
 def _first_cells(heading: str) -> list[str]:

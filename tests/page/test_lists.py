@@ -142,6 +142,8 @@ def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) ->
         fleet.flag([9 * entity + 1], entity)
         fleet.ask("UPDATE tsad.anomaly SET severity = %(severity)s WHERE entity_id = %(id)s",
             severity=severity, id=fleet.room.entity_ids[entity])  # fmt: skip
+    # Far enough off for what is told as HIGH.
+    fleet.ask("UPDATE tsad.attribution SET actual = 90")
 
     def needing(said: dict[str, Any]) -> list[tuple[str, int, bool]]:
         section = CriticalitySection.model_validate(said)
@@ -164,3 +166,29 @@ def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) ->
     of_channel = said | {"channels": {"cpu": "high"}}
     assert dict(row[:2] for row in needing(of_channel)) == {"a": 2, "b": 2, "c": 2, "d": 4}
     assert [row[1:] for row in needing({})] == [(2, False), (3, False), (3, False), (4, False)]
+
+
+# An hour of a machine each, scored but for one.
+HOURS = """
+  SELECT tsad.ensure_partition('score_block', %(from_at)s);
+  INSERT INTO tsad.score_block (entity_id, hour_at, model_id, errors, thresholds, reasons, status,
+    coverage, n_needed, n_seen, window_digest)
+  SELECT %(entity_id)s, %(from_at)s + n * interval '1 hour', m.model_id, '{0}', '{1}', '{0}',
+    CASE n WHEN 70 THEN 'stale' ELSE 'scored' END, 1, 6, 6, 0
+  FROM generate_series(0, 499) n, tsad.model m;
+  ANALYZE tsad.score_block; SET LOCAL enable_seqscan = off;"""
+
+
+def test_hours_that_were_scored_are_not_read_to_find_those_that_were_not(fleet: Fleet) -> None:
+    asked = {"dataset": "room", "from_at": at(0), "to_at": at(500 * 60)}
+    filled = asked | {"entity_id": fleet.room.entity_ids[0]}
+    query = queries.SELECT_UNWATCHED_HOURS
+    ((found,),) = fleet.ask(f"{HOURS} EXPLAIN (ANALYZE, FORMAT JSON) {query.text}", **filled)
+
+    def left_out(node: dict[str, Any]) -> int:
+        own = node.get("Rows Removed by Filter", 0) if "hour_at" in str(node) else 0
+        return own + sum(left_out(part) for part in node.get("Plans", []))
+
+    assert left_out(found[0]["Plan"]) == 0
+    (row,) = fleet.room.store.rows(query, **asked)
+    assert (row.entity, row.status, row.from_at) == ("a", "stale", at(70 * 60))

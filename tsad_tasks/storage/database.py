@@ -143,8 +143,10 @@ def connect(
     """
     given = parsed_uri(uri)
     where = shown_place(given)
+    # Compiling a statement of ours takes longer than it: chains are few, and taken for many.
     options = (
-        "-c timezone=UTC -c extra_float_digits=3 -c idle_in_transaction_session_timeout=0 "
+        "-c timezone=UTC -c extra_float_digits=3 -c jit=off "
+        "-c idle_in_transaction_session_timeout=0 "
         f"-c statement_timeout={statement_timeout_s * 1000} -c lock_timeout={lock_timeout_s * 1000}"
     )
     options += "".join(f" -c {name}={value}" for name, value in SERVER_KEEPALIVES.items())

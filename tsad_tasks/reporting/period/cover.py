@@ -120,6 +120,22 @@ def _tiles(content: ReportContent) -> list[marks.Tile]:
     ]
 
 
+def still_sentence(n_open: int, n_all: int) -> str:
+    """How many incidents still go on.
+
+    >>> still_sentence(0, 6), still_sentence(1, 1), still_sentence(1, 2)
+    ('All have ended.', 'It is still going on.', '1 is still going on, the other has ended.')
+    >>> still_sentence(0, 1), still_sentence(3, 3), still_sentence(2, 9)
+    ('It has ended.', 'All are still going on.', '2 are still going on, the others have ended.')
+    """
+    if n_all == 1:
+        return "It is still going on." if n_open else "It has ended."
+    if n_open in (0, n_all):
+        return "All are still going on." if n_open else "All have ended."
+    still = f"{formats.count_text(n_open)} {'is' if n_open == 1 else 'are'} still going on"
+    return f"{still}, the other{' has' if n_all - n_open == 1 else 's have'} ended."
+
+
 def lead_sentence(content: ReportContent) -> str:
     """The period in one or two sentences."""
     head = content.headline
@@ -138,15 +154,7 @@ def lead_sentence(content: ReportContent) -> str:
         text += f", {formats.count_text(n_worst)}"
     text += f" of {theme.SEVERITY_MARKS[worst].word.lower()} severity"
     text += f", on {formats.joined(where)}." if where else "."
-    if n_all == 1:
-        text += " It is still going on." if head.n_open else " It has ended."
-    elif head.n_open == n_all:
-        text += " All are still going on."
-    elif head.n_open:
-        verb = "is" if head.n_open == 1 else "are"
-        text += f" {formats.count_text(head.n_open)} {verb} still going on, the others have ended."
-    else:
-        text += " All have ended."
+    text += f" {still_sentence(head.n_open, n_all)}"
     n_unscored = head.n_hours_expected - head.n_hours_scored
     if n_unscored > 0:
         hours = formats.counted(n_unscored, "hour")
