@@ -139,7 +139,7 @@ def test_chains_of_a_span_are_those_of_the_view(long_one: Fleet, minutes: tuple[
 
 def test_what_more_depends_on_comes_first_and_says_its_priority(fleet: Fleet) -> None:
     for entity, severity in enumerate(["HIGH", "MEDIUM", "MEDIUM", "LOW"]):
-        fleet.flag([9 * entity], entity)
+        fleet.flag([9 * entity + 1], entity)
         fleet.ask("UPDATE tsad.anomaly SET severity = %(severity)s WHERE entity_id = %(id)s",
             severity=severity, id=fleet.room.entity_ids[entity])  # fmt: skip
     # Far enough off for what is told as HIGH.

@@ -80,16 +80,30 @@ def test_a_fault_of_a_condition_raises_nothing(
         assert plant.execute(EPISODES) == []
 
 
+@pytest.mark.parametrize("changes", [DENSE, RESIDUALS])
 def test_what_follows_the_target_raises_nothing_while_it_moves_as_it_did(
-    plant_of: OpenPlant,
+    plant_of: OpenPlant, changes: dict[str, Any]
 ) -> None:
     target = by_hours()
     target[steps(11) : steps(14)] = by_hours(seed=8)[: steps(3)]
-    with plant_of(heated(target), {"role": "setpoint"}, **DENSE) as plant:
+    with plant_of(heated(target), {"role": "setpoint"}, **changes) as plant:
         plant.train(TRAINED)
         plant.score(TRAINED, 14)
         assert [row for row in plant.incidents() if row[3] == "HIGH"] == []
         assert plant.execute(EPISODES) == []
+
+
+def test_what_no_longer_follows_the_target_is_found_by_residuals(plant_of: OpenPlant) -> None:
+    """A temperature that stays at 19 is one of the usual ones, but not at this target."""
+    values = heated(by_hours())
+    now = slice(steps(11), steps(11.5))
+    values[0, now, 1] = np.random.default_rng(5).normal(19.0, 0.2, now.stop - now.start)
+    with plant_of(values, {"role": "setpoint"}, **RESIDUALS) as plant:
+        plant.train(TRAINED)
+        plant.score(TRAINED, 12)
+        worst = "SELECT DISTINCT entity, channel, severity::text FROM tsad.v_anomaly WHERE at >= %s"
+        assert ("u1", "temp", "HIGH") in plant.execute(worst, day(11))
+        assert [row for row in plant.execute(worst, day(10)) if row[0] == "u2"] == []
 
 
 @pytest.mark.parametrize("changes", [DENSE, SIGMA])
