@@ -160,6 +160,16 @@ def with_raised(
     these are more than the budget allows.
 
     Arguments are those of `budget_limits`.
+
+    >>> rule = IncidentRule(merge_gap_s=0, max_length_s=86400)
+    >>> settings = ThresholdSettings("evt", 99.9, 6.0, 1000, 200, 0.5, 0, 6.0)
+    >>> errors = {"a": np.random.default_rng(7).exponential(1.0, 86400).astype(np.float32)}
+    >>> of = errors, {"a": 86400}, settings, AlarmBudget(24.0, 24.0, 1, rule, 60)
+    >>> limits = budget_limits(*of)
+    >>> low = replace(limits, pooled=replace(limits.pooled, limit=3.0), own={})
+    >>> found = with_raised(low, errors, {"a": 86400}, of[3])
+    >>> 60 < found.incidents_per_day < 80, len(found.notes)
+    (True, 1)
     """
     days = sum(judged_steps.values()) * budget.step_s / _DAY_S
     if not days:
