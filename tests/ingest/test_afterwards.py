@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from devstack.postgres import Cluster
+from tests.plants.emptied import empty
 from tests.plants.plant import DAY, Plant, opened_plant
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
@@ -97,11 +98,7 @@ def _state(plant: Plant) -> list[Any]:
 
 
 def _backfilled(plant: Plant, config: DatasetConfig) -> list[Any]:
-    run(
-        plant.warehouse_uri,
-        "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, "
-        "tsad.quality CASCADE",
-    )
+    empty(plant.warehouse_uri)
     plant.now_at = DAY + timedelta(days=300)
     _ingest(plant, config, 0, N_HOURS)
     return _state(plant)

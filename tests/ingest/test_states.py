@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.plants.emptied import empty
 from tests.plants.plant import SOURCE, Plant
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
@@ -359,11 +360,7 @@ def test_rows_on_change_are_the_same_however_they_are_read(empty_plant: Plant) -
     changes = {time for time, n in _stored(empty_plant, "valve changes").items() if n == 1}
     assert changes == {"08:00", "08:20", "08:50", "09:00", "10:30"}
     assert len(share) == 18
-    run(
-        empty_plant.warehouse_uri,
-        "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, "
-        "tsad.quality CASCADE",
-    )
+    empty(empty_plant.warehouse_uri)
     for start, end in (("10:00", "11:00"), ("08:00", "09:00"), ("09:00", "10:00")):
         empty_plant.ingest(start, end, config)
     assert empty_plant.readings() == whole

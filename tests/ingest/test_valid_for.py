@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.plants.emptied import empty
 from tests.plants.plant import SOURCE, Plant, at
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
@@ -44,11 +45,7 @@ def plant(empty_plant: Plant) -> Plant:
 
 
 def _forget(plant: Plant) -> None:
-    run(
-        plant.warehouse_uri,
-        "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_issue, "
-        "tsad.quality CASCADE",
-    )
+    empty(plant.warehouse_uri)
 
 
 def _valve(plant: Plant, entity: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from devstack.postgres import Cluster
+from tests.plants.emptied import empty
 from tests.statements import run
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import IngestSummary, ingest_interval
@@ -45,13 +46,9 @@ class Plant:
     now_at: datetime = DAY + timedelta(days=300)
 
     def clear(self) -> None:
-        """Empty both databases, which costs a tenth of what new ones do."""
+        """Empty both databases, which costs a fiftieth of what new ones do."""
         self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        run(
-            self.warehouse_uri,
-            "TRUNCATE tsad.dataset, tsad.reading_block, tsad.ingest_hour, tsad.ingest_source, "
-            "tsad.ingest_issue, tsad.quality CASCADE",
-        )
+        empty(self.warehouse_uri)
 
     def run(self, statements: str) -> None:
         """Run SQL in the source."""

@@ -230,7 +230,7 @@ def test_a_partition_has_the_keys_and_indexes_of_its_table(room: Room) -> None:
     assert (
         found
         == room.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'tsad.score_block'::regclass")
-        == [(4,)]
+        == [(5,)]
     )
 
 
