@@ -108,6 +108,7 @@ LISTS = {
     "30 days, a machine": "?dataset=fleet&days=30&entity=machine-0007",
     "90 days": "?dataset=fleet&days=90",
 }
+SERVED_URI = "TSAD_BENCH_PAGE_URI"
 
 
 def fill(uri: str, n_incidents: int, n_machines: int) -> int:
@@ -170,8 +171,10 @@ def memory_mb(pid: int) -> float:
 def served(uri: str) -> Iterator[tuple[str, int, float]]:
     """Address, process id and first MB of a page in a process of its own."""
     port = free_port()
-    command = [sys.executable, __file__, "--uri", uri, "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, __file__, "--port", str(port)]
+    # On a command line others could read the password.
+    environment = os.environ | {SERVED_URI: uri}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         try:
             assert child.stdout
             first_mb = float(child.stdout.readline())
@@ -240,11 +243,10 @@ def main() -> int:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--incidents", type=int, default=100_000)
     parser.add_argument("--no-browser", action="store_true")
-    for name, kind in (("--uri", str), ("--port", int)):
-        parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.port:
-        serve(asked.uri, asked.port)
+        serve(os.environ[SERVED_URI], asked.port)
         return 0
     n_incidents, n_machines = (1_000, 20) if asked.small else (asked.incidents, 200)
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:

@@ -226,7 +226,7 @@ def test_the_page_shows_what_was_trained_and_scored_under_an_operators_login(
     assert "<b>v1</b>" in running.rest.page(f"/tsad/models/{DATASET}")
     on_call = running.uri("warehouse", "tsad_on_call", "TSAD_ON_CALL_PASSWORD")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        rows(on_call, "SELECT * FROM tsad.reading_block")
+        rows(on_call, "DELETE FROM tsad.reading_block")
 
 
 @pytest.mark.usefixtures("champion")
