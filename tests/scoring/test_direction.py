@@ -114,3 +114,24 @@ def test_a_headline_says_no_more_than_its_sentences(fleet: Fleet) -> None:
     }
     ((headline,),) = fleet.ask("SELECT headline FROM tsad.v_incident_group")
     assert headline == "3 of 6 machines: cpu was unusual, since 1 Mar 05:10"
+
+
+def test_a_rise_that_a_long_echo_follows_through_the_night_is_told_as_a_rise(fleet: Fleet) -> None:
+    # What was expected, and the readings, go down by more than the fault was.
+    flag(fleet, [(30.2, 27.3), *[(26.3 - step / 3, 26.6 - step / 3) for step in range(12)]])
+    fleet.build(0)
+    told = "a: cpu rose to 30.2 %; 27.3 ± 1.0 % was expected"
+    assert fleet.ask(TOLD) == [(told, "rise")]
+    fleet.ask("UPDATE tsad.anomaly SET severity = 'HIGH'")
+    fleet.build(0)
+    assert fleet.ask("SELECT severity FROM tsad.v_incident") == [("HIGH",)]
+
+
+def test_a_channel_that_was_outside_leads_before_one_that_averages_remember(fleet: Fleet) -> None:
+    flag(fleet, [(139.8, 32.2), *[(13.2, 13.9)] * 12])
+    fleet.ask(
+        "UPDATE tsad.attribution r SET share = CASE c.name WHEN 'cpu' THEN 0.1 ELSE 0.9 END "
+        "FROM tsad.channel c WHERE c.channel_id = r.channel_id AND r.actual < 100"
+    )
+    fleet.build(0)
+    assert fleet.ask(TOLD) == [("a: cpu rose to 139.8 %; 32.2 ± 1.0 % was expected", "rise")]

@@ -58,6 +58,8 @@ from tsad_tasks.text.sentence import (
 
 # Entities whose flags are read together, and flags whose channels are: what bounds the memory.
 N_ENTITIES, N_FLAGS = 32, 100_000
+# So many times as far off on one side as on the other is no echo.
+CLEARLY = 3
 _TIMES = (
     binary.Field("entity_id", "i4"),
     binary.Field("at", "i8"),
@@ -75,6 +77,7 @@ _ATTRIBUTED = (
     binary.Field("is_known", "i1"),
     binary.Field("actual", "f8"),
     binary.Field("expected", "f8"),
+    binary.Field("spread", "f8"),
 )
 
 
@@ -738,13 +741,20 @@ def _worst(flags: _Flags, periods: Mapping[int, float]) -> int | None:
         return None
     its = flags.where(known)
     channels, firsts, at = np.unique(its.more["channel_id"], return_index=True, return_inverse=True)
-    weights = np.bincount(at, _as_told(its.more["share"]) * (1 + _as_told(its.scores)))
+    every = _deviations(its, periods)
+    weights = _as_told(its.more["share"]) * (1 + _as_told(its.scores))
+    # A reading inside of what was expected is strange by what averages and windows remember.
+    beyond = (its.more["is_known"] == 0) | (np.abs(every) > its.more["spread"])
+    weights = np.bincount(at, weights * (beyond if beyond.any() else 1))
     # In the order in which they come, as max of a sum that is not a number depends on it.
     leading = max(np.argsort(firsts), key=lambda i: (weights[i], -channels[i]))
     inside = np.flatnonzero(at == leading)
-    deviations = _deviations(its, periods)[inside]
+    deviations = every[inside]
     side = 1 if sum(deviations.tolist()) >= 0 else -1
-    if deviations.min() < 0 < deviations.max() and int(channels[leading]) not in periods:
+    below, above = -deviations.min(), deviations.max()
+    if max(below, above) > CLEARLY * min(below, above) > 0:
+        side = 1 if above > below else -1
+    elif below > 0 < above and int(channels[leading]) not in periods:
         # Windows go on being strange for a while after a fault, with the deviation turned round:
         # where readings went from what was expected before it counts, if they went anywhere.
         known_inside = inside[its.more["is_known"][inside] != 0]
