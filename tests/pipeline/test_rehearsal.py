@@ -219,3 +219,9 @@ def test_the_command_says_it_to_people_and_to_programs(
         "Removed: 1 model of a rehearsal of plant, and their rows.\n"
     )
     assert "Expected --from" in tsad("rehearse", "plant").err
+    ledger = "SELECT count(*) FROM tsad.ingest_hour"
+    n_read = done.weeks.execute(ledger)
+    assert (
+        "Expected --from before the newest" in tsad("rehearse", "plant", "--from", "2999-01-01").err
+    )
+    assert done.weeks.execute(ledger) == n_read

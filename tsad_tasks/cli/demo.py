@@ -215,8 +215,9 @@ def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     say("")
     say(f"PDF         {report_path(DATASET, end_at - period, end_at)}")
     say(f"Artifacts   {artifacts_root()}")
-    say("Airflow UI  make up      (then: unpause server_room.score, Backfill)")
+    say("Page        make up      (log in, Anomalies; or unpause server_room.score, Backfill)")
     asks = "-c 'SELECT * FROM tsad.v_incident'"
     say_login(f"SQL         {postgres.psql_path()} '{uri}' {asks}")
     say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
+    say("Verdict     .venv/bin/tsad verdict INC-… confirmed   (or false_alarm; or on the page)")
     say("Stop        make down")

@@ -121,6 +121,10 @@ def rehearse(
         raise BadInput(f"--every: Expected whole hours, such as 7d. Received: {every}.")
     with local.open_store() as store:
         end_at = end_at or _newest_end(store, config, start_at)
+        # Before anything is read: hours of the future would be hours without a reading.
+        if start_at >= end_at:
+            newest = f"the newest reading, which ends at {end_at:%Y-%m-%d %H:%M} UTC"
+            raise BadInput(f"Expected --from before {newest}. Received: {start}.")
         if ingest:
             learned_from = start_at - timedelta(seconds=config.training.range_s)
             range_run(store, config, learned_from, end_at).ingest()

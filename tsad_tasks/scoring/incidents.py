@@ -745,9 +745,10 @@ def _worst(flags: _Flags, periods: Mapping[int, float]) -> int | None:
     weights = _as_told(its.more["share"]) * (1 + _as_told(its.scores))
     # A reading inside of what was expected is strange by what averages and windows remember.
     beyond = (its.more["is_known"] == 0) | (np.abs(every) > its.more["spread"])
-    weights = np.bincount(at, weights * (beyond if beyond.any() else 1))
+    counted = weights * beyond if beyond.any() else weights
+    of_channels = np.bincount(at, counted)
     # In the order in which they come, as max of a sum that is not a number depends on it.
-    leading = max(np.argsort(firsts), key=lambda i: (weights[i], -channels[i]))
+    leading = max(np.argsort(firsts), key=lambda i: (of_channels[i], -channels[i]))
     inside = np.flatnonzero(at == leading)
     deviations = every[inside]
     side = 1 if sum(deviations.tolist()) >= 0 else -1
