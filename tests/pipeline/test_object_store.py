@@ -60,7 +60,8 @@ def address() -> Iterator[str]:
         patch.setenv("AWS_ACCESS_KEY_ID", "plant")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        S3FileSystem().mkdir(BUCKET)
+        # The buckets are the process's: a server before this one may have made it.
+        S3FileSystem().makedirs(BUCKET, exist_ok=True)
         yield f"http://{host}:{port}"
     S3FileSystem.clear_instance_cache()
     server.stop()
