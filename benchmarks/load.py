@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -23,35 +24,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
+from lab.fleet_rows import URI_VARIABLE, fill_fleet, fleet_config
 
 from devstack.postgres import ensure_running, remove
 from tsad_tasks.base.interval import HOUR
-from tsad_tasks.config import DatasetConfig
 from tsad_tasks.scoring.incidents import build_incidents
-from tsad_tasks.storage.datasets import ensure_entities, ensure_layout, upsert_dataset
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.store import Store
 
 START_AT = datetime(2026, 1, 5, tzinfo=UTC)
 N_COUNTED = 1_000_000
-CHANNELS = ("temperature", "load", "current", "speed")
-CONFIG = {
-    "dataset": "fleet",
-    "source": {
-        "connection": "fleet",
-        "tables": "reading",
-        "time": {"column": "at"},
-        "entity": {"column": "machine"},
-        "channels": {name: {} for name in CHANNELS},
-    },
-}
 _FILL = """
-INSERT INTO tsad.model (dataset_id, version, lineage, detector, seed, train_start_at, train_end_at,
-  config_hash, window_reach_s, score_reach_s, n_parameters, artifact_uri, sha256, card, gate_passed)
-VALUES (1, 1, 'live', 'none', 7, %(start_at)s - interval '30 d', %(start_at)s, '', 0, 0, 0, '', '',
-  '{}', true);
-INSERT INTO tsad.champion_record (lineage, dataset_id, model_id, valid_from)
-VALUES ('live', 1, 1, %(start_at)s);
 CREATE TEMP TABLE flag AS
 SELECT e.entity_id, %(start_at)s + n * %(step)s * interval '1 min' AS at,
   (.1 + (hashint8(n * 1000 + e.entity_id) & 1023) / 512.)::real AS score
@@ -106,7 +89,9 @@ def main() -> int:
     """Fill a server of its own, merge, ask, print; 1 where a promise was not kept."""
     asked = _arguments()
     if asked.hour is not None:
-        print(json.dumps(merged(asked.uri, asked.step_min, asked.hour, asked.n_hours)))
+        print(
+            json.dumps(merged(os.environ[URI_VARIABLE], asked.step_min, asked.hour, asked.n_hours))
+        )
         return 0
     n_hours = asked.days * 24
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:
@@ -145,54 +130,37 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--machines", type=int, default=200)
     parser.add_argument("--days", type=int, default=69)
     parser.add_argument("--step-min", type=int, default=10)
-    for name, kind in (("--uri", str), ("--hour", int), ("--n-hours", int)):
-        parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
+    for name in ("--hour", "--n-hours"):
+        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.small:
         asked.machines, asked.days = 20, 35
     return asked
 
 
-def configured(step_min: int) -> DatasetConfig:
-    """The fleet's dataset file, all but the step by default."""
-    source = CONFIG["source"] | {"step": f"{step_min}min"}  # type: ignore[operator]
-    return DatasetConfig.model_validate(CONFIG | {"source": source})
-
-
 def fill(uri: str, asked: argparse.Namespace) -> int:
     """Flags of every machine at every step, and their channels; how many flags."""
-    config = configured(asked.step_min)
-    with Store.connect(uri) as store, store.transaction():
-        dataset_id = upsert_dataset(store, config).dataset_id
-        ensure_layout(store, dataset_id, config)
-        ensure_entities(store, dataset_id, [f"machine-{n:04d}" for n in range(asked.machines)])
     n: int = asked.days * 1440 // asked.step_min
-    end_at, n_machines = START_AT + timedelta(days=asked.days), int(asked.machines)
-    with closing(psycopg2.connect(uri)) as connection:
-        with connection, connection.cursor() as cursor:
-            months = {(START_AT + timedelta(days=day)).replace(day=1) for day in range(asked.days)}
-            for at in months:
-                cursor.execute("SELECT tsad.ensure_partition('score_block', %s)", (at,))
-            span = {"start_at": START_AT, "end_at": end_at, "n": n, "step": asked.step_min}
-            cursor.execute(_FILL, span)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
-    return n * n_machines
+    end_at = START_AT + timedelta(days=asked.days)
+    values = {"start_at": START_AT, "end_at": end_at, "n": n, "step": asked.step_min}
+    config = fleet_config(asked.step_min)
+    fill_fleet(uri, config, asked.machines, (START_AT, asked.days), _FILL, values)
+    return n * int(asked.machines)
 
 
 def in_a_process(uri: str, asked: argparse.Namespace, hour: int, n_hours: int) -> dict[str, float]:
     """Seconds and peak memory of merging some hours."""
-    ours = ["--uri", uri, "--hour", str(hour), "--n-hours", str(n_hours)]
+    ours = ["--hour", str(hour), "--n-hours", str(n_hours)]
+    environment = os.environ | {URI_VARIABLE: uri}
     command = [sys.executable, __file__, "--step-min", str(asked.step_min), *ours]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
 def merged(uri: str, step_min: int, hour: int, n_hours: int) -> dict[str, float]:
     """The same in this process."""
-    config, start_at = configured(step_min), START_AT + hour * HOUR
+    config, start_at = fleet_config(step_min), START_AT + hour * HOUR
     began = time.perf_counter()
     with Store.connect(uri) as store:
         summary = build_incidents(

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg2
 import yaml
+from lab.gates import OPEN
 from psycopg2 import sql
 from upath import UPath
 
@@ -49,14 +50,7 @@ FLEET: dict[str, Any] = {
     },
     "training": {"range": f"{HISTORY_H}h", "max_windows": 3000, "epochs": 1, "min_hours": 5},
     "threshold": {"look_back": 1000, "min_span": "12h", "k": 12, "collective_k": 12},
-    "gate": {
-        "min_point_share": 0,
-        "min_contextual_share": 0,
-        "min_collective_share": 0,
-        "max_false_alarm_share": 1,
-        "max_incidents_per_entity_week": 1000,
-        "n_injected": 10,
-    },
+    "gate": OPEN,
 }
 # Seconds to train, where a network's library alone takes five.
 QUICK = {"detector": {"name": "isolation_forest"}}

@@ -27,37 +27,17 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import psycopg2
+from lab.fleet_rows import URI_VARIABLE, fill_fleet, fleet_config
 
 from devstack.postgres import BROWSER, ON_CALL, PIPELINE, Cluster, ensure_running, free_port, remove
-from tsad_tasks.config import DatasetConfig
-from tsad_tasks.storage.datasets import ensure_entities, ensure_layout, upsert_dataset
 from tsad_tasks.storage.migrate import migrate
-from tsad_tasks.storage.store import Store
 
 LIST_S, PAINT_S, MORE_MB = 0.2, 1.0, 150
 END_AT = datetime(2026, 11, 1, tzinfo=UTC)
 N_DAYS, N_SCORED_DAYS, FLAGS_EACH = 730, 100, 10
-CHANNELS = ("temperature", "load", "current", "speed")
-CONFIG = {
-    "dataset": "fleet",
-    "source": {
-        "connection": "fleet",
-        "tables": "reading",
-        "time": {"column": "at"},
-        "entity": {"column": "machine"},
-        "step": "10min",
-        "channels": {name: {} for name in CHANNELS},
-    },
-}
 # A tenth of the machines have a fault in three parts in every 20 incidents; every 50th moment has
 # three incidents at once, which are a group.
 FILL = """
-INSERT INTO tsad.model (dataset_id, version, lineage, detector, seed, train_start_at, train_end_at,
-  config_hash, window_reach_s, score_reach_s, n_parameters, artifact_uri, sha256, card, gate_passed)
-VALUES (1, 1, 'live', 'none', 7, %(start_at)s - interval '30 d', %(start_at)s, '', 0, 0, 0, '', '',
-  '{}', true);
-INSERT INTO tsad.champion_record (lineage, dataset_id, model_id, valid_from)
-VALUES ('live', 1, 1, %(start_at)s);
 CREATE TEMP TABLE found AS
 SELECT n, e.entity_id, 'INC-' || lpad(to_hex(n), 8, '0') AS incident_id,
   %(start_at)s + n * %(gap)s - (n %% 50 = 1)::int * %(gap)s AS started_at,
@@ -108,32 +88,18 @@ LISTS = {
     "30 days, a machine": "?dataset=fleet&days=30&entity=machine-0007",
     "90 days": "?dataset=fleet&days=90",
 }
-SERVED_URI = "TSAD_BENCH_PAGE_URI"
 
 
 def fill(uri: str, n_incidents: int, n_machines: int) -> int:
     """Incidents with their flags, up to the end; how many flags."""
-    start_at = END_AT - timedelta(days=N_DAYS)
-    config = DatasetConfig.model_validate(CONFIG)
-    with Store.connect(uri) as store, store.transaction():
-        dataset_id = upsert_dataset(store, config).dataset_id
-        ensure_layout(store, dataset_id, config)
-        ensure_entities(store, dataset_id, [f"machine-{n:04d}" for n in range(n_machines)])
-    with closing(psycopg2.connect(uri)) as connection:
-        with connection, connection.cursor() as cursor:
-            scored_at = END_AT - timedelta(days=N_SCORED_DAYS)
-            for day in range(N_SCORED_DAYS + 1):
-                month = (scored_at + timedelta(days=day)).replace(day=1)
-                cursor.execute("SELECT tsad.ensure_partition('score_block', %s)", (month,))
-            span = {"start_at": start_at, "end_at": END_AT, "scored_at": scored_at}
-            sizes = {"n": n_incidents, "machines": n_machines, "flags": FLAGS_EACH}
-            gap = timedelta(days=N_DAYS) / n_incidents
-            cursor.execute(FILL, span | sizes | {"gap": gap})
-            cursor.execute("SELECT count(*) FROM tsad.anomaly")
-            ((n_flags,),) = cursor.fetchall()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
+    start_at, scored_at = (END_AT - timedelta(days=n) for n in (N_DAYS, N_SCORED_DAYS))
+    span = {"start_at": start_at, "end_at": END_AT, "scored_at": scored_at}
+    sizes = {"n": n_incidents, "machines": n_machines, "flags": FLAGS_EACH}
+    values = span | sizes | {"gap": timedelta(days=N_DAYS) / n_incidents}
+    fill_fleet(uri, fleet_config(10), n_machines, (scored_at, N_SCORED_DAYS), FILL, values)
+    with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM tsad.anomaly")
+        ((n_flags,),) = cursor.fetchall()
     return int(n_flags)
 
 
@@ -172,8 +138,7 @@ def served(uri: str) -> Iterator[tuple[str, int, float]]:
     """Address, process id and first MB of a page in a process of its own."""
     port = free_port()
     command = [sys.executable, __file__, "--port", str(port)]
-    # On a command line others could read the password.
-    environment = os.environ | {SERVED_URI: uri}
+    environment = os.environ | {URI_VARIABLE: uri}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         try:
             assert child.stdout
@@ -246,7 +211,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.port:
-        serve(os.environ[SERVED_URI], asked.port)
+        serve(os.environ[URI_VARIABLE], asked.port)
         return 0
     n_incidents, n_machines = (1_000, 20) if asked.small else (asked.incidents, 200)
     with tempfile.TemporaryDirectory(prefix="tsad-bench-") as name:

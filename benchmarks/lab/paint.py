@@ -30,6 +30,7 @@ from devstack.postgres import (
     free_port,
     remove,
 )
+from lab.gates import OPEN
 from tsad_tasks.base.places import project_folder
 from tsad_tasks.config import load_config
 from tsad_tasks.ingest.ingest import ingest_interval
@@ -55,14 +56,7 @@ CONFIG: dict[str, Any] = {
         "channels": {name: {"unit": "bar"} for name in CHANNELS},
     },
     "training": {"range": "7d", "min_hours": 10, "fallback": []},
-    "gate": {
-        "min_point_share": 0,
-        "min_contextual_share": 0,
-        "min_collective_share": 0,
-        "max_false_alarm_share": 1,
-        "max_incidents_per_entity_week": 1000,
-        "n_injected": 10,
-    },
+    "gate": OPEN,
     "shadow": {"hours": 0},
 }
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")

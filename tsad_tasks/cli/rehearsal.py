@@ -123,7 +123,7 @@ def rehearse(
         end_at = end_at or _newest_end(store, config, start_at)
         # Before anything is read: hours of the future would be hours without a reading.
         if start_at >= end_at:
-            newest = f"the newest reading, which ends at {end_at:%Y-%m-%d %H:%M} UTC"
+            newest = f"the newest hour that can have readings, {end_at:%Y-%m-%d %H:%M} UTC"
             raise BadInput(f"Expected --from before {newest}. Received: {start}.")
         if ingest:
             learned_from = start_at - timedelta(seconds=config.training.range_s)
