@@ -740,32 +740,40 @@ def _worst(flags: _Flags, periods: Mapping[int, float]) -> int | None:
     if not known.size:
         return None
     its = flags.where(known)
+    deviations = _deviations(its, periods)
+    inside = np.flatnonzero(its.more["channel_id"] == _leading(its, deviations))
+    off = _side(its.where(inside), deviations[inside], periods) * deviations[inside]
+    farthest = 0 if np.isnan(off[0]) else int(np.argmax(np.where(np.isnan(off), -np.inf, off)))
+    return int(known[inside[farthest]])
+
+
+def _leading(its: _Flags, deviations: Floats64) -> int:
+    """The channel of the largest share × error over flags, of those whose reading is outside of
+    what was expected, where any is: the others are strange by what averages and windows remember.
+    """
     channels, firsts, at = np.unique(its.more["channel_id"], return_index=True, return_inverse=True)
-    every = _deviations(its, periods)
     weights = _as_told(its.more["share"]) * (1 + _as_told(its.scores))
-    # A reading inside of what was expected is strange by what averages and windows remember.
-    beyond = (its.more["is_known"] == 0) | (np.abs(every) > its.more["spread"])
-    counted = weights * beyond if beyond.any() else weights
-    of_channels = np.bincount(at, counted)
+    beyond = (its.more["is_known"] == 0) | (np.abs(deviations) > its.more["spread"])
+    of_channels = np.bincount(at, weights * beyond if beyond.any() else weights)
     # In the order in which they come, as max of a sum that is not a number depends on it.
-    leading = max(np.argsort(firsts), key=lambda i: (of_channels[i], -channels[i]))
-    inside = np.flatnonzero(at == leading)
-    deviations = every[inside]
+    return int(channels[max(np.argsort(firsts), key=lambda i: (of_channels[i], -channels[i]))])
+
+
+def _side(its: _Flags, deviations: Floats64, periods: Mapping[int, float]) -> int:
+    """The side of what was expected to which one channel's readings went: 1 above, -1 below."""
     side = 1 if sum(deviations.tolist()) >= 0 else -1
     below, above = -deviations.min(), deviations.max()
     if max(below, above) > CLEARLY * min(below, above) > 0:
-        side = 1 if above > below else -1
-    elif below > 0 < above and int(channels[leading]) not in periods:
+        return 1 if above > below else -1
+    if below > 0 < above and int(its.more["channel_id"][0]) not in periods:
         # Windows go on being strange for a while after a fault, with the deviation turned round:
         # where readings went from what was expected before it counts, if they went anywhere.
-        known_inside = inside[its.more["is_known"][inside] != 0]
-        moves = its.more["actual"][known_inside] - its.more["expected"][known_inside[0]]
+        known = np.flatnonzero(its.more["is_known"])
+        moves = its.more["actual"][known] - its.more["expected"][known[0]]
         farthest_move = moves[int(np.argmax(np.abs(moves)))]
         if abs(farthest_move) >= np.abs(deviations).max() / 2:
-            side = 1 if farthest_move > 0 else -1
-    off = side * deviations
-    farthest = 0 if np.isnan(off[0]) else int(np.argmax(np.where(np.isnan(off), -np.inf, off)))
-    return int(known[inside[farthest]])
+            return 1 if farthest_move > 0 else -1
+    return side
 
 
 def _deviations(flags: _Flags, periods: Mapping[int, float]) -> Floats64:
