@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from lab.fleet_rows import CHANNELS
 from psycopg2.extensions import connection as Connection
 
 from devstack.postgres import Cluster
@@ -175,7 +176,7 @@ def test_all_channels_at_a_peak_are_looked_up_by_the_key(fleet: Connection) -> N
     assert ".at = " in scan["Index Cond"].replace("(at = ", "(r.at = ")
     assert scan["Actual Loops"] == 1
     assert nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"] < 100
-    assert nodes[0]["Actual Rows"] == len(load.CHANNELS)
+    assert nodes[0]["Actual Rows"] == len(CHANNELS)
 
 
 def test_an_incident_is_open_or_closed_by_one_hour_of_its_entity(fleet: Connection) -> None:
