@@ -43,11 +43,11 @@ HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENTS_LISTED = Listing(
     "incidents",
     (
-        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
-        "times_threshold", "sentence", "verdict", "entity", "kind", "channel",
+        "incident_id", "severity", "state", "started_at", "end_at", "n_flags",
+        "times_threshold", "sentence", "verdict", "entity", "kind", "channel", "last_flag_at",
     ),
     (
-        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
+        "incident_id", "severity", "state", "started_at", "end_at", "n_flags",
         "times_threshold", "sentence", "verdict",
     ),
     right=("n_flags", "times_threshold"),
@@ -64,7 +64,9 @@ NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 _WEEK = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 WEEKS_LISTED = Listing("weeks", _WEEK, right=_WEEK[1:])
 SUPPRESSED = Listing(
-    "suppressed", ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
+    "suppressed",
+    ("incident_id", "started_at", "end_at", "entity", "suppressed_by", "last_flag_at"),
+    ("incident_id", "started_at", "end_at", "entity", "suppressed_by"),
 )
 OUTSIDE_LISTED = Listing(
     "outside_experience",

@@ -34,6 +34,15 @@ PLAIN_EVERY_S = 10.0
 console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 _errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
+# Counts whose names are those of programs; those that only programs need are not said.
+_COUNT_WORDS = {
+    "n_hours_skipped": "hours read before",
+    "n_blocks_changed": "hours of machines changed",
+    "n_verdicts": "findings on sensors",
+    "lag_s": "seconds behind",
+}
+_UNSAID = frozenset({"changed_hours"})
+
 Advance = Callable[[int, str], None]
 
 
@@ -309,9 +318,9 @@ def say_markdown(text: str) -> None:
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
     """One line of counts; those that are nothing are left out."""
     shown = [
-        f"{name.removeprefix('n_').replace('_', ' ')} {said}"
+        f"{_COUNT_WORDS.get(name) or name.removeprefix('n_').replace('_', ' ')} {said}"
         for name, value in counts.items()
-        if (said := _said(value))
+        if name not in _UNSAID and (said := _said(value))
     ]
     say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
 
