@@ -252,7 +252,7 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
             )
             for one in found.worst
         ]
-        table(WORST, f"The worst of {counted(len(as_set.alarms), 'incident')}, UTC", worst)
+        table(WORST, f"The worst of {counted(len(as_set.alarms), 'incident')}", worst)
     else:
         say("No machine alarms with the dataset file as it is.")
     say("")

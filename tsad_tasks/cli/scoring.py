@@ -183,13 +183,15 @@ def anomalies(
             outside = store.rows(OUTSIDE, **params)
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
     listed = READINGS_LISTED if readings else INCIDENTS_LISTED
-    list_rows(listed, f"{dataset}, UTC", rows, nothing)
+    list_rows(listed, dataset, rows, nothing)
+    if rows and row.site_zone != "UTC":
+        say(f"The page, the PDF and messages show them on the clock of {row.site_zone}.")
     if missing is not None:
         say_lines(missing.text)
     if outside:
-        table(OUTSIDE_LISTED, "Training never saw such, UTC", outside)
+        table(OUTSIDE_LISTED, "Training never saw such", outside)
     if suppressed:
-        title = f"{len(suppressed)} suppressed by maintenance, UTC"
+        title = f"{len(suppressed)} suppressed by maintenance"
         table(SUPPRESSED, title, suppressed)
 
 
