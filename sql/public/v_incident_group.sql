@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW tsad.v_incident_group AS
   SELECT g.group_id, d.name AS dataset, g.lineage, g.headline, m.severity, m.state, g.started_at, m.last_flag_at, g.n_entities,
-         g.n_all_entities, m.n_incidents
+         g.n_all_entities, m.n_incidents, m.last_flag_at + make_interval(secs => d.step_s) AS end_at
   FROM tsad.incident_group g
   JOIN tsad.dataset d USING (dataset_id)
   CROSS JOIN LATERAL (
@@ -21,5 +21,6 @@ COMMENT ON COLUMN tsad.v_incident_group.last_flag_at IS 'Last flag of all.';
 COMMENT ON COLUMN tsad.v_incident_group.n_entities IS 'Machines whose incidents began together.';
 COMMENT ON COLUMN tsad.v_incident_group.n_all_entities IS 'Machines of which rows came in the hour in which it began.';
 COMMENT ON COLUMN tsad.v_incident_group.n_incidents IS 'Incidents, those that were cut counted once.';
+COMMENT ON COLUMN tsad.v_incident_group.end_at IS 'End of the step of the last flag of all, not included; so far, where it is open.';
 
 GRANT SELECT ON tsad.v_incident_group TO tsad_writer, tsad_reader;

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -18,7 +19,7 @@ from tests.plants.challengers import FAILED, challenger
 from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.champions.champions import promote
 from tsad_tasks.page.guard import POLICY
-from tsad_tasks.page.render import assets
+from tsad_tasks.page.render import assets, environment
 from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.store import Store
 
@@ -415,3 +416,9 @@ def test_a_login_that_may_not_read_is_told_which_role_it_needs(
     answer = PageRoom(room.uri, cluster.uri(name, BROWSER)).client().get("/")
     assert answer.status_code == 503
     assert "tsad migrate --operator" in answer.text
+
+
+def test_a_form_ends_no_earlier_than_the_last_step() -> None:
+    after = environment().filters["minute_after"]
+    assert after(datetime(2026, 3, 1, 6, 59, 30, tzinfo=UTC)) == "2026-03-01T07:00"
+    assert after(datetime(2026, 3, 1, 7, tzinfo=UTC)) == "2026-03-01T07:00"

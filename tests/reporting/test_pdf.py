@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.base.enums import Outcome, ReportDetail, Severity
 from tsad_tasks.base.files import write_whole
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.reporting.drawing.flow import room_of
 from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
+from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.content import (
     Coverage,
     Headline,
@@ -29,8 +32,8 @@ from tsad_tasks.reporting.period.content import (
     SuppressedRow,
 )
 from tsad_tasks.reporting.period.model_pages import outcome_lines
-from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.ranking import N_BRIEF_PAGES, undecided
+from tsad_tasks.reporting.period.pdf import planned_pages, report_bytes
+from tsad_tasks.reporting.period.ranking import LIMITS, N_BRIEF_PAGES, undecided
 
 HOSTILE = "<b>&amp;</b> \U0001f525\n\u202e)(\\ Tj %s {} " + "long " * 32
 SMALL = sample_report(1, n_channels=2, n_anomalies=2)
@@ -109,6 +112,25 @@ def test_the_first_page_says_how_many_and_which_need_a_decision() -> None:
     assert "19 Oct, not scored" in text
     assert "v14 became champion in place of v13 on 16 Nov 2026" in text
     assert "As known at 23 Nov 2026 00:07 (Europe/Berlin, UTC+1)" in text
+
+
+def test_without_a_page_the_first_page_gives_the_command_for_a_verdict() -> None:
+    content = sample_report(2, n_channels=2)
+    waiting = undecided(content.incidents, 1)[0]
+    command = f"say what it was: tsad verdict {waiting.incident_id} confirmed"
+    assert command in first_page(replace(content, page_url=""))
+    assert command not in first_page(content)
+
+
+@pytest.mark.parametrize("n_incidents", [0, 1, 4, 7, 12, 40])
+def test_the_last_page_is_never_nearly_empty(n_incidents: int) -> None:
+    content = sample_report(n_incidents, n_channels=2) if n_incidents else empty_report()
+    sheet = Sheet()
+    pages = planned_pages(content, LIMITS[ReportDetail.BRIEF], sheet)
+    last = pages[-1].draw
+    assert isinstance(last, partial)
+    (blocks,) = last.args
+    assert sum(one.height for one in blocks) >= 0.3 * room_of(sheet)
 
 
 def test_where_all_have_a_verdict_nothing_needs_a_decision() -> None:

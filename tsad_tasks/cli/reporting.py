@@ -277,7 +277,7 @@ def show_exploration(content: ExplorationContent) -> None:
         table(CORRELATIONS, "Strongest correlations", pairs)
     if shown := content.labels[:MANY_ROWS]:
         labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
-        title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
+        title = f"Known anomalies, {len(shown)} of {len(content.labels)}"
         table(KNOWN, title, labels)
 
 

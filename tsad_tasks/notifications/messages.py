@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -50,7 +50,7 @@ _WITHDRAWN = (
 )
 
 
-def event_payload(dataset: str, zone: str, told: Told) -> Payload:
+def event_payload(dataset: str, zone: str, step_s: int, told: Told) -> Payload:
     """What is told of one event of an alert, or of a group of them: nothing secret, and nothing to
     be looked up.
     """
@@ -63,6 +63,7 @@ def event_payload(dataset: str, zone: str, told: Told) -> Payload:
         "state": alert.state,
         "started_at": alert.start_at.isoformat(),
         "last_flag_at": alert.end_at.isoformat(),
+        "end_at": (alert.end_at + timedelta(seconds=step_s)).isoformat(),
         "sentence": alert.sentence,
         "incident_id": alert.incident_id,
         "thread": alert.thread,
@@ -244,15 +245,15 @@ def _listed(event: Payload) -> Listed:
 
 
 def _event_letter(payload: Payload) -> Letter:
-    since_at, last_at = _span(payload)
-    before = payload.get("severity_before")
+    since_at, end_at = _span(payload)
+    before, is_open = payload.get("severity_before"), payload["state"] == "open"
     facts = {
         "Dataset": payload["dataset"],
         **_who(payload),
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
         **({"Priority": f"{payload['priority']} of 5"} if "priority" in payload else {}),
         "Since": stamp_text(since_at, payload["zone"]),
-        "Last flag": stamp_text(last_at, payload["zone"]),
+        "Until": stamp_text(end_at, payload["zone"]) + ", so far" * is_open,
     }
     is_late = bool(payload.get("found_late"))
     paragraphs = [_LATE] if is_late else []
@@ -267,7 +268,7 @@ def _event_letter(payload: Payload) -> Letter:
     sentence = f"{'found late: ' * is_late}{payload.get('headline', payload['sentence'])}."
     if "headline" in payload:
         paragraphs.insert(0, f"The worst: {payload['sentence']}.")
-    state = "going on" if payload["state"] == "open" else "over"
+    state = "going on" if is_open else "over"
     if payload["event"] in ("closed", "withdrawn"):
         state = payload["event"]
     kicker = f"{state}, was {before}" if before else state
@@ -282,5 +283,8 @@ def _who(payload: Payload) -> dict[str, str]:
 
 
 def _span(event: Payload) -> tuple[datetime, datetime]:
-    started_at, last_flag_at = event["started_at"], event["last_flag_at"]
-    return datetime.fromisoformat(started_at), datetime.fromisoformat(last_flag_at)
+    """From the first flag to the end of the last one's step; what has waited since before that was
+    in a payload has its last flag alone.
+    """
+    started_at, end_at = event["started_at"], event.get("end_at") or event["last_flag_at"]
+    return datetime.fromisoformat(started_at), datetime.fromisoformat(end_at)

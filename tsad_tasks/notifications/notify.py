@@ -244,7 +244,7 @@ def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNot
         machines = what.entities if what.headline is not None else ()
         about = "\x1f".join([alert.taken_by or "", *machines])
     key = message_key(alert.thread, event, about, *to)
-    payload = event_payload(config.dataset, config.site_zone, what)
+    payload = event_payload(config.dataset, config.site_zone, config.step_s, what)
     if config.criticality.is_said:
         of = alert.severity, alert.entity, alert.channel
         payload["priority"] = config.criticality.priority(*of)

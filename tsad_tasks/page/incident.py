@@ -138,13 +138,12 @@ def read_incident(
     store: Store, dataset: PageDataset, row: ShownIncident, drawn: Drawn
 ) -> IncidentContent:
     """What the page says of an incident, beside its plots."""
-    step = timedelta(seconds=dataset.step_s)
     whose = {"dataset": row.dataset, "entity": row.entity}
     span = {"from_at": row.started_at, "to_at": row.last_flag_at}
     before = {"dataset": row.dataset, "started_at": row.started_at, "n": N_COMPARED}
     shown = _shown_span(drawn, row)
     entity_id = select_entities(store, dataset.dataset_id)[row.entity]
-    near = {"from_at": row.started_at - NEAR, "to_at": row.last_flag_at + step, "n": N_MEANWHILE}
+    near = {"from_at": row.started_at - NEAR, "to_at": row.end_at, "n": N_MEANWHILE}
     return IncidentContent(
         row=row,
         dataset=dataset,
@@ -191,11 +190,10 @@ def plots(content: IncidentContent, *, rest: bool) -> dict[str, Any]:
     }
     if rest:
         return answer
-    ended_s = unix_s(row.last_flag_at) + content.dataset.step_s
     threshold = formats.figure_text(page.peak_threshold)
     heat = page.heat
     return answer | {
-        "incident": [unix_s(row.started_at), ended_s],
+        "incident": [unix_s(row.started_at), unix_s(row.end_at)],
         "flags": np.flatnonzero(page.scores.flags).tolist(),
         "error": {
             "values": _numbers(page.scores.errors, 4),

@@ -54,6 +54,7 @@ class ListedIncident:
     state: str
     started_at: datetime
     last_flag_at: datetime
+    end_at: datetime
     n_flags: int
     peak_score: float
     peak_at: datetime
@@ -111,7 +112,7 @@ class LaneIncident:
     entity: str
     severity: str
     started_at: datetime
-    last_flag_at: datetime
+    end_at: datetime
     peak_score: float
     sentence: str
     suppressed: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -48,6 +48,7 @@ def environment() -> Environment:
         "watching": words.WATCHING_TITLES.get,
         "seconds": lambda span: span.total_seconds(),
         "minute": lambda at: f"{at:%Y-%m-%dT%H:%M}",
+        "minute_after": lambda at: f"{at + timedelta(seconds=-at.second % 60):%Y-%m-%dT%H:%M}",
         "query": lambda params: urlencode(params),
         "part": lambda text: quote(str(text), safe=""),
         "counted": formats.counted,

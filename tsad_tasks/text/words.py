@@ -57,6 +57,17 @@ def status_title(status: str) -> str:
     return STATUS_TITLES.get(status, status.replace("_", " "))
 
 
+def verdict_of(word: str) -> str:
+    """The verdict that a word names, by its title too; other words stay as they are.
+
+    >>> verdict_of("Real fault"), verdict_of("false-alarm"), verdict_of("odd")
+    ('confirmed', 'false_alarm', 'odd')
+    """
+    key = word.strip().lower().replace(" ", "_").replace("-", "_")
+    titles = {title.lower().replace(" ", "_"): one for one, title in VERDICT_TITLES.items()}
+    return str(titles.get(key, key if key in list(Verdict) else word))
+
+
 def verdict_title(verdict: str | None) -> str:
     """A verdict as buttons and lists say it.
 

@@ -7,7 +7,7 @@ WITH chosen AS MATERIALIZED (
     AND (%(group_id)s::text IS NULL OR c.group_id = %(group_id)s)
     AND (%(before_at)s::timestamptz IS NULL OR (c.started_at, c.incident_id) < (%(before_at)s::timestamptz, %(before_id)s::text))
   ORDER BY c.started_at DESC, c.incident_id DESC LIMIT %(n)s)
-SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at,
+SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.end_at, i.n_flags, i.peak_score, i.peak_at,
        i.channel, i.sentence, i.verdict, i.suppressed_by, coalesce(i.held, false) AS held, i.model_id, i.taken_by, i.snoozed_until,
        EXISTS (SELECT FROM tsad.v_quality q WHERE q.dataset = i.dataset AND q.entity = i.entity AND q.channel = i.channel
                  AND q.hour_at > i.started_at - interval '1 hour' AND q.hour_at <= i.last_flag_at) AS sensor_suspected, i.n_parts, i.priority

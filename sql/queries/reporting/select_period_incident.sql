@@ -1,5 +1,5 @@
 -- One incident, by itself where it is part of one that lasts, with error and threshold at its peak.
-SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score,
+SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.end_at, i.n_flags, i.peak_score,
        i.peak_at, i.channel, i.sentence, i.provisional, i.policy_version, i.model_id, i.suppressed_by, a.kind AS peak_kind, a.error, a.threshold, i.verdict,
        1 AS n_parts, NULL AS group_id, NULL AS headline, i.priority
 FROM tsad.v_incident i

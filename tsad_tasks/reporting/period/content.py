@@ -275,7 +275,7 @@ class SuppressedRow:
     entity: str
     severity: Severity
     started_at: datetime
-    last_flag_at: datetime
+    ended_at: datetime
     window: str
 
 

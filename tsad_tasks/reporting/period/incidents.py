@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
@@ -93,7 +93,6 @@ def incident_pages(
 def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
     """An incident without any series."""
     error, threshold = peak_figures(row.peak_kind, row.error, row.threshold, row.peak_score)
-    ended_at = row.last_flag_at + timedelta(seconds=period.dataset.step_s)
     return IncidentPage(
         incident_id=row.incident_id,
         entity=row.entity,
@@ -101,7 +100,7 @@ def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
         state=row.state,
         kind=row.kind,
         started_at=row.started_at,
-        ended_at=None if row.state == "open" else ended_at,
+        ended_at=None if row.state == "open" else row.end_at,
         sentence=row.sentence,
         peak_error=error,
         peak_threshold=threshold,
@@ -134,7 +133,7 @@ class _View:
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
         """From half its length (or an hour) before it to half an hour after, at most to the end."""
         step_s, data_until = period.dataset.step_s, period.data_until
-        first_s, last_s = unix_s(row.started_at), unix_s(row.last_flag_at) + step_s
+        first_s, last_s = unix_s(row.started_at), unix_s(row.end_at)
         start_s = first_s - max(3600, (last_s - first_s) // 2)
         start_s -= start_s % step_s
         newest_s = unix_s(data_until) + step_s if data_until else last_s

@@ -16,7 +16,7 @@ from tsad_tasks.reporting.period.model_pages import audit_blocks, model_blocks
 from tsad_tasks.reporting.period.ranking import LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
 
-_COVER = "cover"
+_COVER, _PART_GAP = "cover", 8.0
 
 
 def report_bytes(
@@ -66,10 +66,10 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, limits, numbers)
     )
     if content.detail is ReportDetail.BRIEF:
-        blocks = listed({page.key: n for n, page in enumerate(own, start=2)}) if has_list else []
-        blocks += _brief_blocks(content, limits, sheet.inner_width)
+        parts = [listed({page.key: n for n, page in enumerate(own, start=2)})] if has_list else []
+        parts += _brief_parts(content, limits, sheet.inner_width)
         title = "All incidents, what was watched, models, how to read it"
-        return [cover, *own, *flow.flow_pages("rest", title, blocks, room)]
+        return [cover, *own, *flow.dealt_pages("rest", title, flow.balanced(parts, room))]
     lists: list[flow.Page] = []
     if has_list:
         key, title = "incidents", "All incidents"
@@ -79,7 +79,9 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
     return [cover, *lists, *own, *_full_pages(content, limits, sheet.inner_width, room)]
 
 
-def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
+def _brief_parts(
+    content: ReportContent, limits: ReportLimits, width: float
+) -> list[list[flow.Block]]:
     """What was watched, models, and how to read it all, one after the other."""
     parts = [
         health_blocks(content, limits, width),
@@ -87,7 +89,7 @@ def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         model_blocks(content, limits, width),
         guide_blocks(content, width),
     ]
-    return [block for part in parts if part for block in [flow.gap(3), *part]]
+    return [[flow.gap(_PART_GAP), *part] for part in parts if part]
 
 
 def _full_pages(

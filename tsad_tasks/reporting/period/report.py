@@ -325,6 +325,6 @@ def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[content.Suppre
     for row in sorted(incidents, key=lambda row: (row.started_at, row.entity)):
         if row.suppressed_by:
             what = (row.incident_id, row.entity, Severity(row.severity))
-            span = (row.started_at, row.last_flag_at)
+            span = (row.started_at, row.end_at)
             held.append(content.SuppressedRow(*what, *span, row.suppressed_by))
     return tuple(held)
