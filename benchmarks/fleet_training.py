@@ -19,6 +19,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from simulators.simulate_fleet import FLEET_CHANNELS, machine_fleet
@@ -43,7 +44,11 @@ MACHINES_TOGETHER = 50
 
 def config_of(detector: str, days: int) -> DatasetConfig:
     """The fleet's dataset file: its source, when it works, and the detector."""
-    source = {"connection": "fleet", "tables": "plant.reading", "time": {"column": "at"}}
+    source: dict[str, Any] = {
+        "connection": "fleet",
+        "tables": "plant.reading",
+        "time": {"column": "at"},
+    }
     source |= {"step": STEP_S, "entity": {"column": "machine"}}
     source |= {"channels": {name: {} for name in FLEET_CHANNELS}}
     return DatasetConfig.model_validate(
