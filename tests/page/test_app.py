@@ -394,6 +394,12 @@ def test_the_list_goes_on_where_it_stopped(room: PageRoom, monkeypatch: pytest.M
     assert len(seen) > 1
 
 
+def test_beyond_the_end_of_the_list_nothing_more_is_promised(room: PageRoom) -> None:
+    text = room.client().get("/?days=30&before=0.INC").text
+    assert "No incident answers to this from here on" in text
+    assert "Older</a>" not in text
+
+
 @pytest.mark.parametrize("asked", ["severity=BAD", "days=x", "before=x", "dataset=other"])
 def test_what_cannot_be_asked_is_said_and_not_a_fault_of_ours(room: PageRoom, asked: str) -> None:
     answer = room.client().get(f"/?{asked}")

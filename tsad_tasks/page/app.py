@@ -24,7 +24,8 @@ from tsad_tasks.page.lanes import drawn_lanes
 from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
 from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.page.render import MEDIA_TYPES, assets, html
-from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
+from tsad_tasks.storage.database import DatabaseError, database_error, shown_statement
+from tsad_tasks.storage.sessions import Sessions
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import zone_of
 
@@ -35,18 +36,19 @@ NOT_FOUND = "Expected an address of this page. Received: {}."
 
 
 class Page:
-    """What all requests share: where the warehouse is, and the incidents that were drawn last."""
+    """What requests share: sessions of the warehouse, and the incidents that were drawn last."""
 
     def __init__(self, uri: Callable[[], str]) -> None:
-        self._uri = uri
+        self._sessions = Sessions(
+            uri, statement_timeout_s=STATEMENT_TIMEOUT_S, lock_timeout_s=LOCK_TIMEOUT_S
+        )
         self._drawn = DrawnIncidents()
 
     @contextmanager
     def store(self) -> Iterator[Store]:
         """The warehouse under the operator's login; no statement outlasts a person's patience."""
-        waits = {"statement_timeout_s": STATEMENT_TIMEOUT_S, "lock_timeout_s": LOCK_TIMEOUT_S}
-        with Store(connect(self._uri(), **waits)) as store:
-            yield store
+        with self._sessions.taken() as connection:
+            yield Store(connection)
 
     def datasets(self, store: Store, visitor: Visitor) -> list[PageDataset]:
         """The datasets whose DAG the visitor may read."""

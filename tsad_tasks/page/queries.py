@@ -79,8 +79,15 @@ class ListedIncident:
 
 
 @dataclass(frozen=True)
-class NeedingIncident(ListedIncident):
-    """One that needs a person, alone or the worst of a group, and how many there are.
+class CountedIncident(ListedIncident):
+    """One of those that are asked for, and how many there are."""
+
+    n_all: int
+
+
+@dataclass(frozen=True)
+class NeedingIncident(CountedIncident):
+    """One that needs a person, alone or the worst of a group.
 
     Attributes
     ----------
@@ -88,7 +95,6 @@ class NeedingIncident(ListedIncident):
     n_needing : incidents of the group that need a person.
     """
 
-    n_all: int
     group_id: str | None
     headline: str | None
     n_needing: int
@@ -224,8 +230,7 @@ class ToldMessage(NamedTuple):
 SELECT_PAGE_DATASETS = Query("page/select_page_datasets", PageDataset)
 SELECT_WATCHING = Query("page/select_watching", Watching)
 SELECT_NEEDING_INCIDENTS = Query("page/select_needing_incidents", NeedingIncident)
-SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", ListedIncident)
-SELECT_LISTED_COUNT = Query("page/select_listed_count", int)
+SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", CountedIncident)
 SELECT_LANE_INCIDENTS = Query("page/select_lane_incidents", LaneIncident)
 SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
