@@ -216,7 +216,7 @@ def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
         (["anomalies", "hall"], "Expected a dataset that was ingested before. Received: 'hall'."),
         (
             ["datasets", "check", "hall"],
-            "Expected dataset files that fit their tables. Received: 1 errors, listed above.",
+            "Expected dataset files that fit their tables. Received: 1 error, listed above.",
         ),
     ],
 )

@@ -28,6 +28,7 @@ from tsad_tasks.reporting.period.content import (
     Headline,
     IncidentPage,
     Judged,
+    QualityRow,
     ReportContent,
     SuppressedRow,
 )
@@ -112,6 +113,17 @@ def test_the_first_page_says_how_many_and_which_need_a_decision() -> None:
     assert "19 Oct, not scored" in text
     assert "v14 became champion in place of v13 on 16 Nov 2026" in text
     assert "As known at 23 Nov 2026 00:07 (Europe/Berlin, UTC+1)" in text
+
+
+def test_findings_of_one_kind_and_machine_are_one_line() -> None:
+    at = SMALL.start_at
+    off_grid = [QualityRow("P-01", f"c{i}", "off_grid", 10, at, at) for i in range(12)]
+    stuck = QualityRow("P-02", "vane", "stuck", 60, at, at, "one value")
+    text = shown(replace(SMALL, quality=(stuck, *off_grid)))
+    assert "13 findings in " in text
+    assert "P-02 vane stuck 60" in text
+    assert "P-01 12: c0, c1, c2, c3 and 8 more off grid 120" in text
+    assert text.count("off grid") == 1
 
 
 def test_without_a_page_the_first_page_gives_the_command_for_a_verdict() -> None:

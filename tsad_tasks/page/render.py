@@ -58,6 +58,7 @@ def environment() -> Environment:
             (verdict.value, title, words.VERDICT_HINTS[verdict])
             for verdict, title in words.VERDICT_TITLES.items()
         ],
+        "SHARE_HINT": words.SHARE_HINT,
         "zone_offset": lambda zone, at: formats.zone_text(zone, at, at),
         "asset": lambda name: f"static/{name}?{assets()[name][1][:8]}",
     }

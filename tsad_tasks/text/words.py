@@ -19,6 +19,9 @@ VERDICT_HINTS = {
     Verdict.SENSOR_FAULT: "The sensor, not the machine. Trainings leave it out.",
     Verdict.NEW_NORMAL: "It runs like this from now on. Trainings learn it.",
 }
+SHARE_HINT = (
+    "How much of what the model could not explain is in one channel; all channels are 100 %."
+)
 WATCHING_TITLES = {
     "ok": "in time",
     "late": "late",
