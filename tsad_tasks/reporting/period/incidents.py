@@ -319,6 +319,7 @@ class _Explained:
         found = expected_in_range(
             self.period.store,
             layout,
+            self.row.model_id,
             spec,
             detector,
             (self.row.entity, self.row.entity_id),
