@@ -278,7 +278,7 @@ class _Cards:
 
 def verdict_command(incident_id: str) -> str:
     """How somebody says that it was a real fault, where there is no page to open."""
-    return f"tsad verdict {incident_id} {Verdict.CONFIRMED}"
+    return f"tsad verdict {incident_id} confirmed"
 
 
 def draw_picture(
