@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from tsad_tasks.base.enums import Verdict
 from tsad_tasks.reporting.drawing import charts, flow, marks, theme
 from tsad_tasks.reporting.drawing.document import draw_name
 from tsad_tasks.reporting.drawing.fonts import wrap_text
