@@ -88,7 +88,7 @@ VIEWS = {
     "v_incident_group": """
         group_id text, dataset text, lineage text, headline text, severity text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_entities integer, n_all_entities
-        integer, n_incidents integer, end_at timestamptz""",
+        integer, n_incidents integer, end_at timestamptz, priority integer""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,

@@ -43,14 +43,14 @@ HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENTS_LISTED = Listing(
     "incidents",
     (
-        "incident_id", "severity", "state", "started_at", "end_at", "n_flags",
+        "incident_id", "severity", "priority", "state", "started_at", "end_at", "n_flags",
         "times_threshold", "sentence", "verdict", "entity", "kind", "channel", "last_flag_at",
     ),
     (
-        "incident_id", "severity", "state", "started_at", "end_at", "n_flags",
+        "incident_id", "severity", "priority", "state", "started_at", "end_at", "n_flags",
         "times_threshold", "sentence", "verdict",
     ),
-    right=("n_flags", "times_threshold"),
+    right=("priority", "n_flags", "times_threshold"),
 )  # fmt: skip
 READINGS_LISTED = Listing(
     "readings",

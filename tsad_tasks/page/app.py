@@ -66,7 +66,9 @@ class Page:
     def incident(
         self, store: Store, visitor: Visitor, incident_id: str
     ) -> tuple[PageDataset, ShownIncident]:
-        """An incident with its dataset; 404 where there is none that the visitor may see."""
+        """An incident with all of its parts, by the id of any of them, and its dataset; 404 where
+        there is none that the visitor may see.
+        """
         with store.snapshot():
             row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
         if row is None or not visitor.may_read(row.dataset):
@@ -183,6 +185,8 @@ def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
                 if successor is None:
                     raise
                 return RedirectResponse(quote(successor, safe=""), 302)
+            if content.row.incident_id != incident_id:
+                return RedirectResponse(quote(content.row.incident_id, safe=""), 302)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)

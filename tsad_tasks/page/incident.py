@@ -53,6 +53,7 @@ class IncidentContent:
     """Everything that the page of one incident says."""
 
     row: ShownIncident
+    parts: tuple[queries.ShownPart, ...]
     dataset: PageDataset
     drawn: Drawn
     figures: tuple[ChannelFigures, ...]
@@ -143,9 +144,12 @@ def read_incident(
     before = {"dataset": row.dataset, "started_at": row.started_at, "n": N_COMPARED}
     shown = _shown_span(drawn, row)
     entity_id = select_entities(store, dataset.dataset_id)[row.entity]
+    parts = tuple(store.rows(queries.SELECT_SHOWN_PARTS, incident_id=row.incident_id))
+    told = [one.incident_id for one in parts]
     near = {"from_at": row.started_at - NEAR, "to_at": row.end_at, "n": N_MEANWHILE}
     return IncidentContent(
         row=row,
+        parts=parts,
         dataset=dataset,
         drawn=drawn,
         figures=tuple(
@@ -162,7 +166,7 @@ def read_incident(
             nearest(row.incident_id, store.rows(queries.SELECT_PEAK_SHARES, **before), N_ALIKE)
         ),
         meanwhile=tuple(store.rows(queries.SELECT_MEANWHILE, **whose, **near)),
-        messages=tuple(store.rows(queries.SELECT_TOLD_MESSAGES, incident_id=row.incident_id)),
+        messages=tuple(store.rows(queries.SELECT_TOLD_MESSAGES, incident_ids=told)),
     )
 
 

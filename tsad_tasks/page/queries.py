@@ -102,12 +102,22 @@ class NeedingIncident(CountedIncident):
 
 @dataclass(frozen=True)
 class ShownIncident(ListedIncident):
-    """One with the parts beside it, and the group with which it began; None: there is none."""
+    """One with all of its parts, and the group with which it began; None: there is none."""
 
-    continues: str | None
-    continued_by: str | None
     group_id: str | None
     headline: str | None
+
+
+class ShownPart(NamedTuple):
+    """A part of an incident that lasts longer than one may."""
+
+    incident_id: str
+    severity: str
+    started_at: datetime
+    end_at: datetime
+    n_flags: int
+    peak_score: float
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -238,6 +248,7 @@ SELECT_SPARK_SCORES = Query("page/select_spark_scores", SparkScores)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
 SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)
+SELECT_SHOWN_PARTS = Query("page/select_shown_parts", ShownPart)
 SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)

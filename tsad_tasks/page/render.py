@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.text import formats, words
 
 _FOLDER = Path(__file__).parent
@@ -46,6 +47,7 @@ def environment() -> Environment:
         "verdict": words.verdict_title,
         "status": words.status_title,
         "watching": words.WATCHING_TITLES.get,
+        "unix": unix_s,
         "seconds": lambda span: span.total_seconds(),
         "minute": lambda at: f"{at:%Y-%m-%dT%H:%M}",
         "minute_after": lambda at: f"{at + timedelta(seconds=-at.second % 60):%Y-%m-%dT%H:%M}",

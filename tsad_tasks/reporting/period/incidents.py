@@ -131,10 +131,12 @@ class _View:
 
     @classmethod
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
-        """From half its length (or an hour) before it to half an hour after, at most to the end."""
+        """From half its length (an hour to a day) before it to half an hour after, at most to the
+        end.
+        """
         step_s, data_until = period.dataset.step_s, period.data_until
         first_s, last_s = unix_s(row.started_at), unix_s(row.end_at)
-        start_s = first_s - max(3600, (last_s - first_s) // 2)
+        start_s = first_s - min(max(3600, (last_s - first_s) // 2), 86400)
         start_s -= start_s % step_s
         newest_s = unix_s(data_until) + step_s if data_until else last_s
         end_s = max(last_s, min(last_s + LEAD_OUT_S, newest_s))
@@ -241,10 +243,11 @@ class FlaggedReadings:
         every = period.store.rows(SELECT_INCIDENT_ATTRIBUTIONS, **asked)
         kept = [one for one in every if one.channel in names]
         times = sorted({one.at for one in kept})
+        places = {at: place for place, at in enumerate(times)}
         table = np.full((3, len(times), len(names)), np.nan)
         spread, weights = np.full(len(names), np.nan), np.ones(len(times))
         for one in kept:
-            at, channel = times.index(one.at), names.index(one.channel)
+            at, channel = places[one.at], names.index(one.channel)
             # What is None becomes NaN.
             table[:, at, channel] = np.array([one.share, one.actual, one.expected], np.float64)
             weights[at], spread[channel] = 1 + one.score, np.array(one.spread, np.float64)
