@@ -21,12 +21,14 @@ from tsad_tasks.notifications.news import (
     news_subject,
 )
 from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
+from tsad_tasks.notifications.sensors import OUT_OF_ORDER, sensors_letter, sensors_subject
 from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import counted, joined, named, span_text, stamp_text
 from tsad_tasks.text.links import incident_link
 
 _MOST_LISTED = 50
+_SHOWN = {OUTSIDE: "outside", OUT_OF_ORDER: "findings"}
 _SUBJECTS = {
     "opened": "{severity} incident at {entity}",
     "escalated": "now {severity}: incident at {entity}",
@@ -123,7 +125,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
     # Of what is not alike, what is most asked for.
     kinds = [event["event"] for event in events]
     first = next((kind for kind in kinds if kind in _SUBJECTS), kinds[0])
-    shown = "entities" if first in SILENCES else "outside" if first == OUTSIDE else "incidents"
+    shown = "entities" if first in SILENCES else _SHOWN.get(first, "incidents")
     sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
     return {
@@ -155,6 +157,8 @@ def subject(payload: Payload) -> str:
         said = silence_subject(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_subject(payload)
+    elif payload["event"] == OUT_OF_ORDER:
+        said = sensors_subject(payload)
     elif payload["event"] in _TRIALS:
         said = _TRIALS[payload["event"]]
     else:
@@ -201,6 +205,8 @@ def letter(payload: Payload) -> Letter:
         said = silence_letter(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_letter(payload)
+    elif payload["event"] == OUT_OF_ORDER:
+        said = sensors_letter(payload)
     elif payload["event"] in _TRIALS:
         sent_at = datetime.fromisoformat(payload["started_at"])
         facts = {"Dataset": payload["dataset"], "Sent": stamp_text(sent_at, payload["zone"])}
@@ -234,7 +240,7 @@ def _listed(event: Payload) -> Listed:
     named, link = event["event"], event.get("link", "")
     if named in NEWS:
         return Listed(news_line(event), named, "", *news_parts(event), link)
-    if named in (*SILENCES, OUTSIDE):
+    if named in (*SILENCES, OUTSIDE, OUT_OF_ORDER):
         line = f"{named:<9} {event['sentence']}"
         return Listed(line, named, "", "", event["sentence"], link)
     span = span_text(*_span(event), event["zone"])

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from tsad_tasks.base.enums import Verdict
 from tsad_tasks.reporting.drawing import charts, flow, marks, theme
 from tsad_tasks.reporting.drawing.document import draw_name
 from tsad_tasks.reporting.drawing.fonts import wrap_text
@@ -278,7 +277,7 @@ class _Cards:
 
 def verdict_command(incident_id: str) -> str:
     """How somebody says that it was a real fault, where there is no page to open."""
-    return f"tsad verdict {incident_id} {Verdict.CONFIRMED}"
+    return f"tsad verdict {incident_id} confirmed"
 
 
 def draw_picture(
