@@ -8,17 +8,20 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import numpy as np
 import pytest
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.testclient import TestClient
 
 from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
 from tests.plants.challengers import FAILED, challenger
 from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.champions.champions import promote
-from tsad_tasks.page.guard import POLICY
+from tsad_tasks.page.app import page_app, way_back
+from tsad_tasks.page.guard import POLICY, Visitor
 from tsad_tasks.page.render import assets, environment
 from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.store import Store
@@ -251,6 +254,39 @@ def test_who_may_not_read_a_dataset_sees_nothing_of_it(room: PageRoom) -> None:
     text = client.get("/").text
     assert "No dataset to show" in text
     assert "room" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("/", "/tsad/"),
+        ("/incidents/INC-1?a=b&next=//evil", "/tsad/incidents/INC-1?a=b&next=//evil"),
+        ("//evil.example/x", "/tsad//evil.example/x"),
+        ("/%2F%2Fevil", "/tsad///evil"),
+    ],
+)
+def test_who_is_logged_out_is_shown_the_way_to_the_login_and_back_to_this_site(
+    room: PageRoom, path: str, back: str
+) -> None:
+    def nobody() -> Visitor:
+        raise HTTPException(401, "Not authenticated")
+
+    outer = FastAPI()
+    outer.mount("/tsad", page_app(lambda: room.uri, nobody, login="../login"))
+    answer = TestClient(outer).get(f"/tsad{path}")
+    assert answer.status_code == 401
+    (found,) = re.findall(r'href="([^"]+)">Log in', answer.text)
+    target = urlsplit(urljoin(f"http://here/tsad{path}", html.unescape(found)))
+    assert parse_qs(target.query)["next"] == [back]
+    assert TestClient(outer).get("/tsad/incidents/x/first.json").json() == {
+        "error": "Not authenticated"
+    }
+
+
+def test_a_way_back_never_names_another_site() -> None:
+    for path in ("//evil.example/", "///evil.example", "/\\evil.example"):
+        asked = Request({"type": "http", "path": path, "query_string": b"", "headers": []})
+        assert re.match(r"/[^/\\]", way_back(asked)), path
 
 
 def test_hours_of_which_as_much_was_read_are_one_row(room: PageRoom) -> None:
