@@ -194,7 +194,6 @@ def plots(content: IncidentContent, *, rest: bool) -> dict[str, Any]:
     }
     if rest:
         return answer
-    threshold = formats.figure_text(page.peak_threshold)
     heat = page.heat
     return answer | {
         "incident": [unix_s(row.started_at), unix_s(row.end_at)],
@@ -202,7 +201,7 @@ def plots(content: IncidentContent, *, rest: bool) -> dict[str, Any]:
         "error": {
             "values": _numbers(page.scores.errors, 4),
             "thresholds": _numbers(page.scores.thresholds, 4),
-            "threshold_text": f"threshold {threshold}",
+            "threshold_text": page.threshold_label,
         },
         "labels": [[unix_s(one.start_at), unix_s(one.end_at), one.kind] for one in content.labels],
         "maintenance": [

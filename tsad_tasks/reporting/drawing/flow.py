@@ -16,18 +16,21 @@ TOP = 62.0
 FOOTER_ROOM = 66.0
 _WIDEST_FIRM = 96.0
 # Of the room of a page: a last one with less is nearly empty.
-_LEAST_OF_LAST = 0.3
+_LEAST_OF_LAST = 0.4
 _LINE_HEIGHT = 9.0
 
 
 @dataclass(frozen=True)
 class Block:
-    """Something of a known height, drawn from its top; after `header` where it opens a page."""
+    """Something of a known height, drawn from its top; after `header` where it opens a page, which
+    no gap does.
+    """
 
     height: float
     draw: Callable[[Sheet, float], object]
     keep_with_next: bool = False
     header: Block | None = None
+    is_gap: bool = False
 
 
 def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
@@ -45,6 +48,8 @@ def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
     for group in filter(None, groups):
         if pages[-1] and _height([*pages[-1], *group]) > room:
             pages.append([])
+        if not pages[-1]:
+            group = _without_gap(group)
         if not pages[-1] and group[0].header is not None:
             pages[-1].append(group[0].header)
         pages[-1] += group
@@ -69,8 +74,14 @@ def balanced(sections: Sequence[Sequence[Block]], room: float) -> list[list[Bloc
         if _height(tail) > room:
             return pages
         if _height(tail) >= _LEAST_OF_LAST * room:
-            return [*pages_of(head, room), tail]
+            return [*pages_of(head, room), _without_gap(tail)]
     return pages
+
+
+def _without_gap(blocks: list[Block]) -> list[Block]:
+    """What a page begins with: no white space, unless there is nothing else."""
+    first = next((at for at, one in enumerate(blocks) if not one.is_gap), 0)
+    return blocks[first:]
 
 
 def _height(blocks: Sequence[Block]) -> float:
@@ -87,7 +98,7 @@ def draw_blocks(sheet: Sheet, blocks: Sequence[Block], y: float) -> float:
 
 def gap(height: float) -> Block:
     """White space."""
-    return Block(height, lambda sheet, y: None, keep_with_next=True)
+    return Block(height, lambda sheet, y: None, keep_with_next=True, is_gap=True)
 
 
 def heading(text: str, style: TextStyle = theme.HEADING) -> Block:

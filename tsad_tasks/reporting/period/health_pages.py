@@ -74,7 +74,7 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         flow.heading("Watched, and not"),
         *told,
         *_entity_blocks(content, limits, width, "" if rows else text),
-        flow.gap(3),
+        flow.gap(8),
         flow.heading("Findings on sensors"),
         *_quality_blocks(content, limits, width),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.document import document_bytes
@@ -89,20 +91,34 @@ def _brief_parts(
         model_blocks(content, limits, width),
         guide_blocks(content, width),
     ]
+    return _spaced(parts)
+
+
+def _spaced(parts: Sequence[list[flow.Block]]) -> list[list[flow.Block]]:
+    """Parts with some white space before each; none where a part is empty."""
     return [[flow.gap(_PART_GAP), *part] for part in parts if part]
 
 
 def _full_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[flow.Page]:
-    """The same, each from the top of a page, and single flagged readings."""
-    models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
-    every = [
-        ("anomalies", "Flagged readings", anomaly_blocks(content, limits, width)),
-        ("health", "Watched, and not", health_blocks(content, limits, width)),
-        ("models", "Models and their rules", models),
-        ("suppressed", "Suppressed by maintenance", suppressed_blocks(content, limits, width)),
-        ("guide", "How to read this report", guide_blocks(content, width)),
+    """The same, what belongs together from the top of a page, and single flagged readings."""
+    anomalies = anomaly_blocks(content, limits, width)
+    suppressed = suppressed_blocks(content, limits, width)
+    watched = [health_blocks(content, limits, width), suppressed]
+    has_anomalies = max(content.n_anomalies, len(content.anomalies)) > 0
+    if not has_anomalies:
+        watched.insert(0, anomalies)
+    models = [
+        model_blocks(content, limits, width),
+        audit_blocks(content, width),
+        guide_blocks(content, width),
     ]
-    pages = [flow.flow_pages(*one, room) for one in every]
-    return [page for part in pages for page in part]
+    titled = "Watched, and not" + "; suppressed by maintenance" * bool(suppressed)
+    return [
+        *flow.flow_pages("anomalies", "Flagged readings", anomalies * has_anomalies, room),
+        *flow.dealt_pages("health", titled, flow.balanced(_spaced(watched), room)),
+        *flow.dealt_pages(
+            "models", "Models and how to read this report", flow.balanced(_spaced(models), room)
+        ),
+    ]
