@@ -37,7 +37,10 @@ MAD = 1.4826
 # A half hour is restless where a channel goes so many spreads from the usual in it on half of at
 # least so many days, or, one of the week, in half of them and so many weeks; so many of a day may
 # be, else the channel is, and no half hour of it.
-RESTLESS, MOST_RESTLESS = 6.0, 8
+RESTLESS, MOST_RESTLESS = 6.0, 2
+# Where so many channels go far, the unit does, as it starts or stops: all have their reach then,
+# in up to so many half hours of a day.
+LEAST_TOGETHER, SHARE_TOGETHER, MOST_TOGETHER = 3, 0.2, 8
 REST_DAYS, REST_WEEKS, REST_SHARE = 7, 3, 0.5
 # How far is usual there: as far as on so many of the days, or, of few, as on any.
 REACH_SHARE = 0.75
@@ -261,16 +264,15 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
     there: one that kept to its median would be strange beside others that do not.
     """
     slots, n_channels = minutes // SLOT_MINUTES, rest.shape[1]
-    found = np.zeros((2, N_SLOTS, n_channels))
     if not len(rest):
-        return found
+        return np.zeros((2, N_SLOTS, n_channels))
     starts = np.flatnonzero(np.diff(slots, prepend=-1) != 0)
     known = np.where(np.isfinite(rest), rest, 0.0)
     lowest, highest = np.minimum.reduceat(known, starts), np.maximum.reduceat(known, starts)
     is_read = np.logical_or.reduceat(np.isfinite(rest), starts)
     ends, far = np.stack([-lowest, highest]), RESTLESS * np.maximum(_spread(rest), 1e-9)
     ends = np.where(is_read, ends, np.nan)
-    is_far, reach = np.zeros((N_SLOTS, n_channels), np.bool_), np.zeros_like(found)
+    is_far, reach = np.zeros((N_SLOTS, n_channels), np.bool_), np.zeros((2, N_SLOTS, n_channels))
     day = slots[starts] % _DAY_SLOTS
     for of_slots, every, least in (
         (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS)),
@@ -283,10 +285,13 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
             if goes_far.any():
                 is_far[slot::every] |= goes_far
                 reach[:, slot::every] = np.maximum(reach[:, slot::every], _reach(its)[:, None])
+    together = is_far.sum(axis=1) >= max(LEAST_TOGETHER, SHARE_TOGETHER * n_channels)
+    if together.sum() > 7 * MOST_TOGETHER:
+        together[:] = False
+    is_far[together] = False
     is_far[:, is_far.sum(axis=0) > 7 * MOST_RESTLESS] = False
-    restless = is_far.any(axis=1)
-    if restless.sum() <= 7 * MOST_RESTLESS:
-        found[:, restless] = reach[:, restless]
+    restless = together | is_far.any(axis=1)
+    found = np.where(restless[:, None], reach, 0.0)
     found[0] *= -1
     return found
 
