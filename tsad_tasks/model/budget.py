@@ -186,7 +186,7 @@ def with_raised(
     allowed, notes = budget.aim / AIM * budget.n_entities, limits.notes
     if raised > allowed:
         said = f"raise {raised:.3g} incidents a day, what looks like a fault included"
-        rule = "limits are no higher than the detector's own scale and most hours say"
+        rule = "limits are bounded by the detector's own scale and what most hours say"
         notes += (f"Held-out readings {said}, where {allowed:.3g} are allowed: {rule}.",)
     return replace(limits, incidents_per_day=max(limits.incidents_per_day, healthy), notes=notes)
 

@@ -165,9 +165,15 @@ def at_levels(limits: BudgetLimits, levels: Mapping[str, float]) -> BudgetLimits
     if not levels:
         return limits
 
+    highest, longest = (
+        MOST_RISE * one for one in (limits.pooled.limit, limits.pooled.collective_limit)
+    )
+
     def raised(one: Calibration, level: float) -> Calibration:
-        lasting = stored_limit(level * one.collective_limit)
-        return replace(one, limit=stored_limit(level * one.limit), collective_limit=lasting)
+        lasting = stored_limit(min(level * one.collective_limit, longest))
+        return replace(
+            one, limit=stored_limit(min(level * one.limit, highest)), collective_limit=lasting
+        )
 
     own = {name: limits.own.get(name, limits.pooled) for name in {**limits.own, **levels}}
     own = {name: raised(one, levels.get(name, 1.0)) for name, one in sorted(own.items())}
