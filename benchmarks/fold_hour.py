@@ -47,7 +47,7 @@ source:
     temperature: {hold: 2min}
     current: {hold: 2min}
 detector: {name: NAME}
-training: {range: 2d}
+training: {range: 2d, dead_channel_share: 0}  # 4688f57 fails with dead channels
 gate:
   {min_point_share: 0, min_contextual_share: 0, min_collective_share: 0, max_false_alarm_share: 1,
     max_incidents_per_entity_week: 1000, min_known_share: 0, max_latency_ms: 1000,
@@ -61,7 +61,8 @@ SELECT %(start_at)s::timestamptz + i * interval '1 min' AS at,
   20 + 0.3 * x.load + 0.2 * sin(i * 1.7 + m) AS temperature,
   0.05 * x.load + 0.1 * cos(i * 2.3 + m) AS current
 FROM generate_series(0, %(n_minutes)s - 1) i, generate_series(1, %(n_machines)s) m,
-  LATERAL (SELECT 50 + 20 * sin(i / 229.0 + m) + 3 * cos(i * 0.7 * (1 + m %% 7)) AS load) x
+  LATERAL (SELECT 50 + 20 * sin(i / 229.0 + m) + 3 * cos(i * 0.7 * (1 + m %% 7)) AS load) x;
+CREATE INDEX ON plant.fleet (at)
 """
 
 

@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import psutil
 import psycopg2
 from lab.fleet_rows import URI_VARIABLE, fill_fleet, fleet_config
 
@@ -176,8 +177,6 @@ def cost_of(address: str, pids: Sequence[int], n: int = 5) -> Cost:
         began, used_s = time.perf_counter(), sum(map(cpu_seconds, pids))
         text = got(address)
         walls.append(time.perf_counter() - began)
-        # Postgres counts the time of a session when that has ended.
-        time.sleep(0.1)
         cpu_s.append(sum(map(cpu_seconds, pids)) - used_s)
         if "could not be read" in text:
             raise SystemExit(text[text.index("could not be read") :][:500])
@@ -185,9 +184,10 @@ def cost_of(address: str, pids: Sequence[int], n: int = 5) -> Cost:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    """Processor time of a process, of its children that have ended, and of the page's sessions."""
+    process = psutil.Process(pid)
+    sessions = [one for one in process.children() if ON_CALL in " ".join(one.cmdline())]
+    return sum(sum(one.cpu_times()[:4]) for one in (process, *sessions))
 
 
 def listed(operator_uri: str, cluster: Cluster) -> tuple[dict[str, Cost], float]:

@@ -16,6 +16,8 @@ from airflow.plugins_manager import AirflowPlugin
 from tsad_tasks.base.errors import BadInput
 
 PREFIX = "/tsad"
+# Airflow's own address that leads to the login of any auth manager, from the page's.
+LOGIN = "../api/v2/auth/login"
 PAGE_CONNECTION = "tsad_page"
 PAGE_URI = "TSAD_PAGE_URI"
 
@@ -58,7 +60,7 @@ class LazyPage:
 
             return Visitor(user.get_name(), may_read=may("GET"), may_edit=may("PUT"))
 
-        made: App = page_app(page_uri, visitor)
+        made: App = page_app(page_uri, visitor, login=LOGIN)
         return made
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:

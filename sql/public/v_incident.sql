@@ -19,7 +19,8 @@ CREATE OR REPLACE VIEW tsad.v_incident AS
          array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity) + 1 - greatest(-1, least(1,
            array_position(ARRAY['low', 'normal', 'high'], e.criticality) - 2
            + coalesce((SELECT array_position(ARRAY['low', 'normal', 'high'], c.criticality) - 2
-                       FROM tsad.channel c WHERE c.channel_id = i.top_channel_id), 0))) AS priority
+                       FROM tsad.channel c WHERE c.channel_id = i.top_channel_id), 0))) AS priority,
+         i.last_flag_at + make_interval(secs => d.step_s) AS end_at
   FROM tsad.incident i
   JOIN tsad.entity e USING (entity_id)
   JOIN tsad.dataset d USING (dataset_id)
@@ -34,7 +35,7 @@ COMMENT ON COLUMN tsad.v_incident.severity IS 'LOW, MEDIUM or HIGH: score above 
 COMMENT ON COLUMN tsad.v_incident.kind IS 'point: one reading; collective: the moving average of errors.';
 COMMENT ON COLUMN tsad.v_incident.state IS 'open: nothing normal was scored for longer than the merge gap after the last flag; else closed.';
 COMMENT ON COLUMN tsad.v_incident.started_at IS 'First flag.';
-COMMENT ON COLUMN tsad.v_incident.last_flag_at IS 'Last flag.';
+COMMENT ON COLUMN tsad.v_incident.last_flag_at IS 'Last flag; the step that it begins belongs to the incident, see end_at.';
 COMMENT ON COLUMN tsad.v_incident.n_flags IS 'Flagged readings.';
 COMMENT ON COLUMN tsad.v_incident.peak_score IS 'Highest score.';
 COMMENT ON COLUMN tsad.v_incident.peak_at IS 'When the score was highest.';
@@ -53,5 +54,6 @@ COMMENT ON COLUMN tsad.v_incident.outside_experience IS 'Setpoints, loads and am
 COMMENT ON COLUMN tsad.v_incident.direction IS 'rise or fall: which way the reading that the sentence tells left what was expected; NULL: it did not, or nobody knows.';
 COMMENT ON COLUMN tsad.v_incident.group_id IS 'The group of incidents with which it began, see v_incident_group; NULL: it began alone or with one other machine.';
 COMMENT ON COLUMN tsad.v_incident.priority IS '1 is the most urgent, 5 the least: HIGH is 2, MEDIUM 3, LOW 4; one less where much depends on its machine and channel, one more where little does, as the dataset file says by now.';
+COMMENT ON COLUMN tsad.v_incident.end_at IS 'End of the step of its last flag, not included: what page, PDF, messages and command line show as its end; so far, where it is open.';
 
 GRANT SELECT ON tsad.v_incident TO tsad_writer, tsad_reader;

@@ -7,7 +7,8 @@ CREATE OR REPLACE VIEW tsad.v_incident_chain AS
          (SELECT (array_agg(x.snoozed_until ORDER BY x.triage_id DESC))[1] FROM tsad.triage x
           WHERE x.entity_id = c.entity_id AND x.start_at <= c.last_flag_at AND x.end_at > i.started_at) AS snoozed_until,
          i.priority + array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], c.severity)
-           - array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity) AS priority
+           - array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], i.severity) AS priority,
+         c.last_flag_at + (i.end_at - i.last_flag_at) AS end_at
   FROM tsad.v_incident i
   CROSS JOIN LATERAL (
     WITH RECURSIVE part AS (
@@ -51,5 +52,6 @@ COMMENT ON COLUMN tsad.v_incident_chain.model_id IS 'The model of the first part
 COMMENT ON COLUMN tsad.v_incident_chain.taken_by IS 'Who has it in hand; NULL: nobody.';
 COMMENT ON COLUMN tsad.v_incident_chain.snoozed_until IS 'The page lists it as waiting until then; NULL: it is not snoozed.';
 COMMENT ON COLUMN tsad.v_incident_chain.priority IS '1 is the most urgent, 5 the least, by the worst of its parts and the channel of the first; see v_incident.';
+COMMENT ON COLUMN tsad.v_incident_chain.end_at IS 'End of the step of the last flag of the last part, not included; so far, where it is open.';
 
 GRANT SELECT ON tsad.v_incident_chain TO tsad_writer, tsad_reader;

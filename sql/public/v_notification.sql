@@ -14,11 +14,11 @@ CREATE OR REPLACE VIEW tsad.v_notification AS
   LEFT JOIN tsad.model m ON m.model_id = x.model_id
   LEFT JOIN tsad.entity s ON s.entity_id = m.scope_entity_id;
 
-COMMENT ON VIEW tsad.v_notification IS 'Every message about incidents, models, silences and conditions outside of experience: to whom, what of, and whether it was accepted. What waits or failed: WHERE state <> ''delivered''.';
+COMMENT ON VIEW tsad.v_notification IS 'Every message about incidents, models, silences, conditions outside of experience and sensors out of order: to whom, what of, and whether it was accepted. What waits or failed: WHERE state <> ''delivered''.';
 COMMENT ON COLUMN tsad.v_notification.dataset IS 'Name of the dataset file.';
 COMMENT ON COLUMN tsad.v_notification.notification_id IS 'Number of the message; to one address they leave in this order, alert by alert.';
-COMMENT ON COLUMN tsad.v_notification.entity IS 'The machine or host; NULL in a digest, of a silence or a condition (see payload), and where a model is of the whole dataset.';
-COMMENT ON COLUMN tsad.v_notification.event IS 'Of incidents: opened, escalated (its severity rose), taken (somebody has it in hand), closed, withdrawn (late readings took it back, or it was suppressed). Of models: gate_failed, waits_for_person, shadow_failed, training_stopped, promoted, rolled_back. Of entities that report no more: silent, back. Of conditions that training never saw: outside_experience. digest: many events in one message; see payload.';
+COMMENT ON COLUMN tsad.v_notification.entity IS 'The machine or host; NULL in a digest, of a silence, a condition or sensors (see payload), and where a model is of the whole dataset.';
+COMMENT ON COLUMN tsad.v_notification.event IS 'Of incidents: opened, escalated (its severity rose), taken (somebody has it in hand), closed, withdrawn (late readings took it back, or it was suppressed). Of models: gate_failed, waits_for_person, shadow_failed, training_stopped, promoted, rolled_back. Of entities that report no more: silent, back. Of conditions that training never saw: outside_experience. Of sensors that are dead, stuck or constant: out_of_order. digest: many events in one message; see payload.';
 COMMENT ON COLUMN tsad.v_notification.severity IS 'The highest severity that people were told of this alert; what this message says is in payload.';
 COMMENT ON COLUMN tsad.v_notification.alert_state IS 'What became of the alert by now: open, closed or withdrawn.';
 COMMENT ON COLUMN tsad.v_notification.started_at IS 'First flag that the alert stands for, as known now.';

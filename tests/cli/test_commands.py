@@ -18,14 +18,16 @@ from uuid import uuid4
 import pytest
 import typer
 import yaml
+from typer.main import get_command
 
 from devstack.postgres import BROWSER, PIPELINE, Cluster, free_port
 from tests.plants.trained import CONFIG, END_AT, SPLIT_AT, Plant
 from tests.receivers import webhook
 from tests.statements import run
+from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.base.places import project_folder
-from tsad_tasks.cli import main
+from tsad_tasks.cli import main, screen
 from tsad_tasks.cli.commands import app
 
 COMMANDS = [
@@ -106,6 +108,24 @@ def migrated(monkeypatch: pytest.MonkeyPatch, warehouse_uri: str, cluster: Clust
     monkeypatch.setenv("TSAD_DATABASE_URI", uri)
     monkeypatch.setenv("TSAD_CONNECTION_ROOM", uri)
     return uri
+
+
+def test_a_command_that_is_printed_runs_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    called = tmp_path / "bin" / "tsad"
+    called.parent.mkdir()
+    called.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(called), "demo"])
+    for word in sorted(get_command(app).commands):
+        screen.say(f"Next: tsad {word} room; tsad knows")
+        assert capsys.readouterr().out == f"Next: {called} {word} room; tsad knows\n"
+    screen.show_error(BadInput("Expected a room. Received: none. See: tsad datasets list."))
+    assert f"See: {called} datasets list." in capsys.readouterr().err
+    # Where the shell finds it, its name is enough.
+    monkeypatch.setenv("PATH", str(called.parent))
+    screen.say("Next: tsad up")
+    assert capsys.readouterr().out == "Next: tsad up\n"
 
 
 def test_the_command_loads_nothing_that_few_commands_need() -> None:
@@ -196,7 +216,7 @@ def test_the_list_of_commands_is_whole(tsad: Tsad) -> None:
         (["anomalies", "hall"], "Expected a dataset that was ingested before. Received: 'hall'."),
         (
             ["datasets", "check", "hall"],
-            "Expected dataset files that fit their tables. Received: 1 errors, listed above.",
+            "Expected dataset files that fit their tables. Received: 1 error, listed above.",
         ),
     ],
 )

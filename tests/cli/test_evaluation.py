@@ -25,6 +25,30 @@ def at_plant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> Plant:
     return plant
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explore", "room", *RANGE, "--pdf"),
+        ("report", "room", "--end", f"{SPLIT_AT:%Y-%m-%dT%H:%M}", "--out"),
+    ],
+    ids=["explore", "report"],
+)
+def test_a_file_is_replaced_where_tsad_made_it_and_that_is_said(
+    tsad: Tsad, at_plant: Plant, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    place = tmp_path / "mine.pdf"
+    place.write_text("my notes")
+    assert f"Received: {place}, another file." in _refused(tsad(*command, str(place)))
+    assert place.read_text() == "my notes"
+    forced = tsad(*command, str(place), "--force")
+    assert (forced.code, forced.err) == (0, "")
+    assert f"{place} (replaced): " in forced.out
+    assert place.read_bytes().startswith(b"%PDF")
+    assert f"{place} (replaced): " in tsad(*command, str(place)).out
+    place.unlink()
+    assert f"{place}: " in tsad(*command, str(place)).out
+
+
 @pytest.mark.parametrize("command", ["evaluate", "explore"])
 def test_the_help_gives_examples(tsad: Tsad, command: str) -> None:
     assert f"tsad {command} server_room" in tsad(command, "--help").out

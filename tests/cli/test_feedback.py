@@ -27,8 +27,12 @@ def scored(tsad: Tsad, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_verdict_is_said_listed_and_withdrawn(tsad: Tsad, plant: Plant, scored: str) -> None:
-    said = tsad("verdict", scored, "confirmed", "--note", "fan", "--by", "ada")
-    assert (said.code, said.out) == (0, f"Verdict 1: {scored} is confirmed.\n")
+    # As the button of the page calls it.
+    said = tsad("verdict", scored, "Real fault", "--note", "fan", "--by", "ada")
+    assert (said.code, said.out) == (
+        0,
+        f"Verdict 1: {scored} is confirmed (real fault on page and PDF).\n",
+    )
     assert plant.execute("SELECT verdict, said_by, note FROM tsad.v_verdict") == [
         ("confirmed", "ada", "fan")
     ]
@@ -58,7 +62,9 @@ def test_maintenance_suppresses_at_once_until_it_is_withdrawn(
     held = "SELECT DISTINCT suppressed_by FROM tsad.v_incident WHERE incident_id = %s"
     assert plant.execute(held, scored) == [("maintenance 1: new fans",)]
     assert "new fans" in tsad("maintenance", "list", "room").out
-    counted, apart = tsad("anomalies", "room", *FAULT).out.split("suppressed by maintenance, UTC")
+    counted, apart = tsad("anomalies", "room", *FAULT).out.split(
+        "suppressed by maintenance, times in UTC"
+    )
     assert scored in apart
     assert scored not in counted
     assert tsad("maintenance", "withdraw", "room", "1").code == 0

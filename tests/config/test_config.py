@@ -231,6 +231,14 @@ CASES = [
         "Received: '7min'.",
     ),
     (
+        "a step of more than an hour",
+        None,
+        "  step: 1d",
+        ":11: source.step: Expected a step of at most 1h, since an hour is what is stored; where "
+        "readings come less often, step: 1h, and on their channels how long each counts, such as "
+        "valid_for: 30h for one a day. Received: '1d'.",
+    ),
+    (
         "a step longer than the interval",
         None,
         "  step: 10min\nscore_every: 5min",

@@ -198,12 +198,13 @@ def test_a_reader_may_run_every_query_of_the_guide_and_each_finds_something(
 DASHBOARD = DOCS / "grafana" / "tsad.json"
 PANELS = dict(grafana.queries(DASHBOARD))
 EPOCH, PEAK_AT = AT.timestamp(), AT + timedelta(minutes=30)
+END_AT = PEAK_AT + timedelta(minutes=30)
 # What is in the room, as each panel says it; of these only the first columns are compared.
 SHOWN = {
     "Is it scored in time?": [("server_room",)],
-    "Open incidents": [("HIGH", "host-01", "It got hot.", PEAK_AT, PEAK_AT, 1, None, False)],
+    "Open incidents": [("HIGH", "host-01", "It got hot.", PEAK_AT, END_AT, 1, None, False)],
     "Incidents by severity": [(EPOCH, 1, 0, 0)],
-    "Began together": [(PEAK_AT, "HIGH", "open", "It got hot in 3 of 4.", 1, PEAK_AT)],
+    "Began together": [(PEAK_AT, "HIGH", "open", "It got hot in 3 of 4.", 1, END_AT)],
     # A step that has no score is unknown, not 0.
     "$entity: how many times its threshold": [(EPOCH, None), (EPOCH + 1800, 3.0)],
     "Coverage: machine-hours by what became of them": [

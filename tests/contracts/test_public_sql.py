@@ -76,17 +76,19 @@ VIEWS = {
         peak_score real, peak_at timestamptz, channel text, sentence text, provisional boolean,
         policy_version text, model_id integer, updated_at timestamptz, verdict text,
         suppressed_by text, continues text, unknown_weekdays text, held boolean,
-        outside_experience text, direction text, group_id text, priority integer""",
+        outside_experience text, direction text, group_id text, priority integer, end_at
+        timestamptz""",
     "v_incident_chain": """
         incident_id text, dataset text, entity text, lineage text, severity text, kind text,
         state text, started_at timestamptz, last_flag_at timestamptz, n_parts integer, n_flags
         integer, peak_score real, peak_at timestamptz, channel text, sentence text, direction
         text, verdict text, suppressed_by text, held boolean, group_id text, last_incident_id
-        text, model_id integer, taken_by text, snoozed_until timestamptz, priority integer""",
+        text, model_id integer, taken_by text, snoozed_until timestamptz, priority integer,
+        end_at timestamptz""",
     "v_incident_group": """
         group_id text, dataset text, lineage text, headline text, severity text, state text,
         started_at timestamptz, last_flag_at timestamptz, n_entities integer, n_all_entities
-        integer, n_incidents integer""",
+        integer, n_incidents integer, end_at timestamptz, priority integer""",
     "v_ingest": """
         dataset text, hour_at timestamptz, n_rows bigint, n_readings bigint, newest_at
         timestamptz, lag_s float8, read_until timestamptz, read_at timestamptz, issues jsonb,

@@ -109,7 +109,12 @@ def opened_page() -> Iterator[Page]:
 
 def log_in(page: Page, ui: Ui) -> None:
     page.goto(ui.url)
+    sign_in(page, ui)
+    expect(page).to_have_url(f"{ui.url}/")
+
+
+def sign_in(page: Page, ui: Ui) -> None:
+    """Fills in Airflow's form, wherever it leads to."""
     page.get_by_label("Username").fill(ADMIN)
     page.get_by_label("Password").fill(ui.password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{ui.url}/")

@@ -17,7 +17,7 @@ from playwright.sync_api import Frame, Page, Route, expect
 
 from devstack import postgres
 from devstack.environment import ADMIN
-from tests.e2e.browser import Ui, log_in, opened_page, running_ui
+from tests.e2e.browser import Ui, log_in, opened_page, running_ui, sign_in
 from tests.e2e.rest import Rest, wait_for
 from tests.e2e.small_room import DATASET, HOUR, TRAINED_AT
 from tsad_tasks.champions.champions import promote
@@ -222,6 +222,17 @@ def test_nobody_sees_anything_without_a_login(ui: Ui) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
             opener.open(f"{ui.url}/tsad/{path}", timeout=30)
         assert refused.value.code == 401
+
+
+def test_who_is_logged_out_comes_back_by_the_login(ui: Ui, page: Page) -> None:
+    key, sentence = worst(ui)
+    answer = page.goto(f"{ui.url}/tsad/incidents/{key}")
+    assert answer
+    assert answer.status == 401
+    page.get_by_role("link", name="Log in and come back here").click()
+    sign_in(page, ui)
+    expect(page.locator("h1")).to_have_text(sentence)
+    assert page.url == f"{ui.url}/tsad/incidents/{key}"
 
 
 def sent_from_elsewhere(page: Page, target: str) -> int:

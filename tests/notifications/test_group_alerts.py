@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.receivers import webhook
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
 from tsad_tasks.base.enums import Severity, severity_rank
 from tsad_tasks.config import NotificationsSection
 from tsad_tasks.notifications.alerts import Alert, AlertChange
+from tsad_tasks.notifications.channels.base import sender
 from tsad_tasks.notifications.groups import AlertedGroup, GroupLead, told_of
 from tsad_tasks.notifications.messages import body, subject
-from tsad_tasks.notifications.notify import enqueue
+from tsad_tasks.notifications.notify import deliver, enqueue
 
 __all__ = ["fleet"]
 
@@ -323,6 +325,38 @@ def test_who_takes_a_machine_of_a_group_takes_no_other(fleet: Fleet) -> None:
         for who in ("ada has a", "ada has b", "bob has c")
     ]
     assert "In hand:   ada" in body(said[0])
+
+
+def test_a_pager_that_was_acknowledged_is_not_triggered_for_one_more_machine_of_the_group(
+    fleet: Fleet,
+) -> None:
+    """By its key it would only be noted there, and by another one who has it be called twice."""
+    routed(fleet, {"channel": "pagerduty", "connection": "pager"})
+    for entity in range(3):
+        fleet.flag([1], entity)
+    addressed(fleet, 0)
+    for entity in range(3):
+        said_of(fleet, entity, "ada", None)
+    assert addressed(fleet, 0) == [("pager", "taken", "LOW")]
+    fleet.flag([2], 3)
+    assert addressed(fleet, 0) == []
+    rises(fleet, 3)
+    assert addressed(fleet, 0) == [("pager", "escalated", "HIGH")]
+    fleet.ask("SELECT tsad.ensure_partition('score_block', %(at)s)", at=at(0))
+    fleet.ask(SCORED, hours=[at(180)])
+    assert addressed(fleet, 2) == [("pager", "closed", "HIGH")]
+    with webhook() as web:
+        send = sender(lambda _: f"http://:KEY@127.0.0.1:{web.port}/v2/enqueue")
+        assert deliver(fleet.room.store, fleet.config, send).n_delivered == 4
+        events = web.receiver.said
+    ((thread,),) = fleet.ask("SELECT DISTINCT payload ->> 'thread' FROM tsad.notification")
+    actions = ["trigger", "acknowledge", "trigger", "resolve"]
+    assert [(one["event_action"], one["dedup_key"]) for one in events] == [
+        (action, thread) for action in actions
+    ]
+    summaries = [events[place]["payload"]["severity"] for place in (0, 2)]
+    assert summaries == ["warning", "critical"]
+    assert events[2]["payload"]["custom_details"]["entities"] == list("abcd")
 
 
 def test_a_group_is_never_told_as_less_than_it_was(fleet: Fleet) -> None:

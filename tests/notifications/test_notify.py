@@ -305,7 +305,7 @@ def test_the_email_says_what_since_when_and_where_to_look(hall: Hall) -> None:
     assert plain_text(hall.mail.receiver.said[0]) == (
         "a: the error is 3.0 × the threshold.\n\n"
         "Dataset:   room\nEntity:    a\nSeverity:  HIGH\n"
-        "Since:     1 Mar 2026 05:00 (UTC)\nLast flag: 1 Mar 2026 05:30 (UTC)\n\n"
+        "Since:     1 Mar 2026 05:00 (UTC)\nUntil:     1 Mar 2026 06:00 (UTC), so far\n\n"
         "Look further:\n  SELECT * FROM tsad.v_incident WHERE incident_id = 'INC-0-0';\n"
     )
 

@@ -6,21 +6,27 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import numpy as np
 import pytest
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.testclient import TestClient
 
 from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
 from tests.plants.challengers import FAILED, challenger
 from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.champions.champions import promote
-from tsad_tasks.page.guard import POLICY
-from tsad_tasks.page.render import assets
+from tsad_tasks.page.app import page_app, way_back
+from tsad_tasks.page.guard import POLICY, Visitor
+from tsad_tasks.page.queries import Watching
+from tsad_tasks.page.render import assets, environment
 from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import time_text
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +179,31 @@ def test_every_other_page_is_whole(room: PageRoom, path: str) -> None:
     assert "could not be read" not in answer.text
 
 
+def test_before_a_week_was_measured_the_page_of_models_says_what_is_known(room: PageRoom) -> None:
+    text = html.unescape(room.client().get("/models/room").text)
+    n_incidents = room.execute("SELECT count(*) FROM tsad.v_incident_chain")[0][0]
+    assert "No week was measured yet" in text
+    assert (
+        f"v1, champion since 7 Mar 12:00: 12 hours scored, {n_incidents} incidents. "
+        "Its first week, to 9 Mar 2026, is measured by a run of room.report after that."
+    ) in text
+
+
+def test_where_the_source_has_ended_the_first_screen_says_so_and_what_to_do(
+    room: PageRoom,
+) -> None:
+    text = html.unescape(room.client().get("/").text)
+    newest = room.execute("SELECT newest_reading_at FROM tsad.v_health")[0][0]
+    assert f"Nothing newer than {time_text(newest, 'UTC')} was read" in text
+    assert "the next run of <code>room.score</code> reads on from there" in text
+    # Rows that wait to be scored are another thing.
+    row = {"dataset": "room", "state": "late", "late_s": 90000, "why": None, "n_live": 1}
+    row |= {"n_silent": 0, "n_retired": 0, "champion": "v1", "scored_until": END_AT}
+    assert Watching(**row, newest_reading_at=END_AT - timedelta(minutes=5)).has_ended
+    assert not Watching(**row, newest_reading_at=END_AT + timedelta(minutes=5)).has_ended
+    assert not Watching(**row | {"late_s": 7200}, newest_reading_at=SPLIT_AT).has_ended
+
+
 def champion_buttons(room: PageRoom, edits: tuple[str, ...]) -> list[tuple[str, str]]:
     """What the page of models offers to make champion: action and version."""
     text = room.client(edits=edits).get("/models/room").text
@@ -250,6 +281,39 @@ def test_who_may_not_read_a_dataset_sees_nothing_of_it(room: PageRoom) -> None:
     text = client.get("/").text
     assert "No dataset to show" in text
     assert "room" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("/", "/tsad/"),
+        ("/incidents/INC-1?a=b&next=//evil", "/tsad/incidents/INC-1?a=b&next=//evil"),
+        ("//evil.example/x", "/tsad//evil.example/x"),
+        ("/%2F%2Fevil", "/tsad///evil"),
+    ],
+)
+def test_who_is_logged_out_is_shown_the_way_to_the_login_and_back_to_this_site(
+    room: PageRoom, path: str, back: str
+) -> None:
+    def nobody() -> Visitor:
+        raise HTTPException(401, "Not authenticated")
+
+    outer = FastAPI()
+    outer.mount("/tsad", page_app(lambda: room.uri, nobody, login="../login"))
+    answer = TestClient(outer).get(f"/tsad{path}")
+    assert answer.status_code == 401
+    (found,) = re.findall(r'href="([^"]+)">Log in', answer.text)
+    target = urlsplit(urljoin(f"http://here/tsad{path}", html.unescape(found)))
+    assert parse_qs(target.query)["next"] == [back]
+    assert TestClient(outer).get("/tsad/incidents/x/first.json").json() == {
+        "error": "Not authenticated"
+    }
+
+
+def test_a_way_back_never_names_another_site() -> None:
+    for path in ("//evil.example/", "///evil.example", "/\\evil.example"):
+        asked = Request({"type": "http", "path": path, "query_string": b"", "headers": []})
+        assert re.match(r"/[^/\\]", way_back(asked)), path
 
 
 def test_hours_of_which_as_much_was_read_are_one_row(room: PageRoom) -> None:
@@ -393,6 +457,12 @@ def test_the_list_goes_on_where_it_stopped(room: PageRoom, monkeypatch: pytest.M
     assert len(seen) > 1
 
 
+def test_beyond_the_end_of_the_list_nothing_more_is_promised(room: PageRoom) -> None:
+    text = room.client().get("/?days=30&before=0.INC").text
+    assert "No incident answers to this from here on" in text
+    assert "Older</a>" not in text
+
+
 @pytest.mark.parametrize("asked", ["severity=BAD", "days=x", "before=x", "dataset=other"])
 def test_what_cannot_be_asked_is_said_and_not_a_fault_of_ours(room: PageRoom, asked: str) -> None:
     answer = room.client().get(f"/?{asked}")
@@ -415,3 +485,9 @@ def test_a_login_that_may_not_read_is_told_which_role_it_needs(
     answer = PageRoom(room.uri, cluster.uri(name, BROWSER)).client().get("/")
     assert answer.status_code == 503
     assert "tsad migrate --operator" in answer.text
+
+
+def test_a_form_ends_no_earlier_than_the_last_step() -> None:
+    after = environment().filters["minute_after"]
+    assert after(datetime(2026, 3, 1, 6, 59, 30, tzinfo=UTC)) == "2026-03-01T07:00"
+    assert after(datetime(2026, 3, 1, 7, tzinfo=UTC)) == "2026-03-01T07:00"

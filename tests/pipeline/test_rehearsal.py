@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,17 @@ from tests.cli.test_commands import Tsad, tsad
 from tests.plants.weeks import CONFIG, MACHINE, Weeks, filled_weeks, week
 from tsad_tasks.base.arrays import Floats32
 from tsad_tasks.base.errors import BadInput
+from tsad_tasks.cli.rehearsal import _same_words
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.faults import Fault
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.queries import SELECT_REHEARSED_ERRORS
 from tsad_tasks.pipeline.rehearsal import (
+    Alarm,
     Rehearsal,
     Rehearsed,
+    Sensitivity,
+    Tried,
     _Series,
     remove_rehearsal,
     sensitivities,
@@ -191,12 +195,70 @@ def test_a_range_without_readings_or_too_few_of_them_says_so(done: Done) -> None
             short.replay()
 
 
-def test_the_command_says_it_to_people_and_to_programs(
-    tsad: Tsad, done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def at_weeks(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tsad: Tsad) -> Tsad:
+    """The command at the rehearsed plant's warehouse."""
     for name in ("TSAD_DATABASE_URI", "TSAD_CONNECTION_PLANT"):
         monkeypatch.setenv(name, done.weeks.uri)
     (tmp_path / "datasets" / "plant.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    return tsad
+
+
+@pytest.mark.parametrize(
+    ("end_at", "wrong"),
+    [
+        (week(3), "machine: Expected one of m-1. Received: m-9."),
+        # Hours that were never read may have other machines, but no other times.
+        (week(3, 5), "Expected start before end."),
+    ],
+)
+def test_a_wrong_file_of_failures_is_told_before_anything_is_read(
+    at_weeks: Tsad, done: Done, tmp_path: Path, end_at: datetime, wrong: str
+) -> None:
+    wrong = wrong.replace("m-1", MACHINE)
+    known, at = tmp_path / "failures.csv", week(2).isoformat()
+    machine = "m-9" if "m-9" in wrong else MACHINE
+    ends = (at, week(2, 1).isoformat()) if "m-9" in wrong else (at, at)
+    known.write_text(f"machine,start,end\n{machine},{','.join(ends)}\n")
+    before = rows_of(done.weeks)
+    span = "--from", f"{week(2):%Y-%m-%d}", "--to", f"{end_at:%Y-%m-%dT%H:%M}"
+    said = at_weeks("rehearse", "plant", *span, "--known", str(known))
+    assert said.code == 2
+    assert f"failures.csv:2: {wrong}" in said.err
+    assert rows_of(done.weeks) == before
+
+
+def test_health_of_what_is_live_knows_no_rehearsal(at_weeks: Tsad, done: Done) -> None:
+    health = (
+        "SELECT state, why, scored_until, last_run_at, read_until, last_error, last_error_at "
+        "FROM tsad.v_health"
+    )
+    live = "SELECT * FROM tsad.run_status"
+    span = "--from", f"{week(2):%Y-%m-%d}", "--to", f"{week(3):%Y-%m-%d}"
+    before = done.weeks.execute(health), done.weeks.execute(live)
+    said = at_weeks("rehearse", "plant", *span)
+    assert said.code == 0, said.err
+    assert (done.weeks.execute(health), done.weeks.execute(live)) == before
+
+
+def test_three_equal_rows_say_why() -> None:
+    def tried(n: int) -> Tried:
+        made = Sensitivity("more", "", DatasetConfig.model_validate(CONFIG))
+        return Tried(made, [Alarm(MACHINE, week(2), week(2))] * n, [], n)
+
+    strange = "what is strange here is above the highest of their limits"
+    said = f"All three find the same: {strange}, and nothing else reaches the lowest."
+    assert _same_words([tried(2)] * 3) == said
+    assert _same_words([tried(0)] * 3) == (
+        "All three find the same: nothing reaches even the lowest of their limits."
+    )
+    assert _same_words([tried(2), tried(2), tried(1)]) is None
+
+
+def test_the_command_says_it_to_people_and_to_programs(
+    at_weeks: Tsad, done: Done, tmp_path: Path
+) -> None:
+    tsad = at_weeks
     known = tmp_path / "failures.csv"
     known.write_text(
         "machine,start,end,note\n"

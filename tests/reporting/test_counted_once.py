@@ -136,6 +136,8 @@ def test_the_csv_has_a_row_for_each_machine_and_what_lasts_once(
     rows = list(csv.DictReader(Path(made.csv_paths[0]).read_text("utf-8").splitlines()))
     parts = {one["entity"]: one["n_parts"] for one in rows}
     assert parts == dict.fromkeys("bcde", "1") | {"a": "3"}
+    urgent = plant.ask("SELECT incident_id, priority::text FROM tsad.v_incident_chain")
+    assert {one["incident_id"]: one["priority"] for one in rows} == dict(urgent)
     assert {one["headline"] for one in rows if one["entity"] != "a"} == {GROUP}
     assert made.n_incidents == 2
     readings = list(csv.DictReader(Path(made.csv_paths[1]).read_text("utf-8").splitlines()))

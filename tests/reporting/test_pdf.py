@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,21 @@ from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.base.enums import Outcome, ReportDetail, Severity
 from tsad_tasks.base.files import write_whole
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.reporting.drawing.flow import room_of
 from tsad_tasks.reporting.drawing.series import ChannelSeries, HeatMap, ScoreSeries
+from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.content import (
     Coverage,
     Headline,
     IncidentPage,
     Judged,
+    QualityRow,
     ReportContent,
     SuppressedRow,
 )
 from tsad_tasks.reporting.period.model_pages import outcome_lines
-from tsad_tasks.reporting.period.pdf import report_bytes
-from tsad_tasks.reporting.period.ranking import N_BRIEF_PAGES, undecided
+from tsad_tasks.reporting.period.pdf import planned_pages, report_bytes
+from tsad_tasks.reporting.period.ranking import LIMITS, N_BRIEF_PAGES, undecided
 
 HOSTILE = "<b>&amp;</b> \U0001f525\n\u202e)(\\ Tj %s {} " + "long " * 32
 SMALL = sample_report(1, n_channels=2, n_anomalies=2)
@@ -109,6 +113,44 @@ def test_the_first_page_says_how_many_and_which_need_a_decision() -> None:
     assert "19 Oct, not scored" in text
     assert "v14 became champion in place of v13 on 16 Nov 2026" in text
     assert "As known at 23 Nov 2026 00:07 (Europe/Berlin, UTC+1)" in text
+
+
+def test_findings_of_one_kind_and_machine_are_one_line() -> None:
+    at = SMALL.start_at
+    off_grid = [QualityRow("P-01", f"c{i}", "off_grid", 10, at, at) for i in range(12)]
+    stuck = QualityRow("P-02", "vane", "stuck", 60, at, at, "one value")
+    text = shown(replace(SMALL, quality=(stuck, *off_grid)))
+    assert "13 findings in " in text
+    assert "P-02 vane stuck 60" in text
+    assert "P-01 12: c0, c1, c2, c3 and 8 more off grid 120" in text
+    assert text.count("off grid") == 1
+
+
+def test_a_threshold_that_changes_says_of_which_step_it_is_told() -> None:
+    incident = sample_incident(42, n_channels=2, n_steps=90)
+    flat = replace(incident.scores, thresholds=np.full(90, 0.435))
+    rising = replace(incident.scores, thresholds=np.linspace(0.4, 0.6, 90))
+    assert replace(incident, scores=flat).threshold_label == "threshold 0.435"
+    assert replace(incident, scores=rising).threshold_label == "threshold 0.435 at the peak"
+
+
+def test_without_a_page_the_first_page_gives_the_command_for_a_verdict() -> None:
+    content = sample_report(2, n_channels=2)
+    waiting = undecided(content.incidents, 1)[0]
+    command = f"say what it was: tsad verdict {waiting.incident_id} confirmed"
+    assert command in first_page(replace(content, page_url=""))
+    assert command not in first_page(content)
+
+
+@pytest.mark.parametrize("n_incidents", [0, 1, 4, 7, 12, 40])
+def test_the_last_page_is_never_nearly_empty(n_incidents: int) -> None:
+    content = sample_report(n_incidents, n_channels=2) if n_incidents else empty_report()
+    sheet = Sheet()
+    pages = planned_pages(content, LIMITS[ReportDetail.BRIEF], sheet)
+    last = pages[-1].draw
+    assert isinstance(last, partial)
+    (blocks,) = last.args
+    assert sum(one.height for one in blocks) >= 0.35 * room_of(sheet)
 
 
 def test_where_all_have_a_verdict_nothing_needs_a_decision() -> None:

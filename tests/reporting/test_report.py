@@ -29,6 +29,7 @@ from tsad_tasks.reporting.period.report import ReportSummary, period_content, re
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import date_text
 from tsad_tasks.text.rules import brief_note
 
 NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
@@ -276,7 +277,9 @@ def test_the_champions_card_shows_its_training_and_its_gate(plant: Plant) -> Non
     assert (points.value, points.note) == (value, note)
     assert brief_note(points) == f"of {points.n} injected"
     assert len(card.loss_history) == len(card.validation_history) == plant.config.training.epochs
-    assert card.gate_note.endswith("gate passed.")
+    # It was decided on today, for hours from the end of its training on.
+    since, today = date_text(SPLIT_AT), date_text(datetime.now(UTC))
+    assert card.gate_note == f"Champion from {since} on, decided on {today}: gate passed."
 
 
 def test_the_same_period_gives_the_same_bytes_on_disk_and_elsewhere(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.scoring.test_groups import at, fleet
 from tests.scoring.test_long_incidents import Fleet
+from tests.storage.rooms import HOUR_AT
+from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig
 
 __all__ = ["fleet"]
@@ -61,6 +64,42 @@ def test_a_reading_rose_or_fell_from_where_it_was_whatever_was_expected_since(
     fleet.build(0)
     # To which side of what was expected, is another question.
     assert fleet.ask(TOLD) == [(f"a: cpu {told}", "fall")]
+
+
+@pytest.mark.parametrize(
+    ("level", "actual", "told"),
+    [
+        (25.0, 26.0, "stayed at 26.0 %"),
+        (10.0, 20.0, "rose to 20.0 %"),
+        (60.0, 20.0, "fell to 20.0 %"),
+        (np.nan, 20.0, "fell to 20.0 %"),
+    ],
+)
+def test_one_flagged_step_is_told_by_what_was_read_before_it(
+    fleet: Fleet, level: float, actual: float, told: str
+) -> None:
+    # Of what comes after it, and of another channel, nothing is told.
+    before = np.column_stack([np.full(6, level), np.arange(6.0)])
+    before[1, 0] += 300
+    fleet.room.write(HOUR_AT - HOUR, before)
+    fleet.room.write(HOUR_AT, [[level, 0], [actual, 0], *[[90, 0]] * 4])
+    flag(fleet, [(actual, 50.0)])
+    fleet.build(0)
+    ((sentence, _),) = fleet.ask(TOLD)
+    assert sentence == f"a: cpu {told}; 50.0 ± 1.0 % was expected"
+
+
+def test_a_late_row_of_the_hour_before_changes_what_one_flagged_step_is_told_by(
+    fleet: Fleet,
+) -> None:
+    for level, told in ((25.0, "stayed at 26.0 %"), (80.0, "fell to 26.0 %")):
+        fleet.room.write(HOUR_AT - HOUR, [[level, 0]] * 6)
+        if level == 25.0:
+            flag(fleet, [(26.0, 50.0)])
+            fleet.build(0)
+        fleet.build(-1)
+        ((sentence, _),) = fleet.ask(TOLD)
+        assert told in sentence
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,13 @@ from tests.plants.trained import SPLIT_AT, Plant, artifacts_folder, config
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.retrain import retrain
+from tsad_tasks.reporting.period.incidents import registered_model
+from tsad_tasks.scoring.expected import expected_in_range
 from tsad_tasks.scoring.features import build_features
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_shard
 from tsad_tasks.scoring.windows import build_windows
+from tsad_tasks.storage.datasets import select_dataset, select_layouts
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.retrain import Retraining
 
@@ -113,6 +116,40 @@ def test_states_that_are_lost_or_worthless_change_nothing(folding: Plant, expect
     folding.execute("UPDATE tsad.fold_state SET digest = digest + 1, state = 'worthless'")
     run_hours(folding, HOURS[5:])
     assert folding.rows() == expected
+
+
+def expected_then(plant: Plant) -> tuple[Any, ...]:
+    """What the model expected of a machine in the sixth hour, as the page draws it."""
+    ((model_id, entity_id),) = plant.execute(
+        "SELECT model_id, entity_id FROM tsad.champion_period, tsad.entity "
+        "WHERE lineage = %s AND name = 'host-02'",
+        LINEAGE,
+    )
+    with Store.connect(plant.uri) as store, store.snapshot():
+        layout = select_layouts(store, select_dataset(store, "room").dataset_id)[0]
+        model = registered_model(store, model_id)
+        assert model.spec
+        assert model.detector
+        whose = model_id, model.spec, model.detector, ("host-02", entity_id)
+        found = expected_in_range(store, layout, *whose, HOURS[5], HOURS[6], SPLIT_AT, None)
+    return found.actual, found.expected, found.channel_errors
+
+
+def test_what_was_expected_goes_on_from_the_last_state_that_still_holds(folding: Plant) -> None:
+    run_hours(folding, HOURS[:6])
+    resumed = expected_then(folding)
+    assert np.isfinite(resumed[1]).all()
+    other = "UPDATE tsad.fold_state s SET state = o.state FROM tsad.fold_state o "
+    other += "WHERE o.entity_id = s.entity_id AND o.hour_at = %s AND s.hour_at = %s"
+    folding.execute(other, HOURS[0], HOURS[4])
+    assert not np.array_equal(expected_then(folding)[1], resumed[1])
+    for worthless in (
+        "UPDATE tsad.fold_state SET digest = digest + 1",
+        "DELETE FROM tsad.fold_state",
+    ):
+        folding.execute(worthless)
+        for found, before in zip(expected_then(folding), resumed, strict=True):
+            np.testing.assert_array_equal(found, before)
 
 
 def test_few_states_are_remembered(folding: Plant) -> None:

@@ -54,8 +54,11 @@ def test_three_machines_within_a_quarter_of_an_hour_have_one_headline(fleet: Fle
     assert (started_at, n, n_all) == (at(10), 3, 6)
     members = dict(fleet.ask("SELECT entity, group_id FROM tsad.v_incident"))
     assert members == {"a": key, "b": key, "c": key, "d": None}
-    of = "SELECT group_id, severity, state, last_flag_at, n_incidents FROM tsad.v_incident_group"
-    assert fleet.ask(of) == [(key, "LOW", "open", at(20), 3)]
+    of = "SELECT group_id, severity, state, last_flag_at, n_incidents, priority "
+    of += "FROM tsad.v_incident_group"
+    assert fleet.ask(of) == [(key, "LOW", "open", at(20), 3, 4)]
+    fleet.ask("UPDATE tsad.entity SET criticality = 'high' WHERE name = 'b'")
+    assert fleet.ask(of)[0][-1] == 3
     assert set(fleet.ask("SELECT direction FROM tsad.v_incident")) == {("rise",)}
 
 

@@ -23,7 +23,13 @@ from tsad_tasks.model.spec import FeatureSpec, ModelSpec
 from tsad_tasks.model.thresholds import ThresholdSettings
 from tsad_tasks.model.windows import gather
 from tsad_tasks.scoring.series import series_errors, series_windows
-from tsad_tasks.training.held_out import HeldOut, is_extreme, seen_by_window
+from tsad_tasks.training.held_out import (
+    HeldOut,
+    held_out_errors,
+    is_extreme,
+    of_some_times,
+    seen_by_window,
+)
 from tsad_tasks.training.injected import JudgedSeries, judge
 from tsad_tasks.training.judge import alarm_budget
 from tsad_tasks.training.limits import calibrated_spec
@@ -262,3 +268,38 @@ def test_windows_stay_as_they_are_where_no_channel_can_die(spec: FeatureSpec, sh
     inputs, ends = np.ones((9, spec.n_inputs), np.float32), np.arange(2, 9)
     prepared = PreparedTraining(inputs, ends, ends, np.zeros(9, bool), 7, np.zeros(1, np.int64))
     assert with_dead_channels(prepared, spec, share) is prepared
+
+
+def test_a_fleet_calibrates_with_errors_of_some_times_that_are_those_of_all() -> None:
+    scaler, detector = Scaler((0.0,), (1.0,), 100), zero_detector(width=3, n_channels=1)
+    parts = [
+        replace(held_out(daily(24 * 40), 24 * 20, is_short=False), entity=f"m{number}")
+        for number in range(8)
+    ]
+    # Ten days of seven others calibrate, a third of them is enough.
+    some = of_some_times(parts, {"m0"}, 3600, most_s=70 * 86400 / 3)
+    every, found = (
+        held_out_errors(FEATURES, lambda _: scaler, detector, of) for of in (parts, some)
+    )
+    n_used = [int(np.count_nonzero(part.calibrating)) for part in some]
+    assert n_used[0] == 240
+    # Thirteen or fourteen of forty times of six hours.
+    assert set(n_used[1:]) == {78, 84}
+    np.testing.assert_array_equal(found["m0"].channel_errors, every["m0"].channel_errors)
+    hours = set()
+    for part in some[1:]:
+        used = part.calibrating
+        errors = found[part.entity].channel_errors
+        np.testing.assert_array_equal(errors[used], every[part.entity].channel_errors[used])
+        assert np.isnan(errors[~used]).all()
+        assert not found[part.entity].live[~used].any()
+        hours |= set((np.flatnonzero(used) % 24).tolist())
+    assert hours == set(range(24))
+
+
+def test_labelled_steps_of_a_fleet_are_scored_at_all_times() -> None:
+    labels = np.zeros(400, bool)
+    labels[250:262] = True
+    parts = [replace(held_out(daily(400), 200), entity=name, labels=labels) for name in "abcd"]
+    some = of_some_times(parts, set(), 3600, most_s=86400)
+    assert all(part.scored is not None and part.scored[labels].all() for part in some)

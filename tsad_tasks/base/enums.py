@@ -6,6 +6,7 @@ SQL states them once more, as CHECK constraints in migrations; a test holds both
 from __future__ import annotations
 
 from enum import StrEnum, unique
+from functools import cache
 
 SHADOW_SUFFIX = "/shadow"
 # The lineage of a rehearsal, of which nobody is told either.
@@ -41,6 +42,7 @@ class Severity(StrEnum):
         return list(Severity).index(self) + 1
 
 
+@cache
 def severity_rank(severity: str) -> int:
     """The rank of a severity by its name, as rows of Postgres carry it."""
     return Severity(severity).rank

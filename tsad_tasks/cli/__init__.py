@@ -35,8 +35,6 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 
 def _run() -> None:
     # Imported here, since this takes seconds in which somebody may press Ctrl-C.
-    from sqlalchemy.exc import DBAPIError
-
     from tsad_tasks.base.logs import guard_logs
     from tsad_tasks.base.masking import masked_errors
     from tsad_tasks.cli.commands import app
@@ -49,7 +47,7 @@ def _run() -> None:
             app(prog_name="tsad")
     except TsadError as error:
         sys.exit(show_error(error))
-    except (DatabaseError, DBAPIError) as error:
+    except DatabaseError as error:
         sys.exit(show_error(database_error(error)))
     except OSError as error:
         if error.filename is None and error.errno not in _NO_ROOM:

@@ -67,7 +67,7 @@ def models(
     nothing = f"No model yet, and nothing was read: tsad datasets check {dataset}"
     if read_until is not None:
         nothing = f"No model yet: tsad retrain {dataset} --end {read_until:%Y-%m-%dT%H:%M}"
-    list_rows(DECISIONS if history else LISTED, f"{dataset}, UTC", rows, nothing)
+    list_rows(DECISIONS if history else LISTED, dataset, rows, nothing)
 
 
 def with_weekdays(row: dict[str, Any]) -> dict[str, Any]:

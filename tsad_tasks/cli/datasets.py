@@ -36,6 +36,7 @@ from tsad_tasks.config import (
 )
 from tsad_tasks.config.checks import A_DATASET_NAME, is_dataset_name
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import counted
 
 if TYPE_CHECKING:
     from tsad_tasks.ingest.check import Finding
@@ -75,8 +76,8 @@ def list_datasets() -> None:
                 absent.append(file.dataset)
                 continue
             connections = ", ".join(dict.fromkeys(one.connection for one in file.sources))
-            counted = len(file.channel_names), connections
-            rows.append((file.dataset, *counted, file.description, None))
+            counts = len(file.channel_names), connections
+            rows.append((file.dataset, *counts, file.description, None))
         except TsadError as error:
             said = " ".join(str(error).splitlines())
             rows.append((path.stem, None, None, Shown(None, said), said))
@@ -121,7 +122,7 @@ def check(
             is_live = not any(NOT_LIVE in text for _, findings in found for _, text in findings)
             _say_next(config, is_live=is_live, readings=readings_range(found))
     if n_errors:
-        said = f"Received: {n_errors} errors, listed above."
+        said = f"Received: {counted(n_errors, 'error')}, listed above."
         raise BadInput(f"Expected dataset files that fit their tables. {said}")
 
 

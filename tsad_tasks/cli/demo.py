@@ -28,6 +28,7 @@ from tsad_tasks.cli.screen import Listing, Shown, progress, say, say_login, tabl
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.artifacts import artifacts_root, report_path
 from tsad_tasks.storage.store import Query, Store
+from tsad_tasks.text.formats import counted
 from tsad_tasks.text.rules import failure
 
 CHAMPION = Query("cli/select_champion_of", dict)
@@ -105,8 +106,8 @@ def demo(
         title = f"3/4 backfill of {hours} hours (real DAG)"
         run_dag(airflow, title, "score", split_at, end_at, HOUR)
         run_dag(airflow, "4/4 report (real DAG)", "report", end_at - WEEK, end_at, WEEK)
-    _show_found(home.uri, room.anomalies, split_at, end_at)
-    _say_next_steps(split_at, end_at)
+    incident_id = _show_found(home.uri, room.anomalies, split_at, end_at)
+    _say_next_steps(split_at, end_at, incident_id)
     say(f"Done in {time.monotonic() - began:.0f} s.")
 
 
@@ -116,7 +117,7 @@ def run_dag(
     """Runs a DAG of the demo's dataset over each step of a range, under a bar."""
     with progress(title, (end_at - start_at) // step) as advance:
         for run in airflow.runs([f"{DATASET}.{kind}"], start_at, end_at, step):
-            advance(1, f"{run['interval_start'][:16]} {run['seconds']:.1f} s")
+            advance(1, f"{run['interval_start'][:16]}Z {run['seconds']:.1f} s")
 
 
 def _train(airflow: Headless, uri: str, split_at: datetime) -> None:
@@ -168,8 +169,10 @@ def refusal(store: Store) -> str:
 
 def _show_found(
     uri: str, anomalies: Sequence[SimulatedAnomaly], split_at: datetime, end_at: datetime
-) -> None:
-    """Shows the anomalies that were put in beside the incidents that tell of them, and others."""
+) -> str | None:
+    """Shows the anomalies that were put in beside the incidents that tell of them, and others;
+    returns the first incident that tells of one.
+    """
     params: dict[str, Any] = {"dataset": DATASET, "lineage": LIVE, "suppressed": False, "n": 500}
     with Store.connect(uri) as store, store.transaction():
         incidents = store.rows(INCIDENTS, start_at=split_at, end_at=end_at, **params)
@@ -188,13 +191,16 @@ def _show_found(
         rows.append((one.kind, one.entity, when, one.description, *found_as))
     say("")
     table(FOUND, f"Injected anomalies of the last {(end_at - split_at) // HOUR} hours", rows)
+    zone = config_of(DATASET).site_zone
+    say(f"The page, the PDF and messages show them on the clock of {zone}.")
     others = [row for row in incidents if row["incident_id"] not in matched]
     say("")
     n_found, mark = sum(row[4] is not None for row in rows), ":" if others else "."
-    say(f"{n_found} of {len(rows)} found; {len(others)} other incidents{mark}")
+    say(f"{n_found} of {len(rows)} found; {counted(len(others), 'other incident')}{mark}")
     for row in others[:10]:
         at = f"{row['started_at']:%d %b %H:%M}"
-        say(f"  {row['incident_id']}  {row['severity']:6}  {at}  {row['sentence']}")
+        say(f"  {row['incident_id']}  {row['severity']:6}  {at} UTC  {row['sentence']}")
+    return next((row[4] for row in rows if row[4] is not None), None)
 
 
 def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
@@ -207,7 +213,7 @@ def is_match(anomaly: SimulatedAnomaly, incident: dict[str, Any]) -> bool:
     return covers_half or incident["channel"] in anomaly.channels
 
 
-def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
+def _say_next_steps(split_at: datetime, end_at: datetime, incident_id: str | None) -> None:
     """Where everything is, and what to type next."""
     period = timedelta(seconds=config_of(DATASET).report.period_s)
     cluster = postgres.ensure_running(postgres_folder())
@@ -218,6 +224,7 @@ def _say_next_steps(split_at: datetime, end_at: datetime) -> None:
     say("Page        make up      (log in, Anomalies; or unpause server_room.score, Backfill)")
     asks = "-c 'SELECT * FROM tsad.v_incident'"
     say_login(f"SQL         {postgres.psql_path()} '{uri}' {asks}")
-    say(f"CLI         .venv/bin/tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
-    say("Verdict     .venv/bin/tsad verdict INC-… confirmed   (or false_alarm; or on the page)")
+    say(f"CLI         tsad anomalies {DATASET} --from {split_at:%Y-%m-%d}")
+    which = incident_id or "INC-…"
+    say(f"Verdict     tsad verdict {which} confirmed   (a real fault; or false_alarm)")
     say("Stop        make down")

@@ -18,6 +18,7 @@ from tsad_tasks.cli.screen import Listing, list_rows, say
 from tsad_tasks.config import config_of
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Query
+from tsad_tasks.text.words import VERDICT_TITLES, verdict_of, verdict_title
 
 epoch = typer.Typer(no_args_is_help=True, help="Sensors that changed: add, list, withdraw.")
 maintenance = typer.Typer(no_args_is_help=True, help="Maintenance windows: add, list, withdraw.")
@@ -31,6 +32,9 @@ Channel = Annotated[
     str | None, Option(help="The channel that is meant; default: all of the entity.")
 ]
 
+_VERDICTS = ", ".join(
+    f"{one} (real fault)" if one is Verdict.CONFIRMED else str(one) for one in VERDICT_TITLES
+)
 LABELS = Query("cli/select_label_list", dict)
 WINDOWS = Query("cli/select_maintenance_list", dict)
 EPOCHS = Query("cli/select_channel_epoch_list", dict)
@@ -63,12 +67,12 @@ def list_said(
     """Shows what people said, as a table; in words where there is nothing."""
     with local.open_store() as store, store.transaction():
         rows = store.rows(query, dataset=select_dataset(store, dataset).name)
-    list_rows(listing, f"{title} of {dataset}, UTC", rows, f"{nothing} of {dataset}.")
+    list_rows(listing, f"{title} of {dataset}", rows, f"{nothing} of {dataset}.")
 
 
 def verdict(
     incident: Annotated[str, Argument(help="incident_id, as tsad anomalies lists it.")],
-    word: Annotated[str, Argument(metavar="VERDICT", help=f"{', '.join(Verdict)}; withdraw.")],
+    word: Annotated[str, Argument(metavar="VERDICT", help=f"{_VERDICTS}; withdraw.")],
     note: Note = "",
     by: By = None,
     channel: Channel = None,
@@ -84,10 +88,12 @@ def verdict(
         if word == "withdraw":
             say(f"Verdict {withdraw_verdict(store, incident)} withdrawn.")
             return
+        chosen = verdict_of(word)
         said = set_verdict(
-            store, incident, word, said_by=by or getpass.getuser(), note=note, channel=channel
+            store, incident, chosen, said_by=by or getpass.getuser(), note=note, channel=channel
         )
-    say(f"Verdict {said['verdict_id']}: {incident} is {word}.")
+    title = verdict_title(chosen).lower()
+    say(f"Verdict {said['verdict_id']}: {incident} is {chosen} ({title} on page and PDF).")
 
 
 def new_normal(

@@ -79,7 +79,7 @@ def _line(row: dict[str, Any]) -> str:
     """One line of a dataset, as a plugin of a monitoring system gives it."""
     until: datetime | None = row["scored_until"]
     parts = [
-        f"scored until {until:%Y-%m-%d %H:%M}" if until else "never scored",
+        f"scored until {until:%Y-%m-%d %H:%M} UTC" if until else "never scored",
         f"{row['n_live']} alive, {row['n_silent']} silent, {row['n_retired']} retired",
     ]
     if row["champion"]:
@@ -99,7 +99,7 @@ def entities(
         name = select_dataset(store, dataset).name
         rows = store.rows(ENTITIES, dataset=name, state=chosen)
     nothing = f"No {chosen} entity of {dataset}.".replace("  ", " ")
-    list_rows(ENTITIES_LISTED, f"{dataset}, UTC", rows, nothing)
+    list_rows(ENTITIES_LISTED, dataset, rows, nothing)
 
 
 def retire(

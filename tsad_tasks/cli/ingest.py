@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +21,17 @@ MODES = ("create", "append", "replace")
 
 
 def range_run(
-    store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime
+    store: Store,
+    config: DatasetConfig,
+    start_at: datetime,
+    end_at: datetime,
+    *,
+    is_recorded: bool = True,
 ) -> RangeRun:
-    """A run over a range that the screen shows."""
+    """A run over a range that the screen shows, and `run_status` keeps where it is recorded."""
     uris = local.source_uris(config)
-    return RangeRun(store, config, uris, start_at, end_at, progress, say_counts, say)
+    run = RangeRun(store, config, uris, start_at, end_at, progress, say_counts, say)
+    return run if is_recorded else replace(run, run_id=None)
 
 
 def ingest(

@@ -64,7 +64,7 @@ def notify(
             select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)
     nothing = "No messages wait." if pending else "No messages."
-    list_rows(LISTED, f"{dataset}, UTC", rows, nothing)
+    list_rows(LISTED, dataset, rows, nothing)
 
 
 def send_trial(config: DatasetConfig, now_at: datetime) -> None:

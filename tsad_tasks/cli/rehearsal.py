@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -125,9 +126,13 @@ def rehearse(
         if start_at >= end_at:
             newest = f"the newest hour that can have readings, {end_at:%Y-%m-%d %H:%M} UTC"
             raise BadInput(f"Expected --from before {newest}. Received: {start}.")
+        learned_from = start_at - timedelta(seconds=config.training.range_s)
+        # What is wrong in the file is told before anything is read, as far as machines are known.
+        if path:
+            is_read = not ingest or _is_read(store, config, learned_from, end_at)
+            _faults(store, config, path, is_read=is_read)
         if ingest:
-            learned_from = start_at - timedelta(seconds=config.training.range_s)
-            range_run(store, config, learned_from, end_at).ingest()
+            range_run(store, config, learned_from, end_at, is_recorded=False).ingest()
         faults = _faults(store, config, path) if path else []
         rehearsal = Rehearsal(store, config, start_at, end_at, artifacts_root(), **apart, say=say)
         found = _run(rehearsal, faults)
@@ -147,9 +152,28 @@ def _newest_end(store: Store, config: DatasetConfig, start_at: datetime) -> date
     return now if newest is None else hours_later(newest, 1)
 
 
-def _faults(store: Store, config: DatasetConfig, path: Path) -> list[Fault]:
+def _is_read(store: Store, config: DatasetConfig, start_at: datetime, end_at: datetime) -> bool:
+    """Whether the warehouse has a range from end to end, and so every machine in it."""
+    ends = {"start_at": start_at, "end_at": end_at}
     with store.transaction():
-        names = select_entities(store, select_dataset(store, config.dataset).dataset_id)
+        try:
+            dataset_id = select_dataset(store, config.dataset).dataset_id
+        except BadInput:
+            return False
+        span = store.one(SELECT_LEDGER_SPAN, dataset_id=dataset_id, **ends)
+    if span.first_at is None or span.last_at is None:
+        return False
+    return span.first_at <= start_at and hours_later(span.last_at, 1) >= end_at
+
+
+def _faults(
+    store: Store, config: DatasetConfig, path: Path, *, is_read: bool = True
+) -> list[Fault]:
+    """The faults of a file, of the machines that there are once their readings are read."""
+    names = None
+    if is_read:
+        with store.transaction():
+            names = select_entities(store, select_dataset(store, config.dataset).dataset_id)
     return known_faults(path, names, moment)
 
 
@@ -178,8 +202,10 @@ def _run(rehearsal: Rehearsal, faults: list[Fault]) -> Rehearsed:
             if n_done == 1:
                 took_s = monotonic() - began_s
                 more_s = took_s * (n_trainings - 1)
-                more = f"{n_trainings - 1} more to come: about {duration_text(more_s)}, and "
-                left = f"{more if n_trainings > 1 else ''}the scoring"
+                left = "the scoring is left"
+                if n_trainings > 1:
+                    left = f"{n_trainings - 1} more to come: about {duration_text(more_s)}"
+                    left += ", and the scoring"
                 say(f"The first training took {duration_text(took_s)}; {left}.")
 
         rehearsal.advance, rehearsal.trained = advanced, trained
@@ -206,6 +232,8 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
         table(FAULTS, n_found, rows)
     say("")
     table(SENSITIVITIES, "Alarms a week", [_tried_row(one, found.weeks) for one in found.tried])
+    if same := _same_words(found.tried):
+        say(same)
     say("")
     if found.machines:
         shown = found.machines if is_for_programs() else found.machines[:MANY_MACHINES]
@@ -224,7 +252,7 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
             )
             for one in found.worst
         ]
-        table(WORST, f"The worst of {counted(len(as_set.alarms), 'incident')}, UTC", worst)
+        table(WORST, f"The worst of {counted(len(as_set.alarms), 'incident')}", worst)
     else:
         say("No machine alarms with the dataset file as it is.")
     say("")
@@ -253,6 +281,16 @@ def _tried_row(tried: Tried, weeks: float) -> tuple[Any, ...]:
     rate, delay = Shown(n / weeks, f"{n / weeks:.1f}"), Shown(delay_s, _delay_text(delay_s))
     more = n, tried.n_other, n_known, sensitivity.is_set
     return (sensitivity.name, rate, found, delay, sensitivity.setting, *more)
+
+
+def _same_words(tried: Sequence[Tried]) -> str | None:
+    """Why all sensitivities give the same row; None: they do not."""
+    if len({(len(one.alarms), one.n_found, one.median_delay_s) for one in tried}) > 1:
+        return None
+    if not tried[0].alarms:
+        return "All three find the same: nothing reaches even the lowest of their limits."
+    why = "what is strange here is above the highest of their limits"
+    return f"All three find the same: {why}, and nothing else reaches the lowest."
 
 
 def _delay_text(delay_s: float | None) -> str | None:

@@ -14,10 +14,11 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
 from tsad_tasks.cli.rows import lists
 from tsad_tasks.cli.screen import Listing, Shown, say, say_lines, table, working
+from tsad_tasks.cli.targets import Force, replaced_text, target_of
 from tsad_tasks.config import DatasetConfig, config_of
-from tsad_tasks.storage.artifacts import artifact_path, artifacts_root
+from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Store
-from tsad_tasks.text.formats import duration_text, joined, share_text
+from tsad_tasks.text.formats import counted, duration_text, joined, share_text
 
 if TYPE_CHECKING:
     from tsad_tasks.reporting.evaluation.content import EvaluationContent
@@ -77,6 +78,7 @@ def report(
         str | None, Option("--from", help="Start; default: the report's period before the end.")
     ] = None,
     out: Pdf = None,
+    force: Force = False,
     lineage: Lineage = LIVE,
     detail: Annotated[
         ReportDetail | None,
@@ -86,7 +88,7 @@ def report(
     """Render the PDF of a period, and CSV files of what it leaves out."""
     from tsad_tasks.reporting.period.report import render_period
 
-    config, path = config_of(dataset), artifact_path(out) if out else None
+    config, path = config_of(dataset), target_of(out, is_forced=force)
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
     options["detail"] = detail
     with local.open_store() as store:
@@ -96,8 +98,11 @@ def report(
 
 def say_report(summary: ReportSummary) -> None:
     """Where the PDF of a period is, and what is in it; without a champion, why, and what to do."""
-    found = f"{summary.n_incidents} incidents" if summary.n_hours_scored else "nothing was scored"
-    say(f"{summary.path}: {summary.n_pages} pages, {found}")
+    found = (
+        counted(summary.n_incidents, "incident") if summary.n_hours_scored else "nothing was scored"
+    )
+    replaced = replaced_text(is_replaced=summary.replaced)
+    say(f"{summary.path}{replaced}: {summary.n_pages} pages, {found}")
     say(f"Beside it: {joined([path.rsplit('/', 1)[-1] for path in summary.csv_paths])}")
     if summary.no_champion:
         say_lines(summary.no_champion)
@@ -114,6 +119,7 @@ def evaluate(
         str | None, Option("--to", help="Readings up to then count; default: the newest.")
     ] = None,
     pdf: Pdf = None,
+    force: Force = False,
     seed: Annotated[int | None, Option(help="Of injected anomalies; default: the model's.")] = None,
     lineage: Annotated[str, Option(help="live or replay: whose champion.")] = LIVE,
 ) -> None:
@@ -130,6 +136,7 @@ def evaluate(
     from tsad_tasks.reporting.evaluation import evaluate
 
     config, version, until = config_of(dataset), _version_of(model), moment_or_none(end)
+    target = target_of(pdf, is_forced=force)
     chosen: dict[str, Any] = {"version": version, "entity": entity, "lineage": lineage_of(lineage)}
     with local.open_store() as store, working("scoring"):
         subject = evaluate.registered_subject(store, config, **chosen)
@@ -141,10 +148,11 @@ def evaluate(
             folder=artifacts_root() / "evaluations" / dataset / subject.version,
             until_at=evaluate.evaluated_until(store, config, subject, until),
             seed=int(chosen_seed),
-            pdf=artifact_path(pdf) if pdf else None,
+            pdf=target,
         )
     show_evaluation(content)
-    say(f"{summary.pdf}: {summary.n_pages} pages; figures in {summary.json}")
+    replaced = replaced_text(is_replaced=summary.replaced)
+    say(f"{summary.pdf}{replaced}: {summary.n_pages} pages; figures in {summary.json}")
 
 
 def _version_of(text: str | None) -> int | None:
@@ -207,6 +215,7 @@ def explore(
         Option("--training", help="Preview what a training that ends at --to would learn from."),
     ] = False,
     pdf: Pdf = None,
+    force: Force = False,
 ) -> None:
     """Show what readings look like: gaps, distributions, correlations, periods, known anomalies; on
     screen and as PDF.
@@ -223,6 +232,7 @@ def explore(
     from tsad_tasks.reporting.exploration.training_preview import training_preview
 
     config, span = config_of(dataset), (moment_or_none(start), moment_or_none(end))
+    named = target_of(pdf, is_forced=force)
     with local.open_store() as store, working("reading"):
         preview, from_source = None, all(span) and not training and not _is_ingested(store, config)
         start_at, end_at = explore.explored_range(store, config, *span)
@@ -240,9 +250,10 @@ def explore(
         show_preview(content.preview)
     ends = "_".join(f"{at:%Y%m%dT%H%M}" for at in (content.start_at, content.end_at))
     default = artifacts_root() / "explorations" / content.dataset / f"{content.dataset}_{ends}.pdf"
-    target = artifact_path(pdf) if pdf else default
+    target = named or default
+    replaced = replaced_text(is_replaced=target.exists())
     written, n_pages = explore.write_exploration(config, content, target)
-    say(f"{written}: {n_pages} pages")
+    say(f"{written}{replaced}: {n_pages} pages")
 
 
 def _is_ingested(store: Store, config: DatasetConfig) -> bool:
@@ -277,7 +288,7 @@ def show_exploration(content: ExplorationContent) -> None:
         table(CORRELATIONS, "Strongest correlations", pairs)
     if shown := content.labels[:MANY_ROWS]:
         labels = [(one.entity, one.kind, one.start_at, one.end_at) for one in shown]
-        title = f"Known anomalies, {len(shown)} of {len(content.labels)}, UTC"
+        title = f"Known anomalies, {len(shown)} of {len(content.labels)}"
         table(KNOWN, title, labels)
 
 

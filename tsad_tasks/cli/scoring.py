@@ -43,14 +43,14 @@ HAS_SCORES = Query("cli/select_has_scores", bool)
 INCIDENTS_LISTED = Listing(
     "incidents",
     (
-        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
-        "times_threshold", "sentence", "verdict", "entity", "kind", "channel",
+        "incident_id", "severity", "priority", "state", "started_at", "end_at", "n_flags",
+        "times_threshold", "sentence", "verdict", "entity", "kind", "channel", "last_flag_at",
     ),
     (
-        "incident_id", "severity", "state", "started_at", "last_flag_at", "n_flags",
+        "incident_id", "severity", "priority", "state", "started_at", "end_at", "n_flags",
         "times_threshold", "sentence", "verdict",
     ),
-    right=("n_flags", "times_threshold"),
+    right=("priority", "n_flags", "times_threshold"),
 )  # fmt: skip
 READINGS_LISTED = Listing(
     "readings",
@@ -64,7 +64,9 @@ NOTHING_SCORED = "Nothing was scored in this range: what is in it is not known."
 _WEEK = ("week", "version", "entity_hours", "incidents", "labels", "labels_found")
 WEEKS_LISTED = Listing("weeks", _WEEK, right=_WEEK[1:])
 SUPPRESSED = Listing(
-    "suppressed", ("incident_id", "started_at", "last_flag_at", "entity", "suppressed_by")
+    "suppressed",
+    ("incident_id", "started_at", "end_at", "entity", "suppressed_by", "last_flag_at"),
+    ("incident_id", "started_at", "end_at", "entity", "suppressed_by"),
 )
 OUTSIDE_LISTED = Listing(
     "outside_experience",
@@ -181,13 +183,15 @@ def anomalies(
             outside = store.rows(OUTSIDE, **params)
     nothing = "No anomalies in this range." if has_scores else NOTHING_SCORED
     listed = READINGS_LISTED if readings else INCIDENTS_LISTED
-    list_rows(listed, f"{dataset}, UTC", rows, nothing)
+    list_rows(listed, dataset, rows, nothing)
+    if rows and row.site_zone != "UTC":
+        say(f"The page, the PDF and messages show them on the clock of {row.site_zone}.")
     if missing is not None:
         say_lines(missing.text)
     if outside:
-        table(OUTSIDE_LISTED, "Training never saw such, UTC", outside)
+        table(OUTSIDE_LISTED, "Training never saw such", outside)
     if suppressed:
-        title = f"{len(suppressed)} suppressed by maintenance, UTC"
+        title = f"{len(suppressed)} suppressed by maintenance"
         table(SUPPRESSED, title, suppressed)
 
 

@@ -15,9 +15,7 @@ from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from rich import progress as rich_progress
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 from typer import Exit
@@ -25,6 +23,7 @@ from typer import Exit
 from tsad_tasks.base.errors import BadInput, NothingToDo, TsadError
 from tsad_tasks.base.masking import masked
 from tsad_tasks.base.shown import visible
+from tsad_tasks.cli.runnable import program, runnable
 from tsad_tasks.text.formats import duration_text, joined
 
 _PLAIN_WIDTH = 150
@@ -33,6 +32,15 @@ PLAIN_EVERY_S = 10.0
 
 console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 _errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+
+# Counts whose names are those of programs; those that only programs need are not said.
+_COUNT_WORDS = {
+    "n_hours_skipped": "hours read before",
+    "n_blocks_changed": "hours of machines changed",
+    "n_verdicts": "findings on sensors",
+    "lag_s": "seconds behind",
+}
+_UNSAID = frozenset({"changed_hours"})
 
 Advance = Callable[[int, str], None]
 
@@ -177,7 +185,8 @@ def show_error(error: TsadError) -> int:
     if isinstance(error, NothingToDo):
         say_lines(str(error))
         return 0
-    _errors.print(f"Error: {error}", markup=False, style="red" if sys.stderr.isatty() else None)
+    text = runnable(f"Error: {error}", program())
+    _errors.print(text, markup=False, style="red" if sys.stderr.isatty() else None)
     return 2 if isinstance(error, BadInput) else 1
 
 
@@ -188,6 +197,9 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
     Where neither stdout nor stderr is a terminal: lines on stderr, see `PLAIN_EVERY_S`.
     """
+    # Imported by what lasts.
+    from rich import progress as rich_progress
+
     columns = (
         *(rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30)),
         *(rich_progress.TaskProgressColumn(), rich_progress.TimeElapsedColumn()),
@@ -286,8 +298,8 @@ def _screen() -> Console | None:
 
 
 def say(text: str) -> None:
-    """One line, whatever is in it."""
-    say_login(visible(masked(text)))
+    """One line, whatever is in it; its commands run as they stand."""
+    say_login(runnable(visible(masked(text)), program()))
 
 
 def say_lines(text: str) -> None:
@@ -303,15 +315,18 @@ def say_login(text: str) -> None:
 
 def say_markdown(text: str) -> None:
     """Markdown, its tables as tables."""
+    # Imported by the few commands that say some.
+    from rich.markdown import Markdown
+
     _notes().print(Markdown(masked(text)))
 
 
 def say_counts(what: str, counts: Mapping[str, Any]) -> None:
     """One line of counts; those that are nothing are left out."""
     shown = [
-        f"{name.removeprefix('n_').replace('_', ' ')} {said}"
+        f"{_COUNT_WORDS.get(name) or name.removeprefix('n_').replace('_', ' ')} {said}"
         for name, value in counts.items()
-        if (said := _said(value))
+        if name not in _UNSAID and (said := _said(value))
     ]
     say(f"{what}: {joined(shown) if shown else 'nothing to do'}")
 
@@ -354,7 +369,8 @@ def table(
         _document.add(listing, given, of or {})
         return
     looks: dict[str, Any] = {"header_style": "bold", "pad_edge": False}
-    heading, heads = Text(_cell(title), "bold"), listing.shown
+    heads = listing.shown
+    heading = Text(_cell(_titled(title, [row[: len(heads)] for row in given])), "bold")
     shown = Table(title=heading, title_justify="left", box=None, **looks)
     cells = [[_cell(value) for value in row[: len(heads)]] for row in given]
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*cells, strict=True)]
@@ -366,6 +382,18 @@ def table(
     for row in cells:
         shown.add_row(*map(Text, row))
     console.print(shown)
+
+
+def _titled(title: str, rows: Iterable[Sequence[Any]]) -> str:
+    """A table's title, which says of what clock its times are: that on which times are typed.
+
+    >>> _titled("room", [[datetime(2026, 3, 1)]]), _titled("room", [[3]])
+    ('room, times in UTC', 'room')
+    """
+    cells = (one.value if isinstance(one, Shown) else one for row in rows for one in row)
+    if not any(isinstance(one, datetime) for one in cells):
+        return title
+    return f"{title}, times in UTC" if title else "Times in UTC"
 
 
 def list_rows(listing: Listing, title: str, rows: Sequence[dict[str, Any]], nothing: str) -> None:

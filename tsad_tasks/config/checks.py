@@ -194,6 +194,14 @@ StepS = Annotated[
     DurationS,
     AfterValidator(
         _only(
+            lambda step_s: step_s <= 3600,
+            "a step of at most 1h, since an hour is what is stored; where readings come less "
+            "often, step: 1h, and on their channels how long each counts, such as valid_for: 30h "
+            "for one a day",
+        )
+    ),
+    AfterValidator(
+        _only(
             lambda step_s: step_s and not 3600 % step_s,
             "a step that divides one hour, such as 1s, 1min, 5min, 1h",
         )

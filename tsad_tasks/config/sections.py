@@ -1449,6 +1449,7 @@ class NotificationsSection(FileSection):
         - {email: [shift@example.com]}
       silence: true
       outside_experience: true
+      sensors: true
       heartbeat: {connection: healthchecks}
       owner: ada@example.com
       mode: live
@@ -1465,8 +1466,8 @@ class NotificationsSection(FileSection):
     carry none."""
     owner: MailAddress | None = None
     """This one person is asked by e-mail when a training stops, and reminded each week until one
-    goes on. By default nobody is asked by name, and those who are told of training_stopped are
-    reminded."""
+    goes on, and told of sensors that are out of order. By default nobody is asked by name, and
+    those who are told of training_stopped are reminded."""
     mode: Literal["live", "rehearsal"] = "live"
     """With rehearsal, every message goes to the owner alone at once, marked as one of a rehearsal;
     nothing is sent to targets."""
@@ -1482,6 +1483,9 @@ class NotificationsSection(FileSection):
     outside_experience: bool = True
     """Targets are told once each time that a setpoint, a load or an ambient condition goes outside
     of what training saw."""
+    sensors: bool = True
+    """The owner, and targets with a digest, are told once of a sensor that is out of order for
+    three hours: dead, stuck or constant. Where there is neither, all targets are."""
     max_per_run: int = Field(20, ge=1, le=1000)
     """When one run has more events than this, they are told in one digest."""
 

@@ -25,13 +25,13 @@ class Fault(NamedTuple):
 
 
 def known_faults(
-    path: Path, machines: Collection[str], moment: Callable[[str], datetime]
+    path: Path, machines: Collection[str] | None, moment: Callable[[str], datetime]
 ) -> list[Fault]:
     """The faults of a CSV file with the columns machine, start, end and, if one likes, note.
 
     Parameters
     ----------
-    machines : names that there are.
+    machines : names that there are; None: not known yet, so that any name will do.
     moment : reads a time that a person wrote.
 
     Raises
@@ -66,14 +66,14 @@ def known_faults(
 
 
 def _fault(
-    row: dict[str, str | None], machines: Collection[str], moment: Callable[[str], datetime]
+    row: dict[str, str | None], machines: Collection[str] | None, moment: Callable[[str], datetime]
 ) -> Fault:
     machine = (row["machine"] or "").strip()
-    if machine not in machines:
-        some = sorted(machines)
+    if not machine or (machines is not None and machine not in machines):
+        some = sorted(machines or ())
         more = ", …" if len(some) > _MOST_NAMED else ""
-        known = f"{', '.join(some[:_MOST_NAMED])}{more}"
-        raise BadInput(f"machine: Expected one of {known}. Received: {machine or 'nothing'}.")
+        known = f"one of {', '.join(some[:_MOST_NAMED])}{more}" if some else "a machine's name"
+        raise BadInput(f"machine: Expected {known}. Received: {machine or 'nothing'}.")
     ends = []
     for name in ("start", "end"):
         text = (row[name] or "").strip()

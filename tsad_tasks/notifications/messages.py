@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,12 +21,14 @@ from tsad_tasks.notifications.news import (
     news_subject,
 )
 from tsad_tasks.notifications.outside import OUTSIDE, outside_letter, outside_subject
+from tsad_tasks.notifications.sensors import OUT_OF_ORDER, sensors_letter, sensors_subject
 from tsad_tasks.notifications.silences import SILENCES, silence_letter, silence_subject
 from tsad_tasks.storage.database import shown_statement
 from tsad_tasks.text.formats import counted, joined, named, span_text, stamp_text
 from tsad_tasks.text.links import incident_link
 
 _MOST_LISTED = 50
+_SHOWN = {OUTSIDE: "outside", OUT_OF_ORDER: "findings"}
 _SUBJECTS = {
     "opened": "{severity} incident at {entity}",
     "escalated": "now {severity}: incident at {entity}",
@@ -50,7 +52,7 @@ _WITHDRAWN = (
 )
 
 
-def event_payload(dataset: str, zone: str, told: Told) -> Payload:
+def event_payload(dataset: str, zone: str, step_s: int, told: Told) -> Payload:
     """What is told of one event of an alert, or of a group of them: nothing secret, and nothing to
     be looked up.
     """
@@ -63,6 +65,7 @@ def event_payload(dataset: str, zone: str, told: Told) -> Payload:
         "state": alert.state,
         "started_at": alert.start_at.isoformat(),
         "last_flag_at": alert.end_at.isoformat(),
+        "end_at": (alert.end_at + timedelta(seconds=step_s)).isoformat(),
         "sentence": alert.sentence,
         "incident_id": alert.incident_id,
         "thread": alert.thread,
@@ -122,7 +125,7 @@ def digest_payload(dataset: str, zone: str, events: Sequence[Payload]) -> Payloa
     # Of what is not alike, what is most asked for.
     kinds = [event["event"] for event in events]
     first = next((kind for kind in kinds if kind in _SUBJECTS), kinds[0])
-    shown = "entities" if first in SILENCES else "outside" if first == OUTSIDE else "incidents"
+    shown = "entities" if first in SILENCES else _SHOWN.get(first, "incidents")
     sql = shown_statement("model_history" if first in NEWS else shown)
     is_late = all(event.get("found_late") for event in events)
     return {
@@ -154,6 +157,8 @@ def subject(payload: Payload) -> str:
         said = silence_subject(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_subject(payload)
+    elif payload["event"] == OUT_OF_ORDER:
+        said = sensors_subject(payload)
     elif payload["event"] in _TRIALS:
         said = _TRIALS[payload["event"]]
     else:
@@ -200,6 +205,8 @@ def letter(payload: Payload) -> Letter:
         said = silence_letter(payload)
     elif payload["event"] == OUTSIDE:
         said = outside_letter(payload)
+    elif payload["event"] == OUT_OF_ORDER:
+        said = sensors_letter(payload)
     elif payload["event"] in _TRIALS:
         sent_at = datetime.fromisoformat(payload["started_at"])
         facts = {"Dataset": payload["dataset"], "Sent": stamp_text(sent_at, payload["zone"])}
@@ -233,7 +240,7 @@ def _listed(event: Payload) -> Listed:
     named, link = event["event"], event.get("link", "")
     if named in NEWS:
         return Listed(news_line(event), named, "", *news_parts(event), link)
-    if named in (*SILENCES, OUTSIDE):
+    if named in (*SILENCES, OUTSIDE, OUT_OF_ORDER):
         line = f"{named:<9} {event['sentence']}"
         return Listed(line, named, "", "", event["sentence"], link)
     span = span_text(*_span(event), event["zone"])
@@ -244,15 +251,15 @@ def _listed(event: Payload) -> Listed:
 
 
 def _event_letter(payload: Payload) -> Letter:
-    since_at, last_at = _span(payload)
-    before = payload.get("severity_before")
+    since_at, end_at = _span(payload)
+    before, is_open = payload.get("severity_before"), payload["state"] == "open"
     facts = {
         "Dataset": payload["dataset"],
         **_who(payload),
         "Severity": payload["severity"] + (f" (was {before})" if before else ""),
         **({"Priority": f"{payload['priority']} of 5"} if "priority" in payload else {}),
         "Since": stamp_text(since_at, payload["zone"]),
-        "Last flag": stamp_text(last_at, payload["zone"]),
+        "Until": stamp_text(end_at, payload["zone"]) + ", so far" * is_open,
     }
     is_late = bool(payload.get("found_late"))
     paragraphs = [_LATE] if is_late else []
@@ -267,7 +274,7 @@ def _event_letter(payload: Payload) -> Letter:
     sentence = f"{'found late: ' * is_late}{payload.get('headline', payload['sentence'])}."
     if "headline" in payload:
         paragraphs.insert(0, f"The worst: {payload['sentence']}.")
-    state = "going on" if payload["state"] == "open" else "over"
+    state = "going on" if is_open else "over"
     if payload["event"] in ("closed", "withdrawn"):
         state = payload["event"]
     kicker = f"{state}, was {before}" if before else state
@@ -282,5 +289,8 @@ def _who(payload: Payload) -> dict[str, str]:
 
 
 def _span(event: Payload) -> tuple[datetime, datetime]:
-    started_at, last_flag_at = event["started_at"], event["last_flag_at"]
-    return datetime.fromisoformat(started_at), datetime.fromisoformat(last_flag_at)
+    """From the first flag to the end of the last one's step; what has waited since before that was
+    in a payload has its last flag alone.
+    """
+    started_at, end_at = event["started_at"], event.get("end_at") or event["last_flag_at"]
+    return datetime.fromisoformat(started_at), datetime.fromisoformat(end_at)

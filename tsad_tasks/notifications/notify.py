@@ -50,6 +50,13 @@ from tsad_tasks.notifications.outside import (
     by_channel,
     outside_payload,
 )
+from tsad_tasks.notifications.sensors import (
+    OUT_OF_ORDER,
+    TROUBLES,
+    TroubledSensor,
+    sensors_payload,
+    told_of_sensors,
+)
 from tsad_tasks.notifications.silences import (
     NewSilence,
     OpenSilence,
@@ -114,6 +121,14 @@ class OutsideSummary:
 
 
 @dataclass(frozen=True)
+class SensorSummary:
+    """Sensors out of order that are told, and messages put into the outbox."""
+
+    n_sensors: int = 0
+    n_sensor_messages: int = 0
+
+
+@dataclass(frozen=True)
 class DeliverySummary:
     """Messages accepted, put off, and given up."""
 
@@ -135,6 +150,7 @@ def notify(
     found = asdict(enqueue(store, config, end_at=end_at, made_up_from=made_up_from))
     found |= asdict(enqueue_silences(store, config))
     found |= asdict(enqueue_outside(store, config, end_at=end_at))
+    found |= asdict(enqueue_sensors(store, config, end_at=end_at))
     found |= notify_of_models(store, config, send, picture)
     return found | {"n_heartbeats": beat(store, config, send, end_at=end_at)}
 
@@ -244,7 +260,7 @@ def _event_row(config: DatasetConfig, what: Told, to: Address) -> queries.NewNot
         machines = what.entities if what.headline is not None else ()
         about = "\x1f".join([alert.taken_by or "", *machines])
     key = message_key(alert.thread, event, about, *to)
-    payload = event_payload(config.dataset, config.site_zone, what)
+    payload = event_payload(config.dataset, config.site_zone, config.step_s, what)
     if config.criticality.is_said:
         of = alert.severity, alert.entity, alert.channel
         payload["priority"] = config.criticality.priority(*of)
@@ -395,6 +411,61 @@ def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) ->
             for one in wanted
         }
         return OutsideSummary(len(told), _insert(store, config, dataset_id, messages))
+
+
+def enqueue_sensors(store: Store, config: DatasetConfig, *, end_at: datetime) -> SensorSummary:
+    """Sensors that have been out of order for three hours, each told once; those of a run together.
+
+    What ended, or lies in a maintenance window, is not told. Told and put into the outbox in one
+    transaction.
+    """
+    wanted = told_of_sensors(config) if config.notifications.sensors else []
+    if not wanted:
+        return SensorSummary()
+    with store.transaction():
+        dataset_id = select_dataset(store, config.dataset).dataset_id
+        lock_dataset(store, dataset_id, "alerts")
+        start_at = end_at - timedelta(seconds=config.notifications.max_age_s)
+        asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+        rows = store.rows(queries.SELECT_TROUBLED_SENSORS, **asked, verdicts=[*TROUBLES])
+        windows = maintenance_of(store, dataset_id, start_at, end_at)
+        found = [one for one in rows if not one.is_held(windows)]
+        new = [one for one in found if one.trouble_id is None]
+        if new:
+            name = store.one(queries.INSERT_SENSOR_TROUBLE, dataset_id=dataset_id)
+            told = [replace(one, trouble_id=name.trouble_id) for one in new]
+            found = [*told, *(one for one in found if one.trouble_id is not None)]
+        _keep_sensors(store, found)
+        if not new:
+            return SensorSummary()
+        now_at, zone = store.now(), config.site_zone
+
+        def messages_to(recipient: Recipient) -> list[queries.NewNotification]:
+            about = [
+                (one, Subject(OUT_OF_ORDER, entities=[one.entity], channel=one.channel))
+                for one in new
+            ]
+            heard = [(one, recipient.heard([of])) for one, of in about]
+            of_it = [one for one, wants in heard if wants]
+            if not of_it:
+                return []
+            said = sensors_payload(config.dataset, zone, name.thread, of_it, start_at)
+            key = message_key(name.thread, OUT_OF_ORDER, *recipient.to)
+            row = queries.NewNotification(None, OUT_OF_ORDER, key, *recipient.to, said)
+            every = [each for _, wants in heard for each in wants]
+            held = recipient.held_until(every, now_at, zone)
+            return [replace(row, trouble_id=name.trouble_id, held_until=held)]
+
+        messages = {one.to: messages_to(one) for one in wanted}
+        return SensorSummary(len(new), _insert(store, config, dataset_id, messages))
+
+
+def _keep_sensors(store: Store, found: Sequence[TroubledSensor]) -> None:
+    """Keeps up to when what was told lasts, so that nobody is told again."""
+    names = ("trouble_id", "entity_id", "channel_id", "since_at", "until_at")
+    rows = {name: [getattr(one, name) for one in found] for name in names}
+    if found:
+        store.execute(queries.UPSERT_TROUBLED_SENSORS, **rows)
 
 
 class _ToldOutside(NamedTuple):

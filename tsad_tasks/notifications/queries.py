@@ -10,6 +10,7 @@ from tsad_tasks.notifications.alerts import Alert, AlertableIncident
 from tsad_tasks.notifications.groups import AlertedGroup, GroupLead
 from tsad_tasks.notifications.news import News
 from tsad_tasks.notifications.outside import OutsideExperience
+from tsad_tasks.notifications.sensors import TroubledSensor
 from tsad_tasks.notifications.silences import OpenSilence, QuietEntity
 from tsad_tasks.notifications.targets import Address
 from tsad_tasks.storage.store import Query, Statement
@@ -29,6 +30,7 @@ class NewNotification:
     news_id: int | None = None
     silence_id: int | None = None
     episode_id: int | None = None
+    trouble_id: int | None = None
     held_until: datetime | None = None
 
 
@@ -108,6 +110,13 @@ class EpisodeName(NamedTuple):
     thread: str
 
 
+class TroubleName(NamedTuple):
+    """What a message about sensors is known by, and the random name of its thread."""
+
+    trouble_id: int
+    thread: str
+
+
 class SilentName(NamedTuple):
     """An entity of a silence, and whether it is back."""
 
@@ -134,6 +143,10 @@ SELECT_UNTOLD_OUTSIDE = Query("notifications/select_untold_outside", OutsideExpe
 SELECT_OUTSIDE_EPISODE = Query("notifications/select_outside_episode", EpisodeName)
 INSERT_OUTSIDE_EPISODE = Query("notifications/insert_outside_episode", EpisodeName)
 INSERT_OUTSIDE_ENTITIES = Statement("notifications/insert_outside_entities")
+
+SELECT_TROUBLED_SENSORS = Query("notifications/select_troubled_sensors", TroubledSensor)
+INSERT_SENSOR_TROUBLE = Query("notifications/insert_sensor_trouble", TroubleName)
+UPSERT_TROUBLED_SENSORS = Statement("notifications/upsert_troubled_sensors")
 
 SELECT_NEWEST_SCORED: Query[datetime | None] = Query("notifications/select_newest_scored", datetime)
 SELECT_ALERTS = Query("notifications/select_alerts", Alert)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -23,8 +23,9 @@ from tsad_tasks.page.incident import DrawnIncidents, IncidentContent, plots, rea
 from tsad_tasks.page.lanes import drawn_lanes
 from tsad_tasks.page.overview import DAYS, Failed, Filters, read_overview
 from tsad_tasks.page.queries import PageDataset, ShownIncident
-from tsad_tasks.page.render import MEDIA_TYPES, assets, html
-from tsad_tasks.storage.database import DatabaseError, connect, database_error, shown_statement
+from tsad_tasks.page.render import MEDIA_TYPES, assets, html, to_top
+from tsad_tasks.storage.database import DatabaseError, database_error, shown_statement
+from tsad_tasks.storage.sessions import Sessions
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text.formats import zone_of
 
@@ -35,18 +36,19 @@ NOT_FOUND = "Expected an address of this page. Received: {}."
 
 
 class Page:
-    """What all requests share: where the warehouse is, and the incidents that were drawn last."""
+    """What requests share: sessions of the warehouse, and the incidents that were drawn last."""
 
     def __init__(self, uri: Callable[[], str]) -> None:
-        self._uri = uri
+        self._sessions = Sessions(
+            uri, statement_timeout_s=STATEMENT_TIMEOUT_S, lock_timeout_s=LOCK_TIMEOUT_S
+        )
         self._drawn = DrawnIncidents()
 
     @contextmanager
     def store(self) -> Iterator[Store]:
         """The warehouse under the operator's login; no statement outlasts a person's patience."""
-        waits = {"statement_timeout_s": STATEMENT_TIMEOUT_S, "lock_timeout_s": LOCK_TIMEOUT_S}
-        with Store(connect(self._uri(), **waits)) as store:
-            yield store
+        with self._sessions.taken() as connection:
+            yield Store(connection)
 
     def datasets(self, store: Store, visitor: Visitor) -> list[PageDataset]:
         """The datasets whose DAG the visitor may read."""
@@ -64,7 +66,9 @@ class Page:
     def incident(
         self, store: Store, visitor: Visitor, incident_id: str
     ) -> tuple[PageDataset, ShownIncident]:
-        """An incident with its dataset; 404 where there is none that the visitor may see."""
+        """An incident with all of its parts, by the id of any of them, and its dataset; 404 where
+        there is none that the visitor may see.
+        """
         with store.snapshot():
             row = store.first(queries.SELECT_SHOWN_INCIDENT, incident_id=incident_id)
         if row is None or not visitor.may_read(row.dataset):
@@ -99,13 +103,17 @@ class Page:
         return row
 
 
-def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI:
+def page_app(
+    uri: Callable[[], str], visitor: Callable[..., Visitor], *, login: str | None = None
+) -> FastAPI:
     """The application.
 
     Parameters
     ----------
     uri : gives the warehouse's URI under an operator's login, at each request.
     visitor : a FastAPI dependency that says who looks, or raises 401.
+    login : where to log in, from the page's own root; it takes the way back as `next`. None: the
+        page does not say.
     """
     app = FastAPI(
         docs_url=None,
@@ -117,7 +125,7 @@ def page_app(uri: Callable[[], str], visitor: Callable[..., Visitor]) -> FastAPI
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard)
     page, looks = Page(uri), Depends(visitor)
-    _say_errors(app)
+    _say_errors(app, login)
     _add_overview(app, page, looks)
     _add_incident(app, page, looks)
     _add_models_and_data(app, page, looks)
@@ -181,6 +189,8 @@ def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
                 if successor is None:
                     raise
                 return RedirectResponse(quote(successor, safe=""), 302)
+            if content.row.incident_id != incident_id:
+                return RedirectResponse(quote(content.row.incident_id, safe=""), 302)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)
@@ -214,6 +224,7 @@ def _add_models_and_data(app: FastAPI, page: Page, looks: Any) -> None:
             chosen = page.dataset(store, visitor, dataset)
             content = models.read_models(store, chosen.name)
         shown: dict[str, Any] = {"content": content, "may_edit": visitor.may_edit(chosen.name)}
+        shown["seen_text"] = models.seen_text
         return html(request, "models.html", dataset=chosen, zone=chosen.site_zone, **shown)
 
     @app.get("/data/{dataset}")
@@ -282,12 +293,25 @@ def _add_writes(app: FastAPI, page: Page, looks: Any) -> None:
             return {"number": writes.say_label(store, row, said, zone, by=visitor.name)}
 
 
-def _say_errors(app: FastAPI) -> None:
+def way_back(request: Request) -> str:
+    """The address that was asked for, as one of this site: no host, and nothing that names one.
+
+    Browsers take `//host` and `/\\host` for another site.
+    """
+    path = "/" + quote(request.url.path).lstrip("/")
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+def _say_errors(app: FastAPI, login: str | None) -> None:
     """Errors are a page for people and JSON for scripts; both say what was expected."""
 
     def answer(request: Request, status: int, text: str) -> Response:
         if request.method == "GET" and not request.url.path.endswith(".json"):
-            return html(request, "error.html", status, status=status, text=text, dataset=None)
+            way = None
+            if status == 401 and login:
+                way = f"{to_top(request)}{login}?{urlencode({'next': way_back(request)})}"
+            shown = {"status": status, "text": text, "login": way, "dataset": None}
+            return html(request, "error.html", status, **shown)
         return JSONResponse({"error": text}, status)
 
     @app.exception_handler(AnyHTTPException)

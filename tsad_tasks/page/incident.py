@@ -53,6 +53,7 @@ class IncidentContent:
     """Everything that the page of one incident says."""
 
     row: ShownIncident
+    parts: tuple[queries.ShownPart, ...]
     dataset: PageDataset
     drawn: Drawn
     figures: tuple[ChannelFigures, ...]
@@ -138,15 +139,17 @@ def read_incident(
     store: Store, dataset: PageDataset, row: ShownIncident, drawn: Drawn
 ) -> IncidentContent:
     """What the page says of an incident, beside its plots."""
-    step = timedelta(seconds=dataset.step_s)
     whose = {"dataset": row.dataset, "entity": row.entity}
     span = {"from_at": row.started_at, "to_at": row.last_flag_at}
     before = {"dataset": row.dataset, "started_at": row.started_at, "n": N_COMPARED}
     shown = _shown_span(drawn, row)
     entity_id = select_entities(store, dataset.dataset_id)[row.entity]
-    near = {"from_at": row.started_at - NEAR, "to_at": row.last_flag_at + step, "n": N_MEANWHILE}
+    parts = tuple(store.rows(queries.SELECT_SHOWN_PARTS, incident_id=row.incident_id))
+    told = [one.incident_id for one in parts]
+    near = {"from_at": row.started_at - NEAR, "to_at": row.end_at, "n": N_MEANWHILE}
     return IncidentContent(
         row=row,
+        parts=parts,
         dataset=dataset,
         drawn=drawn,
         figures=tuple(
@@ -163,7 +166,7 @@ def read_incident(
             nearest(row.incident_id, store.rows(queries.SELECT_PEAK_SHARES, **before), N_ALIKE)
         ),
         meanwhile=tuple(store.rows(queries.SELECT_MEANWHILE, **whose, **near)),
-        messages=tuple(store.rows(queries.SELECT_TOLD_MESSAGES, incident_id=row.incident_id)),
+        messages=tuple(store.rows(queries.SELECT_TOLD_MESSAGES, incident_ids=told)),
     )
 
 
@@ -191,16 +194,14 @@ def plots(content: IncidentContent, *, rest: bool) -> dict[str, Any]:
     }
     if rest:
         return answer
-    ended_s = unix_s(row.last_flag_at) + content.dataset.step_s
-    threshold = formats.figure_text(page.peak_threshold)
     heat = page.heat
     return answer | {
-        "incident": [unix_s(row.started_at), ended_s],
+        "incident": [unix_s(row.started_at), unix_s(row.end_at)],
         "flags": np.flatnonzero(page.scores.flags).tolist(),
         "error": {
             "values": _numbers(page.scores.errors, 4),
             "thresholds": _numbers(page.scores.thresholds, 4),
-            "threshold_text": f"threshold {threshold}",
+            "threshold_text": page.threshold_label,
         },
         "labels": [[unix_s(one.start_at), unix_s(one.end_at), one.kind] for one in content.labels],
         "maintenance": [

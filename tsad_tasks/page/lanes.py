@@ -66,10 +66,10 @@ def drawn_lanes(lanes: Sequence[Lane], from_at: datetime, to_at: datetime, zone:
             for one in lane.unscored
         ]
         for one in sorted(lane.incidents, key=lambda one: one.peak_score):
-            when = formats.span_text(one.started_at, one.last_flag_at, zone)
+            when = formats.span_text(one.started_at, one.end_at, zone)
             look = "suppressed" if one.suppressed else one.severity
             title = f"{one.severity.capitalize()}: {one.sentence} ({when})"
-            bars.append(bar(one.started_at, one.last_flag_at, look, title, one.incident_id))
+            bars.append(bar(one.started_at, one.end_at, look, title, one.incident_id))
         drawn.append(DrawnLane(lane.entity, ROW * place, tuple(bars)))
     ticks = time_ticks(start_s, end_s, zone, 8)
     scale = WIDTH / max(end_s - start_s, 1)

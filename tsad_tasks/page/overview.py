@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from tsad_tasks.base.enums import Severity, Verdict, severity_rank
@@ -29,6 +31,10 @@ from tsad_tasks.text import formats
 from tsad_tasks.text.words import status_title
 
 Block = TypeVar("Block")
+OfEntity = TypeVar("OfEntity", LaneIncident, UnwatchedHours)
+
+# The machines of a dataset, read once a page.
+MachinesOf = Callable[[str], list[Machine]]
 
 N_NEEDING, N_LISTED, N_LANES, N_LANE_INCIDENTS = 12, 25, 40, 5000
 MOST_COUNTED = 10_000
@@ -239,7 +245,12 @@ def read_overview(
     visit = Visit.of(cookie, min(ends, default=max(newest, default=None)), now)
     span = {"datasets": names, "from_at": from_at, "to_at": to_at + HOUR}
     first = chosen or (datasets[0] if len(datasets) == 1 else None)
-    lanes = _block(store, lambda: _lanes(store, first, from_at, to_at))
+
+    @cache
+    def machines(dataset: str) -> list[Machine]:
+        return store.rows(queries.SELECT_MACHINES, dataset=dataset)
+
+    lanes = _block(store, lambda: _lanes(store, first, machines, from_at, to_at))
     made = Overview(
         datasets=tuple(datasets),
         chosen=first,
@@ -251,7 +262,7 @@ def read_overview(
         needing=_block(store, lambda: _needing(store, now, span)),
         listed=_block(store, lambda: _listed(store, filters, span)),
         unwatched=_block(
-            store, lambda: tuple(one for d in shown for one in _unwatched(store, d, rows))
+            store, lambda: tuple(one for d in shown for one in _unwatched(store, d, machines, rows))
         ),
         lanes=lanes if isinstance(lanes, Failed) else lanes[:N_LANES],
         n_machines=0 if isinstance(lanes, Failed) else len(lanes),
@@ -295,21 +306,24 @@ def _listed(store: Store, filters: Filters, span: dict[str, Any]) -> Listed:
         if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 10:
             raise BadInput(f"Expected a place in the list. Received: {filters.before}.")
         key = {"before_at": from_unix_s(int(seconds)), "before_id": incident_id}
-    rows = store.rows(queries.SELECT_LISTED_INCIDENTS, n=N_LISTED + 1, **asked, **key)
-    n_all = store.one(queries.SELECT_LISTED_COUNT, n=MOST_COUNTED + 1, **asked)
+    most = {"n": N_LISTED + 1, "most": MOST_COUNTED + 1}
+    rows = store.rows(queries.SELECT_LISTED_INCIDENTS, **most, **asked, **key)
+    n_all = rows[0].n_all if rows else 0
     last = rows[N_LISTED - 1] if len(rows) > N_LISTED else None
     next_key = f"{unix_s(last.started_at)}.{last.incident_id}" if last else None
     return Listed(tuple(rows[:N_LISTED]), n_all, next_key)
 
 
-def _unwatched(store: Store, dataset: PageDataset, watching: Sequence[Watching]) -> list[Unwatched]:
+def _unwatched(
+    store: Store, dataset: PageDataset, machines: MachinesOf, watching: Sequence[Watching]
+) -> list[Unwatched]:
     """What is not watched just now, and why."""
     state = next((one for one in watching if one.dataset == dataset.name), None)
     if state is None or state.scored_until is None or state.champion is None:
         return [Unwatched(dataset.name, None, (state and state.why) or "nothing was scored yet")]
     until, zone = state.scored_until, dataset.site_zone
     found = []
-    for machine in store.rows(queries.SELECT_MACHINES, dataset=dataset.name):
+    for machine in machines(dataset.name):
         if why := _silence(machine, zone):
             found.append(Unwatched(dataset.name, machine.entity, why))
     span = {"dataset": dataset.name, "from_at": until - timedelta(days=1), "to_at": until}
@@ -344,8 +358,19 @@ def _silence(machine: Machine, zone: str) -> str:
     return f"silent since {formats.time_text(machine.silent_since, zone)}{carrier}"
 
 
+def _by_entity(rows: Iterable[OfEntity]) -> defaultdict[str, list[OfEntity]]:
+    found: defaultdict[str, list[OfEntity]] = defaultdict(list)
+    for one in rows:
+        found[one.entity].append(one)
+    return found
+
+
 def _lanes(
-    store: Store, dataset: PageDataset | None, from_at: datetime, to_at: datetime
+    store: Store,
+    dataset: PageDataset | None,
+    machines: MachinesOf,
+    from_at: datetime,
+    to_at: datetime,
 ) -> tuple[Lane, ...]:
     """The machines of a dataset, those with the worst incidents first, then by name."""
     if dataset is None:
@@ -353,13 +378,12 @@ def _lanes(
     span = {"dataset": dataset.name, "from_at": from_at, "to_at": to_at}
     incidents = store.rows(queries.SELECT_LANE_INCIDENTS, n=N_LANE_INCIDENTS, **span)
     unscored = store.rows(queries.SELECT_UNWATCHED_HOURS, **span)
-    machines = store.rows(queries.SELECT_MACHINES, dataset=dataset.name)
-    lanes = []
-    for machine in machines:
-        own = tuple(one for one in incidents if one.entity == machine.entity)
-        if machine.state != "retired" or own:
-            gaps = tuple(one for one in unscored if one.entity == machine.entity)
-            lanes.append(Lane(machine.entity, own, gaps))
+    own, gaps = _by_entity(incidents), _by_entity(unscored)
+    lanes = [
+        Lane(name, tuple(own[name]), tuple(gaps[name]))
+        for name, state in ((one.entity, one.state) for one in machines(dataset.name))
+        if state != "retired" or own[name]
+    ]
 
     def order(lane: Lane) -> tuple[object, ...]:
         ranks = [(severity_rank(one.severity), one.peak_score) for one in lane.incidents]

@@ -41,6 +41,15 @@ class Watching:
     n_retired: int
     champion: str | None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all is scored that was read, and nothing came for a day: its source, or whoever
+        runs it, has stopped.
+        """
+        if self.newest_reading_at is None or self.scored_until is None or not self.late_s:
+            return False
+        return self.late_s > 86400 and self.newest_reading_at < self.scored_until
+
 
 @dataclass(frozen=True)
 class ListedIncident:
@@ -54,6 +63,7 @@ class ListedIncident:
     state: str
     started_at: datetime
     last_flag_at: datetime
+    end_at: datetime
     n_flags: int
     peak_score: float
     peak_at: datetime
@@ -78,8 +88,15 @@ class ListedIncident:
 
 
 @dataclass(frozen=True)
-class NeedingIncident(ListedIncident):
-    """One that needs a person, alone or the worst of a group, and how many there are.
+class CountedIncident(ListedIncident):
+    """One of those that are asked for, and how many there are."""
+
+    n_all: int
+
+
+@dataclass(frozen=True)
+class NeedingIncident(CountedIncident):
+    """One that needs a person, alone or the worst of a group.
 
     Attributes
     ----------
@@ -87,7 +104,6 @@ class NeedingIncident(ListedIncident):
     n_needing : incidents of the group that need a person.
     """
 
-    n_all: int
     group_id: str | None
     headline: str | None
     n_needing: int
@@ -95,12 +111,22 @@ class NeedingIncident(ListedIncident):
 
 @dataclass(frozen=True)
 class ShownIncident(ListedIncident):
-    """One with the parts beside it, and the group with which it began; None: there is none."""
+    """One with all of its parts, and the group with which it began; None: there is none."""
 
-    continues: str | None
-    continued_by: str | None
     group_id: str | None
     headline: str | None
+
+
+class ShownPart(NamedTuple):
+    """A part of an incident that lasts longer than one may."""
+
+    incident_id: str
+    severity: str
+    started_at: datetime
+    end_at: datetime
+    n_flags: int
+    peak_score: float
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -111,7 +137,7 @@ class LaneIncident:
     entity: str
     severity: str
     started_at: datetime
-    last_flag_at: datetime
+    end_at: datetime
     peak_score: float
     sentence: str
     suppressed: bool
@@ -199,6 +225,16 @@ class PeakShare:
     expected: float | None
 
 
+class SeenSoFar(NamedTuple):
+    """What a model has seen since it is champion or in the shadow; `n_incidents` of a champion."""
+
+    version: int
+    state: str
+    since_at: datetime
+    n_hours: int
+    n_incidents: int | None
+
+
 class MeanwhileIncident(NamedTuple):
     """An incident of another machine at the time."""
 
@@ -223,8 +259,7 @@ class ToldMessage(NamedTuple):
 SELECT_PAGE_DATASETS = Query("page/select_page_datasets", PageDataset)
 SELECT_WATCHING = Query("page/select_watching", Watching)
 SELECT_NEEDING_INCIDENTS = Query("page/select_needing_incidents", NeedingIncident)
-SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", ListedIncident)
-SELECT_LISTED_COUNT = Query("page/select_listed_count", int)
+SELECT_LISTED_INCIDENTS = Query("page/select_listed_incidents", CountedIncident)
 SELECT_LANE_INCIDENTS = Query("page/select_lane_incidents", LaneIncident)
 SELECT_UNWATCHED_HOURS = Query("page/select_unwatched_hours", UnwatchedHours)
 SELECT_MACHINES = Query("page/select_machines", Machine)
@@ -232,6 +267,7 @@ SELECT_SPARK_SCORES = Query("page/select_spark_scores", SparkScores)
 SELECT_OUTSIDE_NOW = Query("page/select_outside_now", OutsideNow)
 
 SELECT_SHOWN_INCIDENT = Query("page/select_shown_incident", ShownIncident)
+SELECT_SHOWN_PARTS = Query("page/select_shown_parts", ShownPart)
 SELECT_SUCCESSOR = Query("page/select_successor", Successor)
 SELECT_SAID_VERDICTS = Query("page/select_said_verdicts", SaidVerdict)
 SELECT_SHOWN_LABELS = Query("page/select_shown_labels", ShownLabel)
@@ -243,6 +279,7 @@ INSERT_TRIAGE = Query("page/insert_triage", int)
 SELECT_SHOWN_MODELS: Query[dict[str, Any]] = Query("page/select_shown_models", dict)
 SELECT_SHOWN_RULES: Query[dict[str, Any]] = Query("page/select_shown_rules", dict)
 SELECT_DECIDED_MODELS: Query[dict[str, Any]] = Query("page/select_decided_models", dict)
+SELECT_SEEN_SO_FAR = Query("page/select_seen_so_far", SeenSoFar)
 SELECT_WORST_DRIFT: Query[dict[str, Any]] = Query("page/select_worst_drift", dict)
 
 SELECT_FOUND_QUALITY: Query[dict[str, Any]] = Query("page/select_found_quality", dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from tsad_tasks.base.interval import unix_s
 from tsad_tasks.text import formats, words
 
 _FOLDER = Path(__file__).parent
@@ -46,8 +47,10 @@ def environment() -> Environment:
         "verdict": words.verdict_title,
         "status": words.status_title,
         "watching": words.WATCHING_TITLES.get,
+        "unix": unix_s,
         "seconds": lambda span: span.total_seconds(),
         "minute": lambda at: f"{at:%Y-%m-%dT%H:%M}",
+        "minute_after": lambda at: f"{at + timedelta(seconds=-at.second % 60):%Y-%m-%dT%H:%M}",
         "query": lambda params: urlencode(params),
         "part": lambda text: quote(str(text), safe=""),
         "counted": formats.counted,
@@ -57,6 +60,7 @@ def environment() -> Environment:
             (verdict.value, title, words.VERDICT_HINTS[verdict])
             for verdict, title in words.VERDICT_TITLES.items()
         ],
+        "SHARE_HINT": words.SHARE_HINT,
         "zone_offset": lambda zone, at: formats.zone_text(zone, at, at),
         "asset": lambda name: f"static/{name}?{assets()[name][1][:8]}",
     }

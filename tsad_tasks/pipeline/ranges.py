@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ def chunk_days(store: Store, config: DatasetConfig) -> int:
 
 @dataclass(frozen=True)
 class RangeRun:
-    """One run over [start_at, end_at), whose tasks `run_status` keeps.
+    """One run over [start_at, end_at), whose tasks `run_status` keeps where it has an id.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class RangeRun:
     progress: Progress
     say: Say
     tell: Callable[[str], None]
-    run_id: str = field(default_factory=command_run_id)
+    run_id: str | None = field(default_factory=command_run_id)
 
     def ingest(self, *, history_s: int = 0, force: bool = False) -> None:
         """Readings of the range and of the history before it, a day at a time.
@@ -109,4 +109,6 @@ class RangeRun:
         return Interval(self.start_at, self.end_at)._asdict()
 
     def _recorded(self, task: str) -> AbstractContextManager[StepRecord]:
+        if self.run_id is None:
+            return nullcontext(StepRecord())
         return recorded(self.store, self.config, task, run_id=self.run_id, **self._ends)

@@ -39,7 +39,7 @@ from tsad_tasks.storage.datasets import lock_dataset, select_dataset, select_ent
 from tsad_tasks.storage.folders import remove_folder
 from tsad_tasks.storage.store import Store
 from tsad_tasks.training.held_out import held_out_errors
-from tsad_tasks.training.judge import calibrate_model, held_out_readings
+from tsad_tasks.training.judge import calibrate_model, calibrating_readings
 from tsad_tasks.training.reader import training_scopes
 from tsad_tasks.training.retrain import Retraining, with_chosen_window
 from tsad_tasks.training.survey import Scales
@@ -394,9 +394,7 @@ class Rehearsal:
             scales = folder.read("scales", Scales)
             with folder.kept(of_scope.config) as (kept, read, _):
                 reader = of_scope.reader(read, folder)
-                held_out = [
-                    one for group in kept.groups for one in held_out_readings(reader, group)
-                ]
+                held_out = calibrating_readings(reader, kept)
                 errors = held_out_errors(reader.spec, scales.of, detector, held_out)
                 found = [
                     calibrate_model(

@@ -5,24 +5,28 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsad_tasks.base.interval import hour_ceil, hour_floor, hours_later, unix_s
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.detectors.folding.fold import channel_weights
+from tsad_tasks.detectors.folding.fold import State, channel_weights
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
+from tsad_tasks.detectors.folding.stored_state import joined_state
 from tsad_tasks.model.features import Scaler, counts_within, held
 from tsad_tasks.model.scoring import combined_errors
 from tsad_tasks.model.spec import ModelSpec
 from tsad_tasks.scoring.columns import is_share, within_shares
 from tsad_tasks.scoring.fold import entity_reconstruction
 from tsad_tasks.scoring.own_scales import OwnScale
+from tsad_tasks.scoring.reach import Reach
 from tsad_tasks.scoring.series import series_windows
 from tsad_tasks.storage.datasets import Layout
+from tsad_tasks.storage.folds import READ_FOLD_DIGESTS, read_fold_states
 from tsad_tasks.storage.readings import read_blocks
+from tsad_tasks.storage.scores import read_digests
 from tsad_tasks.storage.store import Store
 
 Float = NDArray[np.float64]
@@ -52,16 +56,22 @@ def expected_readings(
     values: Float,
     start_s: int,
     scaler: Scaler | None = None,
+    resumed: Resumed | None = None,
 ) -> ExpectedReadings:
     """What the model expects of one entity's readings (n_steps, n_channels), as scoring has it.
 
     Parameters
     ----------
     scaler : None: the model's own for the entity, or its pooled one.
+    resumed : a folding model's state after some of the steps, of which nothing is said then; None:
+        it starts with the first step.
     """
     scaler = scaler or spec.scaler(entity)
     features, index = series_windows(spec.features, scaler, values, start_s)
-    found = entity_reconstruction(spec.features, detector, entity, features, start_s, index.ends)
+    seen_so_far = resumed and (resumed.n_steps(start_s, spec.features.step_s), resumed.state)
+    found = entity_reconstruction(
+        spec.features, detector, entity, features, start_s, index.ends, seen_so_far
+    )
     scaled, errors = np.full((2, *values.shape), np.nan, np.float32)
     scaled[index.ends] = np.where(index.live, found.expected, np.nan)
     of_it = np.zeros(len(index.ends), np.int64)
@@ -78,9 +88,52 @@ def expected_readings(
     return ExpectedReadings(actual, expected, spread, errors)
 
 
+class Resumed(NamedTuple):
+    """A folding model's state of an entity, and the hour with which it goes on."""
+
+    at: datetime
+    state: State
+
+    def n_steps(self, start_s: int, step_s: int) -> int:
+        """Steps from a moment (Unix seconds) until it goes on."""
+        return (unix_s(self.at) - start_s) // step_s
+
+
+def last_state(
+    store: Store,
+    model_id: int,
+    entity_id: int,
+    spec: ModelSpec,
+    anchor_at: datetime,
+    before_at: datetime,
+) -> Resumed | None:
+    """The last state that scoring remembered before an hour, of the readings as they are now.
+
+    None: there is none, or readings since the anchor are others than those that it has seen.
+    """
+    if before_at <= anchor_at:
+        return None
+    span, ids = (anchor_at, before_at), [entity_id]
+    remembered, then = read_digests(store, READ_FOLD_DIGESTS, model_id, ids, *span)
+    if not remembered.any():
+        return None
+    reach = Reach(spec.features.reach_hours, anchor_at)
+    now = reach.of_blocks(store, ids, *span, [None], 1).digests
+    hours = np.flatnonzero((remembered & (then == now))[0])
+    if not len(hours):
+        return None
+    last_at = hours_later(anchor_at, int(hours[-1]))
+    contents = read_fold_states(store, model_id, ids, [last_at])
+    # Between both statements scoring may have let it go.
+    if entity_id not in contents:
+        return None
+    return Resumed(hours_later(last_at, 1), joined_state([contents[entity_id]]))
+
+
 def expected_in_range(
     store: Store,
     layout: Layout,
+    model_id: int,
     spec: ModelSpec,
     detector: Detector,
     entity: tuple[str, int],
@@ -100,19 +153,26 @@ def expected_in_range(
         calendar and that of the other channels, takes for those the one that surprises.
     """
     name, entity_id = entity
-    from_at = hours_later(hour_floor(start_at), -spec.features.reach_hours)
-    if detector.folds:
-        from_at = min(anchor_at, hour_floor(start_at))
+    first_at, resumed = hour_floor(start_at), None
+    has_two_scales = scale is not None and scale.usable_s < unix_s(end_at)
+    if detector.folds and not has_two_scales:
+        resumed = last_state(store, model_id, entity_id, spec, anchor_at, first_at)
+    # Where windows are of one hour, the one before still tells a gap from silence.
+    n_back = max(spec.features.reach_hours, 1) if resumed else spec.features.reach_hours
+    from_at = hours_later(resumed.at if resumed else first_at, -n_back)
+    if detector.folds and resumed is None:
+        from_at = min(anchor_at, first_at)
     values = read_blocks(store, layout, [entity_id], from_at, hour_ceil(end_at)).values[0]
     columns = [layout.channel_names.index(channel) for channel in spec.features.channels]
     if detector.folds:
         detector = copy(cast(FoldDetector, detector))
         detector.least_error = least_error
-        values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
+        if resumed is None:
+            values[: (unix_s(anchor_at) - unix_s(from_at)) // layout.step_s] = np.nan
     seen = spec, detector, name, values[:, columns], unix_s(from_at)
-    found = expected_readings(*seen)
+    found = expected_readings(*seen, resumed=resumed)
     expected, errors = found.expected, found.channel_errors
-    if scale is not None and scale.usable_s < unix_s(end_at):
+    if scale is not None and has_two_scales:
         # The one up to a step, and the other from there on, whose spreads count.
         step = max(0, (scale.usable_s - unix_s(from_at)) // layout.step_s)
         found = expected_readings(*seen, scale.scaler(spec))

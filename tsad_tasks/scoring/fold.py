@@ -64,14 +64,21 @@ def entity_reconstruction(
     features: InputSet,
     start_s: int,
     ends: NDArray[np.int64],
+    seen_so_far: tuple[int, State] | None = None,
 ) -> Reconstruction:
-    """What a detector makes of one entity's windows; a fold's first step is its anchor."""
+    """What a detector makes of one entity's windows; a fold's first step is its anchor.
+
+    Parameters
+    ----------
+    seen_so_far : a fold's state after so many steps, which are unknown then; None: from the first.
+    """
     if not detector.folds:
         found = detector.reconstruct(features.inputs[0], ends)
     else:
         folding = cast(FoldDetector, detector)
-        _, folded = folding.advance(folding.start([entity]), series_of(spec, features, start_s))
-        found = at_ends(folded, ends)
+        n_seen, state = seen_so_far or (0, folding.start([entity]))
+        series = part_of(series_of(spec, features, start_s), slice(None), slice(n_seen, None))
+        found = at_ends(after_unknown(n_seen, folding.advance(state, series)[1]), ends)
     return of_windows(spec, detector, found, features, ends)
 
 
@@ -230,6 +237,15 @@ def one_after_the_other(first: Reconstruction, then: Reconstruction) -> Reconstr
     return type(first)(
         **{name: np.concatenate([one[name] for one in parts], axis=1) for name in parts[0]}
     )
+
+
+def after_unknown(n_steps: int, found: Reconstruction) -> Reconstruction:
+    """What was found, after steps of which nothing is known."""
+    unknown = {
+        name: np.full((len(part), n_steps, *part.shape[2:]), np.nan, part.dtype)
+        for name, part in vars(found).items()
+    }
+    return one_after_the_other(type(found)(**unknown), found)
 
 
 def side_by_side(each: Sequence[Series]) -> Series:

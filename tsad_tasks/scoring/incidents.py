@@ -43,7 +43,7 @@ from tsad_tasks.storage.datasets import (
     select_entities,
     select_layouts,
 )
-from tsad_tasks.storage.readings import read_raw_blocks
+from tsad_tasks.storage.readings import read_blocks, read_raw_blocks
 from tsad_tasks.storage.store import Store, columns
 from tsad_tasks.text import formats
 from tsad_tasks.text.sentence import (
@@ -122,9 +122,8 @@ def build_incidents(
             last_at = max(end_at, late.end_at)
             champions = champions_in(store, dataset.dataset_id, name, Interval(first_at, last_at))
             last_at = seen_until(store, dataset, name, champions, last_at)
-            if config.event_channels:
-                # Sentences on outages tell readings of the hour before.
-                last_at += timedelta(hours=1)
+            # Sentences on outages, and on one flagged step, tell readings of the hour before.
+            last_at += timedelta(hours=1)
             summary += _Merge(store, config, dataset, name).rebuild(first_at, last_at)
             build_groups(store, dataset, name, first_at, last_at)
             summary += IncidentSummary(0, 0, 0, suppress_incidents(store, dataset, name))
@@ -437,15 +436,44 @@ class _Merge:
         )
         tops = {(row.entity_id, unix_s(row.at)): row for row in leading}
         outside = self._outside([part for part, _ in drafts], [flags for _, flags in drafts])
-        rows = []
+        rows, levels = [], self._levels_before(drafts, tops)
         for (part, flags), (i, usual), names in zip(drafts, chosen, outside, strict=True):
             top = tops.get((part.entity_id, int(flags.at_s[i or 0])))
             if top is not None and usual is not None:
                 top = top._replace(expected=usual.expected, spread=usual.spread)
             elif top is not None and top.name in self._states:
                 top = self._told_of_states(part, top, int(flags.more["model_id"][i or 0]))
-            rows.append(self._row(part, flags, top, names))
+            # What was expected at the only flag says nothing of where the reading was before.
+            level = levels.get(part.incident_id, _expected_first(flags, top))
+            rows.append(self._row(part, flags, top, names, level))
         return rows
+
+    def _levels_before(
+        self,
+        drafts: Sequence[tuple[_Part, _Flags]],
+        tops: Mapping[tuple[int, int], TopAttribution],
+    ) -> dict[str, float]:
+        """Where the leading channel was before an incident of one flagged step: the median of its
+        readings of that hour and of the one before. Nothing of those of which nothing was read.
+        """
+        layout = select_layouts(self._store, self._dataset.dataset_id)[0]
+        by_hour: dict[int, list[tuple[_Part, int]]] = {}
+        for part, flags in drafts:
+            top = tops.get((part.entity_id, part.first_s))
+            if flags.at_s.size == 1 and top is not None and top.channel_id in layout.channel_ids:
+                of_channel = part, layout.channel_ids.index(top.channel_id)
+                by_hour.setdefault(part.first_s // 3600 * 3600 - 3600, []).append(of_channel)
+        levels = {}
+        for from_s, told in by_hour.items():
+            ids = sorted({part.entity_id for part, _ in told})
+            span = from_unix_s(from_s), from_unix_s(from_s + 7200)
+            values = read_blocks(self._store, layout, ids, *span).values
+            for part, column in told:
+                until = (part.first_s - from_s) // layout.step_s
+                read = values[ids.index(part.entity_id), :until, column]
+                if np.isfinite(read).any():
+                    levels[part.incident_id] = float(np.median(read[np.isfinite(read)]))
+        return levels
 
     def _says_nothing(self, top: TopAttribution) -> bool:
         """It is the share of a state, or a number of changes, and one that is as usual."""
@@ -545,7 +573,12 @@ class _Merge:
         return [names.get(number, "") for number in range(1, len(parts) + 1)]
 
     def _row(
-        self, part: _Part, flags: _Flags, top: TopAttribution | None, outside: str
+        self,
+        part: _Part,
+        flags: _Flags,
+        top: TopAttribution | None,
+        outside: str,
+        before: float | None,
     ) -> IncidentRow:
         name, peak, more = self._names[part.entity_id], int(np.argmax(flags.scores)), flags.more
         # A spike is seen by the windows that hold it; what is flagged for longer lasted.
@@ -553,7 +586,6 @@ class _Merge:
         peak_score = float(_as_told(flags.scores[peak : peak + 1])[0])
         tells_load = int(more["model_id"][peak]) in self._tell_load
         others_heard = self._others_heard(part, flags, top)
-        before = _expected_first(flags, top)
         told = peak_score, top, before, others_heard
         said = self._sentence(name, *told, tells_load=tells_load)
         if outside:

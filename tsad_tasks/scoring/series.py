@@ -36,17 +36,26 @@ class SeriesErrors:
 
     def combined(self, spec: ModelSpec, entity: str) -> NDArray[np.float32]:
         """Errors (n_steps,) on the model's scale; NaN where unknown."""
-        of_it = np.zeros(len(self.live), np.int64)
-        seen = self.channel_errors, self.live, spec.scaler(entity).fitted
-        return scoring.combined_errors(spec, [entity], of_it, *seen)[0]
+        found, known = np.full(len(self.live), np.nan, np.float32), self.live.any(axis=1)
+        of_it = np.zeros(np.count_nonzero(known), np.int64)
+        seen = self.channel_errors[known], self.live[known], spec.scaler(entity).fitted
+        found[known], _ = scoring.combined_errors(spec, [entity], of_it, *seen)
+        return found
 
 
 def series_windows(
-    spec: FeatureSpec, scaler: Scaler, values: NDArray[np.float64], start_s: int
+    spec: FeatureSpec,
+    scaler: Scaler,
+    values: NDArray[np.float64],
+    start_s: int,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[InputSet, Windows]:
-    """Features and windows of one entity's readings (n_steps, n_channels), all of them wanted."""
+    """Features of one entity's readings (n_steps, n_channels), and the windows that end at wanted
+    steps (n_steps,), or at all.
+    """
     features = scoring.entity_features(spec, [scaler], values[None], start_s)
-    return features, scoring.entity_windows(spec, features, np.ones((1, len(values)), bool))
+    ends = np.ones(len(values), bool) if wanted is None else wanted
+    return features, scoring.entity_windows(spec, features, ends[None])
 
 
 def on_steps(

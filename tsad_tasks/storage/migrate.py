@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
-from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import create_engine
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.pool import NullPool
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.storage.database import connect, parsed_uri, shown_place
 from tsad_tasks.storage.public import SELECT_GRANTS, public_digest, put_in_place
 from tsad_tasks.storage.store import END_BLOCKERS, Query, Statement, Store
 from tsad_tasks.storage.waiting import LockWatch
+
+# SQLAlchemy and Alembic are imported by what migrates: each `tsad` command imports this module.
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlConnection
 
 _MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 _BOUND_LOGINS = _MIGRATIONS.with_name("database") / "bound_logins.sql"
@@ -54,11 +54,9 @@ def migrate(
     AccessDenied, Unavailable
         As `database.connect`.
     """
-    own = {"creator": lambda: connect(uri, statement_timeout_s=0), "poolclass": NullPool}
-    engine = create_engine("postgresql+psycopg2://", **own)
     groups = {"tsad_writer": writer, "tsad_reader": reader, "tsad_operator": operator}
     try:
-        with engine.connect() as opened:
+        with _opened(uri) as opened:
             watch = LockWatch(
                 cast(Connection, opened.connection.driver_connection), uri, END_BLOCKERS.text
             )
@@ -69,12 +67,26 @@ def migrate(
         said = "; ".join(str(error.diag.message_detail).splitlines())
         hint = "Drop it, upgrade, and make it anew."
         raise BadInput(f"Expected {wanted}. Received: {said}. {hint}") from error
-    except (errors.InsufficientPrivilege, ProgrammingError) as error:
-        if not isinstance(getattr(error, "orig", error), errors.InsufficientPrivilege):
-            raise
+    except errors.InsufficientPrivilege as error:
         where = shown_place(parsed_uri(uri))
         wanted = f"a login that may create extensions, schemas and roles at {where}"
         raise BadInput(f"Expected {wanted}. Received: {_first_line(error)}.") from error
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[SqlConnection]:
+    """A connection of SQLAlchemy's, as Alembic wants it; errors are those of Postgres."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
+    own = {"creator": lambda: connect(uri, statement_timeout_s=0), "poolclass": NullPool}
+    engine = create_engine("postgresql+psycopg2://", **own)
+    try:
+        with engine.connect() as opened:
+            yield opened
+    except DBAPIError as error:
+        raise (error.orig or error) from error
     finally:
         engine.dispose()
 
@@ -143,7 +155,6 @@ def _migrate(opened: SqlConnection, logins: Mapping[str, str | None]) -> str:
 
 def upgrade(opened: SqlConnection, revision: str) -> None:
     """Runs the migrations up to a revision."""
-    # Only here, since each `tsad` command imports this module, and hardly one migrates.
     from alembic import command
     from alembic.config import Config
 
@@ -165,4 +176,4 @@ def _grant(connection: Connection, group: str, login: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0]
+    return str(error).splitlines()[0]

@@ -332,9 +332,11 @@ def clock_text(at: datetime | None, zone: str) -> str:
     local = local_time(at, zone)
     text, wall = f"{local:%H:%M}", local.replace(tzinfo=None)
     first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
+    if first == second:
+        return text
     # Offsets differ also where the clocks skip an hour: that time does not come back as it was.
     exists = local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == wall
-    return f"{text} ({offset_text(at, zone)})" if first != second and exists else text
+    return f"{text} ({offset_text(at, zone)})" if exists else text
 
 
 def day_text(at: datetime | date, zone: str = "UTC") -> str:

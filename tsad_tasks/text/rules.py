@@ -66,10 +66,16 @@ def doubt(result: RuleResult) -> str:
 
 
 def range_text(result: RuleResult, between: str = "–") -> str:
-    """Where the value may well lie; empty where it is no estimate."""
+    """Where the value may well lie; empty where it is no estimate. What is far below the other end
+    is 0.
+
+    >>> range_text(RuleResult("false_alarm_share", Outcome.MET, 0.0, low=4e-19, high=0.00762))
+    '0.0–0.00762'
+    """
     if result.low is None or result.high is None:
         return ""
-    return f"{figure_text(result.low)}{between}{figure_text(result.high)}"
+    low = 0.0 if abs(result.low) < 1e-9 * abs(result.high) else result.low
+    return f"{figure_text(low)}{between}{figure_text(result.high)}"
 
 
 def full_note(result: RuleResult) -> str:

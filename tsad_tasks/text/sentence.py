@@ -37,8 +37,8 @@ def incident_sentence(
     ----------
     channel, actual, expected, lower, upper : the channel that carries most of the error, its worst
         reading in `unit`, and what was expected then; `None` or NaN is unknown.
-    before : what was expected when it began, from which the reading rose or fell; `None` or NaN is
-        unknown, and what is expected now stands for it.
+    before : what was expected when it began, or read before its only flagged step, from which the
+        reading rose or fell; `None` or NaN is unknown, and what is expected now stands for it.
     error_ratio : the highest error by its threshold, used where no expected range is known.
     moved_first : the channel never moved in training, where it was at `expected` all along.
     period : of a channel that is an angle, once around; None: it is none.

@@ -19,6 +19,9 @@ VERDICT_HINTS = {
     Verdict.SENSOR_FAULT: "The sensor, not the machine. Trainings leave it out.",
     Verdict.NEW_NORMAL: "It runs like this from now on. Trainings learn it.",
 }
+SHARE_HINT = (
+    "How much of what the model could not explain is in one channel; all channels are 100 %."
+)
 WATCHING_TITLES = {
     "ok": "in time",
     "late": "late",
@@ -55,6 +58,17 @@ def status_title(status: str) -> str:
     ('no readings', 'scored')
     """
     return STATUS_TITLES.get(status, status.replace("_", " "))
+
+
+def verdict_of(word: str) -> str:
+    """The verdict that a word names, by its title too; other words stay as they are.
+
+    >>> verdict_of("Real fault"), verdict_of("false-alarm"), verdict_of("odd")
+    ('confirmed', 'false_alarm', 'odd')
+    """
+    key = word.strip().lower().replace(" ", "_").replace("-", "_")
+    titles = {title.lower().replace(" ", "_"): one for one, title in VERDICT_TITLES.items()}
+    return str(titles.get(key, key if key in list(Verdict) else word))
 
 
 def verdict_title(verdict: str | None) -> str:

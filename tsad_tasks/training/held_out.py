@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -23,6 +24,9 @@ from tsad_tasks.scoring.series import SeriesErrors, on_steps, series_windows
 # What lies so far off is no reading of a machine that is well: it is neither learned from nor
 # calibrated with.
 EXTREME_SPREADS, USUAL_QUANTILE = 50.0, 0.995
+# Beside the entities that the gate judges, so long says what is normal of all others together, by
+# whole times of six hours: what is strange lasts, and is seen whole or not at all.
+MOST_CALIBRATING_S, TIME_S = 420 * 86400, 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class HeldOut:
     learned : bool (n_steps,), steps before the split that calibration sees as well, if it must.
     labels : bool (n_steps,), known anomalies, which are not judged; None: nobody asked for them.
     known : the same over all held-out readings, those of the gate's part included.
+    scored : bool (n_steps,), where windows end that a detector judges; None: everywhere.
     """
 
     entity: str
@@ -48,6 +53,7 @@ class HeldOut:
     learned: NDArray[np.bool_]
     labels: NDArray[np.bool_] | None = None
     known: NDArray[np.bool_] | None = None
+    scored: NDArray[np.bool_] | None = None
 
     @property
     def calibrating(self) -> NDArray[np.bool_]:
@@ -81,7 +87,10 @@ def held_out_errors(
     for alike in cut:
         start_s, n_steps = alike[0].start_s, len(alike[0].values)
         names = [one.entity for one in alike]
-        seen = [series_windows(spec, scaler_of(one.entity), one.values, start_s) for one in alike]
+        seen = [
+            series_windows(spec, scaler_of(one.entity), one.values, start_s, one.scored)
+            for one in alike
+        ]
         if detector.folds:
             folding, features = cast(FoldDetector, detector), [one for one, _ in seen]
             folded = fold_entities(spec, folding, names, features, start_s)
@@ -96,6 +105,40 @@ def held_out_errors(
             extreme = seen_by_window(is_extreme(of_it, spec.n_columns), spec.width)
             errors = on_steps(spec, scaler_of(name), of_it, index, made)
             found[name] = HeldOutErrors(**vars(errors), extreme=extreme)
+    return found
+
+
+def of_some_times(
+    parts: Sequence[HeldOut],
+    whole: Container[str],
+    step_s: int,
+    most_s: float = MOST_CALIBRATING_S,
+) -> list[HeldOut]:
+    """The parts, those of entities that are not `whole` scored where they calibrate alone, and of a
+    fleet at some times only: one in so many that at most about `most_s` seconds are left of these.
+
+    Times differ from machine to machine and from day to day, so that the fleet's are of all hours.
+    Labelled steps are kept.
+
+    >>> yes = np.ones(240, bool)
+    >>> fleet = [HeldOut(name, np.zeros((240, 1)), 0, yes, ~yes, ~yes) for name in "abc"]
+    >>> found = of_some_times(fleet, {"a"}, 360, most_s=86400)
+    >>> [int(one.calibrating.sum()) for one in found], found[0].scored
+    ([240, 120, 120], None)
+    """
+    others = [part for part in parts if part.entity not in whole]
+    their_s = step_s * sum(int(np.count_nonzero(part.calibrating)) for part in others)
+    one_in, found = max(1, math.ceil(their_s / most_s)), list(parts)
+    chosen_from = (i for i, part in enumerate(parts) if part.entity not in whole)
+    for number, i in enumerate(chosen_from):
+        part = parts[i]
+        times = (part.start_s + step_s * np.arange(len(part.values))) // TIME_S
+        chosen = (times + times // one_in + number) % one_in == 0
+        judged, learned = part.judged & chosen, part.learned & chosen
+        scored = (judged & ~part.gated) | learned
+        if part.labels is not None:
+            scored |= part.labels
+        found[i] = replace(part, judged=judged, learned=learned, scored=scored)
     return found
 
 

@@ -27,7 +27,7 @@ from tsad_tasks.training.canary import canary_of
 from tsad_tasks.training.exclusions import extreme_values
 from tsad_tasks.training.fit import Trained, move_to_anchor, spec_after, training_history
 from tsad_tasks.training.gate import gate_entities, run_gate
-from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors
+from tsad_tasks.training.held_out import HeldOut, HeldOutErrors, held_out_errors, of_some_times
 from tsad_tasks.training.kept import Kept
 from tsad_tasks.training.limits import calibrated_spec
 from tsad_tasks.training.noise import learned_noise, readings_per_step
@@ -57,7 +57,7 @@ def calibrate(run: Retraining) -> Count:
         at_split = None
         with folder.kept(part.config) as (kept, read, _):
             reader = part.reader(read, folder)
-            held_out = [one for group in kept.groups for one in held_out_readings(reader, group)]
+            held_out = calibrating_readings(reader, kept)
             folds: list[Folded] = []
             errors = held_out_errors(reader.spec, scales.of, detector, held_out, folds)
             spec = calibrate_model(
@@ -217,6 +217,16 @@ def held_out_readings(reader: TrainingReader, group: FoldGroup) -> list[HeldOut]
     of_group = reader.on(group.span)
     found = (of_group.held_out(name, key) for name, key in group.entities)
     return [part for part in found if part is not None]
+
+
+def calibrating_readings(reader: TrainingReader, kept: Kept) -> list[HeldOut]:
+    """Held-out readings as calibration needs their errors: a fold goes through all; windows are
+    scored of the entities that the gate judges, and of the others at some times.
+    """
+    found = [part for group in kept.groups for part in held_out_readings(reader, group)]
+    if reader.folds:
+        return found
+    return of_some_times(found, gate_entities(kept.held_out), reader.spec.step_s)
 
 
 def calibrate_model(

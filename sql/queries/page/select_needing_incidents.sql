@@ -10,7 +10,7 @@ chosen AS MATERIALIZED (
   SELECT w.incident_id, w.n_needing, w.n_all,
          row_number() OVER (ORDER BY w.priority, array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], w.severity), w.state = 'open' DESC, w.peak_score DESC, w.incident_id) AS place
   FROM waiting w WHERE w.place = 1 ORDER BY place LIMIT %(n)s)
-SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score, i.peak_at,
+SELECT i.incident_id, i.dataset, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.end_at, i.n_flags, i.peak_score, i.peak_at,
        i.channel, i.sentence, i.verdict, i.suppressed_by, coalesce(i.held, false) AS held, i.model_id, i.taken_by, i.snoozed_until,
        EXISTS (SELECT FROM tsad.v_quality q WHERE q.dataset = i.dataset AND q.entity = i.entity AND q.channel = i.channel
                  AND q.hour_at > i.started_at - interval '1 hour' AND q.hour_at <= i.last_flag_at) AS sensor_suspected, i.n_parts,

@@ -1,5 +1,5 @@
 -- Incidents that touch a period, those that last once, by priority, worst first, with error and threshold at their peak.
-SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.n_flags, i.peak_score,
+SELECT i.incident_id, e.entity_id, i.entity, i.severity, i.kind, i.state, i.started_at, i.last_flag_at, i.end_at, i.n_flags, i.peak_score,
        i.peak_at, i.channel, i.sentence, f.provisional, f.policy_version, i.model_id, i.suppressed_by, a.kind AS peak_kind, a.error, a.threshold, i.verdict,
        i.n_parts, i.group_id, (SELECT g.headline FROM tsad.incident_group g WHERE g.group_id = i.group_id) AS headline, i.priority
 FROM tsad.incident_chains(ARRAY[%(dataset)s::text], %(lineage)s, %(start_at)s, %(end_at)s) k

@@ -25,8 +25,8 @@ _SUMMARY, _SOURCE = 1024, 255
 _DETAILS = (
     *("event", "dataset", "entity", "channel", "severity", "severity_before", "state"),
     "priority",
-    *("started_at", "last_flag_at", "incident_id", "entities", "since_at", "carrier", "reason"),
-    *("version", "commands", "taken_by", "sql"),
+    *("started_at", "last_flag_at", "end_at", "incident_id", "entities", "since_at", "carrier"),
+    *("reason", "version", "commands", "taken_by", "sql"),
 )
 
 

@@ -163,6 +163,15 @@
       document.querySelectorAll("[data-zoom]").forEach((one) => press(one, one === button));
     });
   }
+  for (const button of document.querySelectorAll("[data-from]")) {
+    button.addEventListener("click", () => {
+      if (shown.first) {
+        zoom(Number(button.dataset.from), Number(button.dataset.to));
+        document.querySelectorAll("[data-zoom]").forEach((one) => press(one, false));
+        panel.scrollIntoView({ block: "nearest" });
+      }
+    });
+  }
   document.getElementById("week").addEventListener("click", (event) => {
     shown.week = !shown.week;
     press(event.currentTarget, shown.week);

@@ -125,18 +125,26 @@ def draw_error_panel(sheet: Sheet, frame: Frame, scores: ScoreSeries, label: str
     draw_unknown(sheet, frame, seconds, scores.errors)
     points = trace(frame, seconds, scores.errors, scores.flags)
     draw_line(sheet, span, points, scores.errors, scores.flags, theme.INK)
+    _draw_threshold(sheet, frame, span, scores, 0.8, "3 2")
+    known = thresholds[np.isfinite(thresholds)]
+    if known.size:
+        y = span.place(float(known[0])) - 2.5
+        sheet.text(frame.x + 3, y, label, replace(theme.TINY, colour=theme.FLAGGED))
+    _draw_first_flags(sheet, frame, span, seconds, scores.errors, scores.flags)
+
+
+def _draw_threshold(
+    sheet: Sheet, frame: Frame, span: scales.Span, scores: ScoreSeries, width: float, dash: str
+) -> None:
+    """The threshold that applied at each step; one known at a single step goes all along."""
+    seconds, thresholds = scales.unix_s(scores.times), scores.thresholds
     for start, end in scales.runs_of(np.isfinite(thresholds)):
         run = thresholds[start:end]
         points = trace(frame, seconds[start:end], run, np.zeros(len(run), dtype=bool))
         xs, shown = points.xs, run[points.kept]
         if len(shown) == 1:
             xs, shown = np.array([frame.x, frame.x + frame.width]), np.repeat(shown, 2)
-        sheet.polyline(np.column_stack([xs, span.places(shown)]), theme.FLAGGED, 0.8, "3 2")
-    known = thresholds[np.isfinite(thresholds)]
-    if known.size:
-        y = span.place(float(known[0])) - 2.5
-        sheet.text(frame.x + 3, y, label, replace(theme.TINY, colour=theme.FLAGGED))
-    _draw_first_flags(sheet, frame, span, seconds, scores.errors, scores.flags)
+        sheet.polyline(np.column_stack([xs, span.places(shown)]), theme.FLAGGED, width, dash)
 
 
 def draw_channel_panel(
@@ -270,10 +278,7 @@ def draw_sparkline(sheet: Sheet, frame: Frame, scores: ScoreSeries) -> None:
     span = frame.values(scales.value_limits(scores.errors, scores.thresholds, include_zero=True))
     points = trace(frame, scales.unix_s(scores.times), scores.errors, scores.flags)
     draw_line(sheet, span, points, scores.errors, scores.flags, theme.MUTED)
-    known = scores.thresholds[np.isfinite(scores.thresholds)]
-    if known.size:
-        y = span.place(float(known[-1]))
-        sheet.line(frame.x, y, frame.x + frame.width, y, theme.FLAGGED, 0.5, "2 1.5")
+    _draw_threshold(sheet, frame, span, scores, 0.5, "2 1.5")
 
 
 def draw_histories(

@@ -15,17 +15,22 @@ PageNumbers = Mapping[str, int]
 TOP = 62.0
 FOOTER_ROOM = 66.0
 _WIDEST_FIRM = 96.0
+# Of the room of a page: a last one with less is nearly empty.
+_LEAST_OF_LAST = 0.4
 _LINE_HEIGHT = 9.0
 
 
 @dataclass(frozen=True)
 class Block:
-    """Something of a known height, drawn from its top; after `header` where it opens a page."""
+    """Something of a known height, drawn from its top; after `header` where it opens a page, which
+    no gap does.
+    """
 
     height: float
     draw: Callable[[Sheet, float], object]
     keep_with_next: bool = False
     header: Block | None = None
+    is_gap: bool = False
 
 
 def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
@@ -41,12 +46,46 @@ def pages_of(blocks: Sequence[Block], room: float) -> list[list[Block]]:
             groups.append([])
     pages: list[list[Block]] = [[]]
     for group in filter(None, groups):
-        if pages[-1] and sum(block.height for block in [*pages[-1], *group]) > room:
+        if pages[-1] and _height([*pages[-1], *group]) > room:
             pages.append([])
+        if not pages[-1]:
+            group = _without_gap(group)
         if not pages[-1] and group[0].header is not None:
             pages[-1].append(group[0].header)
         pages[-1] += group
     return pages
+
+
+def balanced(sections: Sequence[Sequence[Block]], room: float) -> list[list[Block]]:
+    """Sections dealt onto pages, of which the last holds some whole ones where it would else be
+    nearly empty.
+
+    >>> def block(height: float) -> list[Block]:
+    ...     return [Block(height, print)]
+    >>> [len(page) for page in balanced([block(50), block(40), block(20)], 100)]
+    [1, 2]
+    """
+    pages = pages_of([one for section in sections for one in section], room)
+    if len(pages) < 2 or _height(pages[-1]) >= _LEAST_OF_LAST * room:
+        return pages
+    for n in range(len(sections) - 1, 0, -1):
+        head = [one for section in sections[:n] for one in section]
+        tail = [one for section in sections[n:] for one in section]
+        if _height(tail) > room:
+            return pages
+        if _height(tail) >= _LEAST_OF_LAST * room:
+            return [*pages_of(head, room), _without_gap(tail)]
+    return pages
+
+
+def _without_gap(blocks: list[Block]) -> list[Block]:
+    """What a page begins with: no white space, unless there is nothing else."""
+    first = next((at for at, one in enumerate(blocks) if not one.is_gap), 0)
+    return blocks[first:]
+
+
+def _height(blocks: Sequence[Block]) -> float:
+    return sum(block.height for block in blocks)
 
 
 def draw_blocks(sheet: Sheet, blocks: Sequence[Block], y: float) -> float:
@@ -59,7 +98,7 @@ def draw_blocks(sheet: Sheet, blocks: Sequence[Block], y: float) -> float:
 
 def gap(height: float) -> Block:
     """White space."""
-    return Block(height, lambda sheet, y: None, keep_with_next=True)
+    return Block(height, lambda sheet, y: None, keep_with_next=True, is_gap=True)
 
 
 def heading(text: str, style: TextStyle = theme.HEADING) -> Block:
@@ -306,11 +345,16 @@ def room_of(sheet: Sheet) -> float:
 
 def flow_pages(key: str, title: str, blocks: Sequence[Block], room: float) -> list[Page]:
     """Blocks on as many pages as they need, the first of them bookmarked; none without blocks."""
+    return dealt_pages(key, title, pages_of(blocks, room) if blocks else [])
+
+
+def dealt_pages(key: str, title: str, dealt: Sequence[Sequence[Block]]) -> list[Page]:
+    """Pages of blocks that were dealt already, the first of them bookmarked."""
 
     def draw(page: Sequence[Block], sheet: Sheet, numbers: PageNumbers) -> None:
         draw_blocks(sheet, page, TOP)
 
     return [
         Page(f"{key}-{n}" if n else key, title, partial(draw, page), None if n else 0)
-        for n, page in enumerate(pages_of(blocks, room) if blocks else [])
+        for n, page in enumerate(dealt)
     ]

@@ -249,13 +249,14 @@ SELECT_MODELS = Query("reporting/select_models", DatasetModel)
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """Where the report is, and its first sentence."""
+    """Where the report is, and its first sentence; whether its PDF was there before."""
 
     pdf: str
     json: str
     n_pages: int
     finding: str
     seconds: float
+    replaced: bool = False
 
 
 def evaluate_model(
@@ -287,12 +288,13 @@ def evaluate_model(
     target = pdf or folder / "evaluation.pdf"
     for needed in {folder, target.parent}:
         make_folder(needed)
+    was_there = target.exists()
     write_whole(target, document)
     figures = folder / "evaluation.json"
     write_whole(figures, json.dumps(evaluation_json(content), indent=2))
     seconds = round(time.monotonic() - began, 1)
     return content, EvaluationSummary(
-        str(target), str(figures), n_pages, headline_text(content), seconds
+        str(target), str(figures), n_pages, headline_text(content), seconds, was_there
     )
 
 

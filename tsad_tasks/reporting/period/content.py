@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+import numpy as np
+
 from tsad_tasks.base.enums import SHADOW_SUFFIX, HourStatus, ReportDetail, Severity
 from tsad_tasks.base.rule import RuleResult
 from tsad_tasks.reporting.drawing import series
 from tsad_tasks.reporting.drawing.document import DatedContent
+from tsad_tasks.text.formats import figure_text
 from tsad_tasks.text.words import FALSE_VERDICTS, REAL_VERDICTS
 
 SCORED_STATUSES = tuple(status for status in HourStatus if status.has_scores)
@@ -107,6 +110,13 @@ class IncidentPage:
     def error_ratio(self) -> float:
         """The peak error divided by its threshold; NaN where that is unknown."""
         return self.peak_error / self.peak_threshold if self.peak_threshold > 0 else float("nan")
+
+    @property
+    def threshold_label(self) -> str:
+        """What stands at the threshold's line; where it changes, of which step it is."""
+        known = self.scores.thresholds[np.isfinite(self.scores.thresholds)]
+        changes = known.size > 0 and float(np.ptp(known)) > 0.005 * float(known.max())
+        return f"threshold {figure_text(self.peak_threshold)}" + " at the peak" * changes
 
 
 @dataclass(frozen=True)
@@ -275,7 +285,7 @@ class SuppressedRow:
     entity: str
     severity: Severity
     started_at: datetime
-    last_flag_at: datetime
+    ended_at: datetime
     window: str
 
 

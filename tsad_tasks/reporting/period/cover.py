@@ -233,14 +233,17 @@ class _Cards:
             sheet.text(left, y + 27 + 11.5 * i, line, theme.STRONG)
         y_facts = y + 27 + 11.5 * len(lines)
         facts = [*self._facts(incident), *self._shares(incident, room)]
-        has_url = bool(content.page_url) and incident.said is None
-        for fact in facts[: int((y + height - 4 - y_facts) / 10) + 1 - has_url]:
+        waits = incident.said is None
+        for fact in facts[: int((y + height - 4 - y_facts) / 10) + 1 - waits]:
             sheet.cut(left, y_facts, fact, theme.SMALL, room)
             y_facts += 10
-        if has_url:
+        if waits and content.page_url:
             url = incident_link(content.page_url, incident.incident_id)
             used = sheet.text(left, y_facts, "say what it was: open it on the page", _LINK)
             sheet.link_to(url, left, y_facts - 8, used, 10)
+        elif waits:
+            command = f"say what it was: {verdict_command(incident.incident_id)}"
+            sheet.cut(left, y_facts, command, theme.SMALL, room)
         x = left + room + _AXIS_ROOM
         draw_picture(
             sheet, content, incident, flow.Box(x, y + 16, sheet.right - 8 - x, height - 30)
@@ -270,6 +273,11 @@ class _Cards:
             f"error {peak} · {state} · {nature}",
             *([verdict] if incident.said else []),
         ]
+
+
+def verdict_command(incident_id: str) -> str:
+    """How somebody says that it was a real fault, where there is no page to open."""
+    return f"tsad verdict {incident_id} confirmed"
 
 
 def draw_picture(

@@ -16,7 +16,7 @@ N_MOST_ANOMALIES = 10_000
 _INCIDENTS = (
     *("incident_id", "entity", "severity", "state", "kind", "started_at", "last_flag_at"),
     *("n_flags", "times_threshold", "channel", "sentence", "verdict", "suppressed_by"),
-    *("n_parts", "group_id", "headline"),
+    *("n_parts", "group_id", "headline", "end_at", "priority"),
 )
 _ANOMALIES = (
     *("at", "entity", "severity", "times_threshold", "error", "threshold", "channel", "unit"),

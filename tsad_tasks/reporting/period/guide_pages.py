@@ -9,7 +9,13 @@ from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.content import ReportContent
 from tsad_tasks.reporting.period.ranking import look_first
 from tsad_tasks.text.links import incident_link
-from tsad_tasks.text.words import FALSE_VERDICTS, REAL_VERDICTS, VERDICT_HINTS, VERDICT_TITLES
+from tsad_tasks.text.words import (
+    FALSE_VERDICTS,
+    REAL_VERDICTS,
+    SHARE_HINT,
+    VERDICT_HINTS,
+    VERDICT_TITLES,
+)
 
 _TERM_WIDTH = 122.0
 _LINE = 10.5
@@ -27,6 +33,10 @@ TERMS = (
     (
         "16.8 × its threshold",
         "The error by the largest usual one: low from 1 ×, medium from 1.5 ×, high from 2 ×.",
+    ),
+    (
+        "70.9 % of the error",
+        SHARE_HINT,
     ),
     (
         "Real, false, unjudged",

@@ -15,6 +15,7 @@ from tsad_tasks.reporting.drawing.theme import COVERAGE, FAINT
 from tsad_tasks.reporting.period.content import (
     SCORED_STATUSES,
     EntityCoverage,
+    QualityRow,
     ReportContent,
 )
 from tsad_tasks.reporting.period.ranking import ReportLimits
@@ -31,7 +32,7 @@ from tsad_tasks.text.words import status_title
 
 _QUALITY_COLUMNS = (
     flow.TableColumn("Machine", 0.2),
-    flow.TableColumn("Channel", 0.28),
+    flow.TableColumn("Channels", 0.28, n_lines=2),
     flow.TableColumn("Finding"),
     *flow.figure_columns("Readings"),
     flow.TableColumn("From"),
@@ -73,7 +74,7 @@ def health_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         flow.heading("Watched, and not"),
         *told,
         *_entity_blocks(content, limits, width, "" if rows else text),
-        flow.gap(3),
+        flow.gap(8),
         flow.heading("Findings on sensors"),
         *_quality_blocks(content, limits, width),
     ]
@@ -84,16 +85,33 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
     if not content.quality:
         n_entities = counted(content.headline.n_entities, "machine")
         return [flow.paragraph(f"No findings. {n_readings} of {n_entities} were checked.", width)]
-    shown = content.quality[: limits.n_quality]
-    of = f"{count_text(len(shown))} of " if len(shown) < len(content.quality) else ""
-    findings = f"{of}{counted(len(content.quality), 'finding')} in {n_readings}"
+    groups = findings_by_kind(content.quality)
+    shown = groups[: limits.n_quality]
+    n_all = len(content.quality)
+    findings = f"{counted(n_all, 'finding')} in {n_readings}"
+    if len(shown) < len(groups):
+        findings += f"; the first {count_text(len(shown))} of {count_text(len(groups))} by machine"
+        findings += " and kind"
     text = f"{findings}. They are about sensors and their tables, not about the plant."
     rows = []
-    for row in shown:
-        times = [time_text(at, zone) for at in (row.first_at, row.last_at)]
-        what = [row.entity, row.channel, row.verdict.replace("_", " ")]
-        rows.append([*what, count_text(row.n_readings), *times, row.detail])
+    for group in shown:
+        first_at = min(row.first_at for row in group)
+        last_at = max(row.last_at for row in group)
+        names = [row.channel for row in group]
+        channels = names[0] if len(names) == 1 else f"{len(names)}: {named(names, len(names), 4)}"
+        what = [group[0].entity, channels, group[0].verdict.replace("_", " ")]
+        n_readings_of = count_text(sum(row.n_readings for row in group))
+        times = [time_text(at, zone) for at in (first_at, last_at)]
+        rows.append([*what, n_readings_of, *times, group[0].detail])
     return flow.told_table(text, _QUALITY_COLUMNS, rows, width)
+
+
+def findings_by_kind(found: Sequence[QualityRow]) -> list[list[QualityRow]]:
+    """Findings of one kind and machine together, in the order of their first."""
+    groups: dict[tuple[str, str], list[QualityRow]] = {}
+    for row in found:
+        groups.setdefault((row.entity, row.verdict), []).append(row)
+    return list(groups.values())
 
 
 def _entity_blocks(

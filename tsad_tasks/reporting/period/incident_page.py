@@ -229,7 +229,7 @@ class _Drawing:
         sheet, incident, ticks = self.sheet, self.incident, frame.ticks(self.zone)
         charts.draw_ground(sheet, frame, self.started_s, self.ended_s)
         charts.draw_time_grid(sheet, frame, ticks)
-        threshold = f"threshold {formats.figure_text(incident.peak_threshold)}"
+        threshold = incident.threshold_label
         charts.draw_error_panel(sheet, frame, incident.scores, threshold)
         sheet.text(sheet.left, frame.y + 7, "Error", theme.STRONG)
         at = f" at {formats.clock_text(incident.peak_at, self.zone)}" if incident.peak_at else ""

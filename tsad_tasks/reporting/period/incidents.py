@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
@@ -93,7 +93,6 @@ def incident_pages(
 def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
     """An incident without any series."""
     error, threshold = peak_figures(row.peak_kind, row.error, row.threshold, row.peak_score)
-    ended_at = row.last_flag_at + timedelta(seconds=period.dataset.step_s)
     return IncidentPage(
         incident_id=row.incident_id,
         entity=row.entity,
@@ -101,7 +100,7 @@ def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
         state=row.state,
         kind=row.kind,
         started_at=row.started_at,
-        ended_at=None if row.state == "open" else ended_at,
+        ended_at=None if row.state == "open" else row.end_at,
         sentence=row.sentence,
         peak_error=error,
         peak_threshold=threshold,
@@ -132,10 +131,12 @@ class _View:
 
     @classmethod
     def of(cls, period: ReportPeriod, row: PeriodIncident) -> _View:
-        """From half its length (or an hour) before it to half an hour after, at most to the end."""
+        """From half its length (an hour to a day) before it to half an hour after, at most to the
+        end.
+        """
         step_s, data_until = period.dataset.step_s, period.data_until
-        first_s, last_s = unix_s(row.started_at), unix_s(row.last_flag_at) + step_s
-        start_s = first_s - max(3600, (last_s - first_s) // 2)
+        first_s, last_s = unix_s(row.started_at), unix_s(row.end_at)
+        start_s = first_s - min(max(3600, (last_s - first_s) // 2), 86400)
         start_s -= start_s % step_s
         newest_s = unix_s(data_until) + step_s if data_until else last_s
         end_s = max(last_s, min(last_s + LEAD_OUT_S, newest_s))
@@ -242,10 +243,11 @@ class FlaggedReadings:
         every = period.store.rows(SELECT_INCIDENT_ATTRIBUTIONS, **asked)
         kept = [one for one in every if one.channel in names]
         times = sorted({one.at for one in kept})
+        places = {at: place for place, at in enumerate(times)}
         table = np.full((3, len(times), len(names)), np.nan)
         spread, weights = np.full(len(names), np.nan), np.ones(len(times))
         for one in kept:
-            at, channel = times.index(one.at), names.index(one.channel)
+            at, channel = places[one.at], names.index(one.channel)
             # What is None becomes NaN.
             table[:, at, channel] = np.array([one.share, one.actual, one.expected], np.float64)
             weights[at], spread[channel] = 1 + one.score, np.array(one.spread, np.float64)
@@ -320,6 +322,7 @@ class _Explained:
         found = expected_in_range(
             self.period.store,
             layout,
+            self.row.model_id,
             spec,
             detector,
             (self.row.entity, self.row.entity_id),

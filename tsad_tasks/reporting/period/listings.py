@@ -40,7 +40,7 @@ _ANOMALY_COLUMNS = (
     flow.TableColumn("Incident"),
 )
 _SUPPRESSED_COLUMNS = (
-    flow.TableColumn("First to last flag", width=130),
+    flow.TableColumn("When", width=130),
     flow.TableColumn("Machine", 0.3),
     flow.TableColumn("Severity", width=60),
     flow.TableColumn("Maintenance window", 0.7),
@@ -134,7 +134,7 @@ def suppressed_blocks(
     )
     rows = []
     for one in shown:
-        when = formats.span_text(one.started_at, one.last_flag_at, content.zone)
+        when = formats.span_text(one.started_at, one.ended_at, content.zone)
         rows.append([when, one.entity, one.severity.lower(), one.window])
     return [
         flow.heading("Suppressed by maintenance"),

@@ -28,9 +28,9 @@ from tsad_tasks.text.rules import (
 
 _RULE_COLUMNS = (
     flow.TableColumn("", width=56),
-    flow.TableColumn("Rule", 0.58),
+    flow.TableColumn("Rule", 0.5, n_lines=2),
     *flow.figure_columns("Reached", "95 %", "Limit", "Champion"),
-    flow.TableColumn("Note", 0.42, n_lines=3),
+    flow.TableColumn("Note", 0.5, n_lines=3),
 )
 _METRIC_COLUMNS = (
     flow.TableColumn("Metric", width=180),
@@ -180,7 +180,7 @@ def _card_blocks(card: ModelCard, zone: str, width: float) -> list[flow.Block]:
     blocks += [fact(name, value) for name, value in _facts(card, zone)] + [flow.gap(4)]
     if card.threshold_text:
         blocks.append(flow.paragraph(f"Threshold. {card.threshold_text}", width))
-    if card.loss_history or card.validation_history:
+    if max(len(card.loss_history), len(card.validation_history)) > 1:
         blocks.append(_history_block(card))
     rows = [[name, formats.figure_text(value), ""] for name, value in card.metrics.items()]
     blocks += [*flow.table_blocks(_METRIC_COLUMNS, rows, width), flow.gap(10)]

@@ -60,7 +60,9 @@ def _card(
         role += f", young: {record['unknown_weekdays']}"
     if record["decided_at"] is not None:
         reason = f": {record['reason']}" if record["reason"] else ""
-        note = f"Made champion on {date_text(record['decided_at'], zone)}{reason}."
+        since, decided = (date_text(record[at], zone) for at in ("valid_from", "decided_at"))
+        when = f", decided on {decided}" if decided != since else ""
+        note = f"Champion from {since} on{when}{reason}."
     elif record["gate_passed"] is False:
         note = refusal
     return ModelCard(

@@ -95,7 +95,7 @@ def _draw(sheet: Sheet, incident: IncidentPage, zone: str) -> float:
     highest = f"highest {formats.figure_text(incident.peak_error)}"
     sheet.text(sheet.right, y - 5, highest, theme.SMALL, "right")
     _draw_ground(sheet, frame, started_s, ended_s, zone)
-    threshold = f"threshold {formats.figure_text(incident.peak_threshold)}"
+    threshold = incident.threshold_label
     charts.draw_error_panel(sheet, frame, incident.scores, threshold)
     entries = [marks.ACTUAL_ENTRY if incident.channels else marks.ERROR_ENTRY]
     for channel in incident.channels[:1]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.reporting.drawing import flow
 from tsad_tasks.reporting.drawing.document import document_bytes
@@ -16,7 +18,7 @@ from tsad_tasks.reporting.period.model_pages import audit_blocks, model_blocks
 from tsad_tasks.reporting.period.ranking import LIMITS, ReportLimits, with_own_page
 from tsad_tasks.text.formats import period_text
 
-_COVER = "cover"
+_COVER, _PART_GAP = "cover", 8.0
 
 
 def report_bytes(
@@ -66,10 +68,10 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
         _COVER, "Summary", lambda sheet, numbers: draw_cover(sheet, content, limits, numbers)
     )
     if content.detail is ReportDetail.BRIEF:
-        blocks = listed({page.key: n for n, page in enumerate(own, start=2)}) if has_list else []
-        blocks += _brief_blocks(content, limits, sheet.inner_width)
+        parts = [listed({page.key: n for n, page in enumerate(own, start=2)})] if has_list else []
+        parts += _brief_parts(content, limits, sheet.inner_width)
         title = "All incidents, what was watched, models, how to read it"
-        return [cover, *own, *flow.flow_pages("rest", title, blocks, room)]
+        return [cover, *own, *flow.dealt_pages("rest", title, flow.balanced(parts, room))]
     lists: list[flow.Page] = []
     if has_list:
         key, title = "incidents", "All incidents"
@@ -79,7 +81,9 @@ def planned_pages(content: ReportContent, limits: ReportLimits, sheet: Sheet) ->
     return [cover, *lists, *own, *_full_pages(content, limits, sheet.inner_width, room)]
 
 
-def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) -> list[flow.Block]:
+def _brief_parts(
+    content: ReportContent, limits: ReportLimits, width: float
+) -> list[list[flow.Block]]:
     """What was watched, models, and how to read it all, one after the other."""
     parts = [
         health_blocks(content, limits, width),
@@ -87,20 +91,34 @@ def _brief_blocks(content: ReportContent, limits: ReportLimits, width: float) ->
         model_blocks(content, limits, width),
         guide_blocks(content, width),
     ]
-    return [block for part in parts if part for block in [flow.gap(3), *part]]
+    return _spaced(parts)
+
+
+def _spaced(parts: Sequence[list[flow.Block]]) -> list[list[flow.Block]]:
+    """Parts with some white space before each; none where a part is empty."""
+    return [[flow.gap(_PART_GAP), *part] for part in parts if part]
 
 
 def _full_pages(
     content: ReportContent, limits: ReportLimits, width: float, room: float
 ) -> list[flow.Page]:
-    """The same, each from the top of a page, and single flagged readings."""
-    models = [*model_blocks(content, limits, width), *audit_blocks(content, width)]
-    every = [
-        ("anomalies", "Flagged readings", anomaly_blocks(content, limits, width)),
-        ("health", "Watched, and not", health_blocks(content, limits, width)),
-        ("models", "Models and their rules", models),
-        ("suppressed", "Suppressed by maintenance", suppressed_blocks(content, limits, width)),
-        ("guide", "How to read this report", guide_blocks(content, width)),
+    """The same, what belongs together from the top of a page, and single flagged readings."""
+    anomalies = anomaly_blocks(content, limits, width)
+    suppressed = suppressed_blocks(content, limits, width)
+    watched = [health_blocks(content, limits, width), suppressed]
+    has_anomalies = max(content.n_anomalies, len(content.anomalies)) > 0
+    if not has_anomalies:
+        watched.insert(0, anomalies)
+    models = [
+        model_blocks(content, limits, width),
+        audit_blocks(content, width),
+        guide_blocks(content, width),
     ]
-    pages = [flow.flow_pages(*one, room) for one in every]
-    return [page for part in pages for page in part]
+    titled = "Watched, and not" + "; suppressed by maintenance" * bool(suppressed)
+    return [
+        *flow.flow_pages("anomalies", "Flagged readings", anomalies * has_anomalies, room),
+        *flow.dealt_pages("health", titled, flow.balanced(_spaced(watched), room)),
+        *flow.dealt_pages(
+            "models", "Models and how to read this report", flow.balanced(_spaced(models), room)
+        ),
+    ]

@@ -55,6 +55,7 @@ class PeriodIncident:
     state: str
     started_at: datetime
     last_flag_at: datetime
+    end_at: datetime
     n_flags: int
     peak_score: float
     peak_at: datetime

@@ -50,7 +50,7 @@ _TITLES_S = {86400: "Daily anomaly report", 604800: "Weekly anomaly report"}
 class ReportSummary:
     """Where the PDF and its CSV files are, and what is in it.
 
-    `no_champion` says why nothing was scored.
+    `no_champion` says why nothing was scored, `replaced` whether the PDF was there before.
     """
 
     path: str
@@ -61,6 +61,7 @@ class ReportSummary:
     n_hours_scored: int = 0
     no_champion: str = ""
     csv_paths: tuple[str, ...] = ()
+    replaced: bool = False
 
 
 def render_period(
@@ -101,6 +102,7 @@ def render_period(
     report = replace(report, beside=tuple(one.name for one in beside.values()))
     document, n_pages = report_bytes(report, page_size=config.report.page_size)
     make_folder(target.parent)
+    was_there = target.exists()
     write_whole(target, document)
     for what, text in files.items():
         write_whole(beside[what], text)
@@ -108,7 +110,7 @@ def render_period(
     n_incidents = report.headline.n_all_incidents
     counts = n_pages, len(document), n_incidents, seconds, report.headline.n_hours_scored
     written = tuple(str(one) for one in beside.values())
-    return ReportSummary(str(target), *counts, "\n".join(report.no_champion), written)
+    return ReportSummary(str(target), *counts, "\n".join(report.no_champion), written, was_there)
 
 
 def period_content(
@@ -325,6 +327,6 @@ def _suppressed(incidents: list[queries.PeriodIncident]) -> tuple[content.Suppre
     for row in sorted(incidents, key=lambda row: (row.started_at, row.entity)):
         if row.suppressed_by:
             what = (row.incident_id, row.entity, Severity(row.severity))
-            span = (row.started_at, row.last_flag_at)
+            span = (row.started_at, row.end_at)
             held.append(content.SuppressedRow(*what, *span, row.suppressed_by))
     return tuple(held)

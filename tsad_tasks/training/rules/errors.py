@@ -33,7 +33,7 @@ def finite_loss(evidence: GateEvidence) -> Measured:
     note="share of how held-out readings vary that the network expects",
     brief="of their variance",
     untested={
-        "counts": "this kind of detector does not predict readings",
+        "counts": "asked of networks alone: only they may learn to expect nothing",
         "none": "there were no held-out readings, or they never change",
     },
     order=15,

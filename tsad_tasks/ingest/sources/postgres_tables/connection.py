@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from tsad_tasks.base.errors import (
     AccessDenied,
@@ -28,6 +26,9 @@ from tsad_tasks.storage.database import (
     SERVER_KEEPALIVES,
     shown_place,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 # Of the options in a URI those that libpq knows: Airflow adds others.
 _LIBPQ = re.compile(
@@ -146,6 +147,10 @@ def described(
 
 
 def _url(uri: str) -> URL:
+    # Imported by what reads a source: most commands read none.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     learn(uri)
     try:
         url = make_url(uri)

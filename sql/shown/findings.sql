@@ -1,0 +1,1 @@
+SELECT entity, channel, verdict, min(hour_at) AS since, max(hour_at) + interval '1 hour' AS until FROM tsad.v_quality WHERE dataset = '$dataset' AND hour_at >= now() - interval '2 days' GROUP BY entity, channel, verdict ORDER BY entity, channel
