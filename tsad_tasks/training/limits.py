@@ -249,7 +249,7 @@ def _highest(errors: NDArray[np.float32], n_steps: int) -> NDArray[np.float64]:
     blocks = errors[: len(errors) // n_steps * n_steps].reshape(-1, n_steps)
     known = np.isfinite(blocks)
     mostly = 2 * known.sum(axis=1) >= n_steps
-    return np.where(known, blocks, -np.inf)[mostly].max(axis=1).astype(np.float64)
+    return np.asarray(np.where(known, blocks, -np.inf)[mostly].max(axis=1), np.float64)
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:
