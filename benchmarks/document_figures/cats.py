@@ -115,7 +115,7 @@ class Trained:
         return np.asarray(self.detector.reconstruct(self.inputs, ends).channel_errors[:, 0])
 
 
-def _split(source: Plant, seed: int, *, at_random: bool) -> tuple[Split, NDArray[np.int64]]:
+def split_windows(source: Plant, seed: int, *, at_random: bool) -> tuple[Split, NDArray[np.int64]]:
     """Windows by what they are for, and the steps that end them."""
     ends = np.arange(WIDTH - 1, len(source.labels), dtype=np.int64)
     found = (
@@ -135,7 +135,7 @@ def train_on(
     on validation.
     """
     source = plant(sizes, seed)
-    split, _ = _split(source, seed, at_random=at_random)
+    split, _ = split_windows(source, seed, at_random=at_random)
     inputs = inputs_of(sizes, seed, context, round(0.7 * len(source.labels)))
     few = slice(None, None, sizes.cats_stride)
     chosen = (
@@ -227,10 +227,10 @@ def time_split(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         Split(learned, learned[:0], trained.split.test), np.arange(len(source.labels)), width=WIDTH
     )
     found["no_overfitting"] = float(found["gap"] < 0.06)
-    return found | _range_rule(source, trained.split)
+    return found | range_rule(source, trained.split)
 
 
-def _range_rule(source: Plant, split: Split) -> dict[str, float]:
+def range_rule(source: Plant, split: Split) -> dict[str, float]:
     """What a limit per channel finds: the lowest and highest nominal value."""
     nominal = source.values[: source.n_nominal]
     outside = ((source.values < nominal.min(axis=0)) | (source.values > nominal.max(axis=0))).any(
@@ -292,7 +292,7 @@ def counts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         seed,
     )
     source = plant(sizes, seed)
-    split, _ = _split(source, seed, at_random=True)
+    split, _ = split_windows(source, seed, at_random=True)
     rest = source.labels[len(source.labels) // 5 :]
     return {
         "oversampled": float(len(made.ends)),
@@ -312,7 +312,7 @@ def unsupervised(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     part by time.
     """
     source, found = plant(sizes, seed), {}
-    split, _ = _split(source, seed, at_random=False)
+    split, _ = split_windows(source, seed, at_random=False)
     inputs = inputs_of(sizes, seed, "none", round(0.7 * len(source.labels)))
     first, last = round(0.8 * source.n_nominal), source.n_nominal
     few = np.arange(WIDTH - 1, first, sizes.cats_stride, dtype=np.int64)

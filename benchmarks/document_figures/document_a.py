@@ -234,7 +234,8 @@ DOCUMENT = Document(
     "validation and test "
     "are judged in full. A window's label is that of its last step. The threshold is F1-best on "
     "validation. Preset "
-    "`document_a`.",
+    "`document_a`. How the document's figure is reached, and by whom without a sensor: "
+    "[results_leak.md](results_leak.md).",
     _EXPERIMENTS,
     _FIGURES,
     _TABLES,

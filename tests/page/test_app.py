@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -22,9 +22,11 @@ from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.champions.champions import promote
 from tsad_tasks.page.app import page_app, way_back
 from tsad_tasks.page.guard import POLICY, Visitor
+from tsad_tasks.page.queries import Watching
 from tsad_tasks.page.render import assets, environment
 from tsad_tasks.reporting.period.report import render_period
 from tsad_tasks.storage.store import Store
+from tsad_tasks.text.formats import time_text
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,31 @@ def test_every_other_page_is_whole(room: PageRoom, path: str) -> None:
     answer = room.client().get(f"/{path}")
     assert answer.status_code == 200
     assert "could not be read" not in answer.text
+
+
+def test_before_a_week_was_measured_the_page_of_models_says_what_is_known(room: PageRoom) -> None:
+    text = html.unescape(room.client().get("/models/room").text)
+    n_incidents = room.execute("SELECT count(*) FROM tsad.v_incident_chain")[0][0]
+    assert "No week was measured yet" in text
+    assert (
+        f"v1, champion since 7 Mar 12:00: 12 hours scored, {n_incidents} incidents. "
+        "Its first week, to 9 Mar 2026, is measured by a run of room.report after that."
+    ) in text
+
+
+def test_where_the_source_has_ended_the_first_screen_says_so_and_what_to_do(
+    room: PageRoom,
+) -> None:
+    text = html.unescape(room.client().get("/").text)
+    newest = room.execute("SELECT newest_reading_at FROM tsad.v_health")[0][0]
+    assert f"Nothing newer than {time_text(newest, 'UTC')} was read" in text
+    assert "the next run of <code>room.score</code> reads on from there" in text
+    # Rows that wait to be scored are another thing.
+    row = {"dataset": "room", "state": "late", "late_s": 90000, "why": None, "n_live": 1}
+    row |= {"n_silent": 0, "n_retired": 0, "champion": "v1", "scored_until": END_AT}
+    assert Watching(**row, newest_reading_at=END_AT - timedelta(minutes=5)).has_ended
+    assert not Watching(**row, newest_reading_at=END_AT + timedelta(minutes=5)).has_ended
+    assert not Watching(**row | {"late_s": 7200}, newest_reading_at=SPLIT_AT).has_ended
 
 
 def champion_buttons(room: PageRoom, edits: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -60,3 +60,10 @@ def test_what_is_said_of_a_part_is_said_of_all_of_it(plant: Fleet, client: Any) 
     assert plant.ask(of_chain) == [("confirmed",)]
     client.post(f"/incidents/{keys[0]}/verdict", json={"verdict": None}, headers=OWN)
     assert {verdict for _, verdict in plant.ask(PARTS)} == {"sensor_fault"}
+
+
+def test_a_part_is_told_without_the_name_of_the_one_before(plant: Fleet, client: Any) -> None:
+    first = plant.ask(PARTS)[0][0]
+    text = client.get(f"/incidents/{first}").text
+    assert "continues" not in text
+    assert text.count("Zoom to part") == 3

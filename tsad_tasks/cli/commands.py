@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -31,6 +30,8 @@ app = typer.Typer(
 def show_version(is_asked: bool) -> None:
     """Prints the version and ends, if asked."""
     if is_asked:
+        from importlib.metadata import version
+
         typer.echo(f"tsad {version('tsad')}")
         raise typer.Exit
 

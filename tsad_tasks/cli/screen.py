@@ -15,9 +15,7 @@ from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from rich import progress as rich_progress
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 from typer import Exit
@@ -199,6 +197,9 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
     Where neither stdout nor stderr is a terminal: lines on stderr, see `PLAIN_EVERY_S`.
     """
+    # Imported by what lasts.
+    from rich import progress as rich_progress
+
     columns = (
         *(rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30)),
         *(rich_progress.TaskProgressColumn(), rich_progress.TimeElapsedColumn()),
@@ -314,6 +315,9 @@ def say_login(text: str) -> None:
 
 def say_markdown(text: str) -> None:
     """Markdown, its tables as tables."""
+    # Imported by the few commands that say some.
+    from rich.markdown import Markdown
+
     _notes().print(Markdown(masked(text)))
 
 

@@ -224,6 +224,7 @@ def _add_models_and_data(app: FastAPI, page: Page, looks: Any) -> None:
             chosen = page.dataset(store, visitor, dataset)
             content = models.read_models(store, chosen.name)
         shown: dict[str, Any] = {"content": content, "may_edit": visitor.may_edit(chosen.name)}
+        shown["seen_text"] = models.seen_text
         return html(request, "models.html", dataset=chosen, zone=chosen.site_zone, **shown)
 
     @app.get("/data/{dataset}")

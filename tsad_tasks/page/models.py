@@ -7,7 +7,9 @@ from typing import Any
 
 from tsad_tasks.base.enums import Outcome, Stage
 from tsad_tasks.base.rule import RuleResult
+from tsad_tasks.monitoring.audit import WEEK, week_before
 from tsad_tasks.page import queries
+from tsad_tasks.page.queries import SeenSoFar
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text import formats, rules
 
@@ -44,6 +46,7 @@ class ModelsContent:
     ruled: list[RuledModel]
     decisions: list[dict[str, Any]]
     drift: list[dict[str, Any]]
+    seen: list[SeenSoFar]
 
     @property
     def former(self) -> list[dict[str, Any]]:
@@ -75,12 +78,14 @@ def read_models(store: Store, dataset: str) -> ModelsContent:
     """What there is to say of a dataset's models."""
     with store.snapshot():
         models = store.rows(queries.SELECT_SHOWN_MODELS, dataset=dataset, n=N_MODELS)
+        drift = store.rows(queries.SELECT_WORST_DRIFT, dataset=dataset, n=N_DRIFT)
         versions = list(dict.fromkeys((one["version"], one["state"]) for one in models))
         return ModelsContent(
             models,
             [_ruled(store, dataset, *version) for version in versions[:N_RULED]],
             store.rows(queries.SELECT_DECIDED_MODELS, dataset=dataset, n=N_DECISIONS),
-            store.rows(queries.SELECT_WORST_DRIFT, dataset=dataset, n=N_DRIFT),
+            drift,
+            [] if drift else store.rows(queries.SELECT_SEEN_SO_FAR, dataset=dataset),
         )
 
 
@@ -114,6 +119,28 @@ def _rule_row(row: dict[str, Any]) -> RuleRow:
         rules.brief_note(result),
         result.decides,
     )
+
+
+def seen_text(seen: SeenSoFar, dataset: str, zone: str) -> str:
+    """What is known of a model of which no week was measured yet, and when one will be.
+
+    >>> from datetime import UTC, datetime
+    >>> seen = SeenSoFar(2, "champion", datetime(2026, 3, 7, 12, tzinfo=UTC), 12, 1)
+    >>> for sentence in seen_text(seen, "pumps", "UTC").split(". "):
+    ...     print(sentence)
+    v2, champion since 7 Mar 12:00: 12 hours scored, 1 incident
+    Its first week, to 9 Mar 2026, is measured by a run of pumps.report after that.
+    >>> seen_text(seen._replace(state="shadow", n_incidents=None), "pumps", "UTC")
+    'v2, in the shadow since 7 Mar 12:00: 12 hours scored.'
+    """
+    state = "in the shadow" if seen.n_incidents is None else "champion"
+    since = formats.time_text(seen.since_at, zone)
+    said = f"v{seen.version}, {state} since {since}: {formats.counted(seen.n_hours, 'hour')} scored"
+    if seen.n_incidents is None:
+        return f"{said}."
+    ends = formats.date_text(week_before(seen.since_at) + 2 * WEEK)
+    measured = f"Its first week, to {ends}, is measured by a run of {dataset}.report after that."
+    return f"{said}, {formats.counted(seen.n_incidents, 'incident')}. {measured}"
 
 
 def title_of(model: dict[str, Any]) -> str:

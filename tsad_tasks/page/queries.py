@@ -41,6 +41,15 @@ class Watching:
     n_retired: int
     champion: str | None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all is scored that was read, and nothing came for a day: its source, or whoever
+        runs it, has stopped.
+        """
+        if self.newest_reading_at is None or self.scored_until is None or not self.late_s:
+            return False
+        return self.late_s > 86400 and self.newest_reading_at < self.scored_until
+
 
 @dataclass(frozen=True)
 class ListedIncident:
@@ -216,6 +225,16 @@ class PeakShare:
     expected: float | None
 
 
+class SeenSoFar(NamedTuple):
+    """What a model has seen since it is champion or in the shadow; `n_incidents` of a champion."""
+
+    version: int
+    state: str
+    since_at: datetime
+    n_hours: int
+    n_incidents: int | None
+
+
 class MeanwhileIncident(NamedTuple):
     """An incident of another machine at the time."""
 
@@ -260,6 +279,7 @@ INSERT_TRIAGE = Query("page/insert_triage", int)
 SELECT_SHOWN_MODELS: Query[dict[str, Any]] = Query("page/select_shown_models", dict)
 SELECT_SHOWN_RULES: Query[dict[str, Any]] = Query("page/select_shown_rules", dict)
 SELECT_DECIDED_MODELS: Query[dict[str, Any]] = Query("page/select_decided_models", dict)
+SELECT_SEEN_SO_FAR = Query("page/select_seen_so_far", SeenSoFar)
 SELECT_WORST_DRIFT: Query[dict[str, Any]] = Query("page/select_worst_drift", dict)
 
 SELECT_FOUND_QUALITY: Query[dict[str, Any]] = Query("page/select_found_quality", dict)

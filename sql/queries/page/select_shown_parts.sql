@@ -4,6 +4,7 @@ WITH RECURSIVE part AS (
   UNION
   SELECT n.incident_id FROM part p JOIN tsad.incident n ON n.continues = p.incident_id
   WHERE n.superseded_by IS NULL AND n.withdrawn_at IS NULL)
-SELECT v.incident_id, v.severity, v.started_at, v.end_at, v.n_flags, v.peak_score, v.sentence
+SELECT v.incident_id, v.severity, v.started_at, v.end_at, v.n_flags, v.peak_score,
+       split_part(v.sentence, '; continues INC-', 1) AS sentence
 FROM part p CROSS JOIN LATERAL (SELECT * FROM tsad.v_incident i WHERE i.incident_id = p.incident_id OFFSET 0) v
 ORDER BY v.started_at

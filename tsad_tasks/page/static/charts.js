@@ -95,8 +95,10 @@ const drawSeries = (element, shown, { sync, withTimes, onCursor, onZoom }) => {
     const { ctx } = plot;
     ctx.save();
     ctx.fillStyle = colour("flag");
+    const { min, max } = plot.scales.x;
     for (const i of flags) {
-      if (values[i] !== null && values[i] !== undefined) {
+      // Beyond the zoom there is no plot.
+      if (values[i] !== null && values[i] !== undefined && times[i] >= min && times[i] <= max) {
         ctx.beginPath();
         ctx.arc(plot.valToPos(times[i], "x", true), plot.valToPos(values[i], "y", true), 1.8 * devicePixelRatio, 0, 7);
         ctx.fill();

@@ -48,7 +48,7 @@ def false_alarm_share(evidence: GateEvidence) -> Measured:
     limit="gate.max_incidents_per_entity_week",
     meets=lambda found, limit, _evidence: limit is None or (found.low or 0) <= limit,
     note="{n} incidents in {weeks:.2g} clean held-out weeks of one entity",
-    brief="{n} incidents",
+    brief="incidents: {n}",
     hint="{where}",
     untested={"nothing": "there were no clean held-out readings"},
     order=60,
