@@ -1498,7 +1498,7 @@ class NotificationsSection(FileSection):
     @property
     def is_told(self) -> bool:
         """Whether there is anybody to tell."""
-        return bool(self.targets) or self.mode == "rehearsal"
+        return bool(self.targets or self.owner)
 
     @property
     def owner_connection(self) -> str:
