@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,13 @@ from tsad_tasks.detectors.folding.fold import AssetReconstruction, Series, chann
 from tsad_tasks.detectors.folding.series_fold import FoldDetector
 from tsad_tasks.detectors.registry import build_detector
 from tsad_tasks.model.blocks import as_seldom
-from tsad_tasks.model.budget import AlarmBudget, BudgetLimits
+from tsad_tasks.model.budget import AlarmBudget, BudgetLimits, without_faults
 from tsad_tasks.model.conditional import OTHERS, Pace
 from tsad_tasks.model.conditional_fit import fit_units
 from tsad_tasks.model.features import rest_days, stabilised
 from tsad_tasks.model.incidents import IncidentRule
-from tsad_tasks.model.thresholds import Calibration
-from tsad_tasks.training.limits import no_higher, usual_highest
+from tsad_tasks.model.thresholds import Calibration, ThresholdSettings
+from tsad_tasks.training.limits import limits_in_budget, no_higher, usual_highest
 
 STEP_S, DAY = 600, 144
 LOAD, FLOW, AIR = range(3)
@@ -118,6 +119,76 @@ def test_a_monday_that_is_a_holiday_is_as_a_sunday(detector: FoldDetector) -> No
     holiday = int(WEEK.local_s[0] // 86400)
     off = replace(WEEK, values=values, weekdays=rest_days(WEEK.local_s, [holiday], 6))
     assert errors(detector, off)[:DAY].max() < 10 < errors(detector, changed(WEEK, values))[60]
+
+
+def with_holidays(series: Series, days: Sequence[int]) -> Series:
+    """The series with some of its days, counted from the first, as holidays on the calendar."""
+    first = int(series.local_s[0] // 86400)
+    weekdays = rest_days(series.local_s, [first + day for day in days], 6)
+    return replace(series, weekdays=weekdays)
+
+
+def at_rest(series: Series, days: Sequence[int]) -> Series:
+    """The series with some of its days as the Sunday of their week."""
+    values = series.values.copy()
+    for day in days:
+        sunday = day - day % 7 + 6
+        values[0, day * DAY : (day + 1) * DAY] = values[0, sunday * DAY : (sunday + 1) * DAY]
+    return replace(series, values=values)
+
+
+@pytest.mark.parametrize("rested", [False, True], ids=["worked through", "rested"])
+def test_holidays_are_as_those_that_were_seen(rested: bool) -> None:
+    """A Friday and a Monday in training; then a Tuesday, as they were and the other way."""
+    month = with_holidays(office(28), [18, 21])
+    detector = learned(at_rest(month, [18, 21]) if rested else month)
+    tuesday, off = slice(DAY + 60, DAY + 84), with_holidays(WEEK, [1])
+    worked, stood = errors(detector, off)[tuesday], errors(detector, at_rest(off, [1]))[tuesday]
+    alike, other = (stood, worked) if rested else (worked, stood)
+    assert alike.max() < 10 < 20 < other.min()
+
+
+def test_holidays_teach_nothing_of_sundays() -> None:
+    """All channels at work on a Sunday are strange, although two holidays were worked through."""
+    detector, values = learned(with_holidays(office(28), [18, 21])), WEEK.values.copy()
+    sunday = slice(6 * DAY + 60, 6 * DAY + 84)
+    values[0, sunday] = values[0, DAY + 60 : DAY + 84]
+    assert errors(detector, changed(WEEK, values))[sunday].min() > 20
+
+
+def test_the_first_holiday_may_be_either_and_what_is_neither_is_strange(
+    detector: FoldDetector,
+) -> None:
+    off, noon = with_holidays(WEEK, [1]), slice(DAY + 60, DAY + 84)
+    assert errors(detector, off)[noon].max() < 10
+    assert errors(detector, at_rest(off, [1]))[noon].max() < 10
+    values = off.values.copy()
+    values[0, noon, :2] *= 2
+    assert errors(detector, changed(off, values))[noon].min() > 20
+
+
+def test_a_holiday_is_the_same_however_readings_are_cut() -> None:
+    detector = learned(with_holidays(office(28), [18, 21]))
+    off = with_holidays(WEEK, [1])
+    whole, state, found = judged(detector, off), detector.start(["office"]), []
+    for part in (slice(0, 150), slice(150, 200), slice(200, None)):
+        assert off.weekdays is not None
+        cut = Series(off.values[:, part], off.local_s[part], STEP_S, off.weekdays[part])
+        state, made = detector.advance(state, cut)
+        found.append(made.channel_errors)
+    assert np.array_equal(np.concatenate(found, axis=1), whole.channel_errors, equal_nan=True)
+
+
+def test_a_model_from_before_takes_a_holiday_for_a_sunday() -> None:
+    month, off = with_holidays(office(28), [18, 21]), with_holidays(WEEK, [1])
+    older: Any = learned(month)
+    older.knows_holidays = False
+    older.fit_series(["office"], month, seed=0)
+    assert not [name for name in older.start(["office", "new"]) if name.endswith("holidays")]
+    details = {name: value for name, value in older.learned().items() if name != "knows_holidays"}
+    again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
+    again.recall(details, older.to_files())
+    assert errors(again, off)[DAY + 60 : DAY + 84].min() > 20
 
 
 def test_of_a_week_no_weekday_is_known_and_that_is_said() -> None:
@@ -231,6 +302,72 @@ def test_few_days_of_many_machines_bound_less_than_many_days_of_few() -> None:
     # A width of 1, and what is exceeded once in 56 times six hours.
     assert found == pytest.approx([5 + as_seldom(np.log(56), n) for n in (28, 4)], rel=0.02)
     assert found[1] > found[0]
+
+
+def of_fleet(n_machines: int, loud: int = 0) -> dict[str, Floats32]:
+    """Errors of machines in a week, by six a hour, whose highest of six hours are Gumbel's around 5
+    and of width 1; three times as high of some.
+    """
+    rng = np.random.default_rng(7)
+    errors = (rng.exponential(1, (n_machines, 7 * DAY)) + 5 - np.log(36)).astype(np.float32)
+    errors[:loud] *= 3
+    return {f"m{i:02d}": one for i, one in enumerate(errors)}
+
+
+def limits_of(errors: dict[str, Floats32], detector: FoldDetector) -> BudgetLimits:
+    settings = ThresholdSettings("evt", 99.9, 6.0, 1000, 200, 0.5, 0, 6.0)
+    budget = AlarmBudget(0.5, 1 / 7, len(errors), IncidentRule(0, 3600), STEP_S)
+    steps = {name: len(part) for name, part in errors.items()}
+    return limits_in_budget(errors, steps, settings, detector, budget)
+
+
+def test_a_fleets_limit_rises_with_what_its_machines_raise_capped_and_said(
+    detector: FoldDetector,
+) -> None:
+    errors, rng = of_fleet(40), np.random.default_rng(8)
+    # Three single readings of each.
+    for part in errors.values():
+        part[rng.integers(0, len(part), 3)] += rng.exponential(20, 3) + 10
+    bound = usual_highest(without_faults(errors), STEP_S, 0.5 * 0.5 / 40)
+    assert bound is not None
+    few = dict(list(errors.items())[:4])
+    alone, fleet = limits_of(few, detector), limits_of(errors, detector)
+    assert fleet.pooled.limit == pytest.approx(1.25 * bound, rel=0.05)
+    [note] = [one for one in fleet.notes if "1.25 at most" in one]
+    assert "40 machines" in note
+    assert alone.pooled.limit < bound
+    assert not [one for one in alone.notes if "1.25 at most" in one]
+    assert fleet.pooled.collective_limit >= 0.6 * fleet.pooled.limit
+
+
+def test_a_machine_that_errs_more_has_a_limit_of_its_own_and_that_is_said(
+    detector: FoldDetector,
+) -> None:
+    limits = limits_of(of_fleet(40, loud=1), detector)
+    times = {name: one.limit / limits.pooled.limit for name, one in limits.own.items()}
+    assert times.pop("m00") == pytest.approx(2)
+    assert max(times.values()) < 1.1
+    [note] = [one for one in limits.notes if "Limits of m00" in one]
+    assert "2 are allowed" in note
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1])
+def test_faults_in_the_held_out_week_hardly_move_a_fleets_limits(
+    detector: FoldDetector, share: float
+) -> None:
+    """Of six hours each, of two to twenty times the usual, in so many of them."""
+    errors, rng = of_fleet(40), np.random.default_rng(9)
+    healthy = limits_of(errors, detector)
+    faulty = {name: part.copy() for name, part in errors.items()}
+    for part in faulty.values():
+        for block in np.flatnonzero(rng.random(28) < share).tolist():
+            part[36 * block : 36 * block + 36] *= rng.uniform(2, 20)
+    limits = limits_of(faulty, detector)
+    was, now = (
+        np.array([one.own.get(name, one.pooled).limit for name in errors])
+        for one in (healthy, limits)
+    )
+    assert (now / was).max() < 1.1
 
 
 def test_the_scale_of_two_days_is_that_of_ten() -> None:
@@ -362,6 +499,18 @@ def test_a_job_of_each_sunday_is_no_news_on_sundays_alone() -> None:
     found, strange = errors(detector, changed(WEEK, week)), errors(detector, changed(WEEK, other))
     assert found.max() < 10
     assert strange[2 * DAY + 12] > 20
+
+
+def test_where_a_machine_goes_for_a_moment_all_its_channels_may() -> None:
+    """Ten minutes at six: air goes far each morning, load and flow together on some of them."""
+
+    def paused(series: Series, every: int) -> Series:
+        values = with_job(series).values
+        values[0, 36 :: every * DAY, :2] -= 15, 30
+        return changed(series, values)
+
+    detector = learned(paused(office(28), every=3))
+    assert errors(detector, paused(WEEK, every=1)).max() < 10
 
 
 def test_a_channel_that_is_restless_all_day_is_judged_by_how_long() -> None:
@@ -527,7 +676,7 @@ def test_noise_joins_what_was_before_and_is_the_same_however_readings_are_cut(
 
 def test_a_model_that_has_learned_no_noise_takes_none(of_six: FoldDetector) -> None:
     older: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
-    older.knows_noise = older.knows_restless = older.forgets = False
+    older.knows_noise = older.knows_restless = older.forgets = older.knows_holidays = False
     older.fit_series(["office"], gauges(28, 6, 1), seed=0)
     details = {"step_s": older.learned()["step_s"]}
     again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)

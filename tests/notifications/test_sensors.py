@@ -83,6 +83,12 @@ def test_one_that_was_well_for_a_week_is_told_again(plant_of: Open) -> None:
         assert len(told(plant, 13)) == 1
 
 
+def test_a_run_over_the_past_tells_no_history(plant_of: Open) -> None:
+    with plant_of((2, 3)) as plant:
+        read(plant, 0, 8)
+        assert told(plant, 3) == []
+
+
 @pytest.mark.parametrize("how", ["off", "over", "maintenance", "routed"])
 def test_what_nobody_wants_to_hear_is_not_told(plant_of: Open, how: str) -> None:
     wanted: dict[str, Any] = {"sensors": False} if how == "off" else {}

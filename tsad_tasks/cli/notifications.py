@@ -59,7 +59,8 @@ def notify(
             told = notify.notify(store, config, send, end_at=end_at, picture=draw)
             say_counts("notify", told)
         elif not pending:
-            say("This dataset's file names no notifications.targets: nobody is told.")
+            whom = "neither notifications.targets nor an owner"
+            say(f"This dataset's file names {whom}: nobody is told.")
         with store.transaction():
             select_dataset(store, dataset)
             rows = store.rows(MESSAGES, dataset=dataset, undelivered=pending, n=n)

@@ -817,7 +817,7 @@ class FeaturesSection(FileSection):
     """The detector also sees the hour and the day of the week on the clock of site_zone."""
     holidays: Country | None = None
     """Holidays of this country, such as DE, or region, such as DE-BY, count as the weekly day of
-    rest. By default there are none."""
+    rest, and to conditional_residuals as those that it has seen. By default there are none."""
     min_own_scale_s: DurationS = 259200
     """A machine gets a scale of its own after so much running time; until then that of all machines
     holds, and its scores are provisional."""
@@ -1498,7 +1498,7 @@ class NotificationsSection(FileSection):
     @property
     def is_told(self) -> bool:
         """Whether there is anybody to tell."""
-        return bool(self.targets) or self.mode == "rehearsal"
+        return bool(self.targets or self.owner)
 
     @property
     def owner_connection(self) -> str:

@@ -186,7 +186,7 @@ def with_raised(
     allowed, notes = budget.aim / AIM * budget.n_entities, limits.notes
     if raised > allowed:
         said = f"raise {raised:.3g} incidents a day, what looks like a fault included"
-        rule = "limits are no higher than the detector's own scale and most hours say"
+        rule = "limits are bounded by the detector's own scale and what most hours say"
         notes += (f"Held-out readings {said}, where {allowed:.3g} are allowed: {rule}.",)
     return replace(limits, incidents_per_day=max(limits.incidents_per_day, healthy), notes=notes)
 
@@ -284,7 +284,7 @@ def _joined(
     common = replace(pooled, limit=point.limit(""), collective_limit=lasting.limit(""))
     if capped := sorted({*point.capped, *lasting.capped}):
         said = f"{MOST_RISE:g} times the fleet's and not higher, whatever was held out"
-        notes += (f"Limits of {_named(capped)} are {said}: they may raise more than their share.",)
+        notes += (f"Limits of {named(capped)} are {said}: they may raise more than their share.",)
     return BudgetLimits(common, own, float(f"{rate * budget.n_entities:.6g}"), notes)
 
 
@@ -299,12 +299,13 @@ def _faulty_notes(n_faulty: Mapping[str, int], budget: AlarmBudget) -> tuple[str
         return ()
     hours = sum(n_faulty.values()) * budget.step_s / 3600
     return (
-        f"{hours:.1f} hours of held-out readings of {_named(names)} look like faults, and set no "
+        f"{hours:.1f} hours of held-out readings of {named(names)} look like faults, and set no "
         "limit: look at them, and label them if they are.",
     )
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _N_NAMED:,} more" if len(names) > _N_NAMED else ""
     return ", ".join(names[:_N_NAMED]) + more
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats32, Floats64, Ints
 from tsad_tasks.model.blocks import BLOCK_S, MIDDLE, block_steps, gumbel_level, gumbel_of
-from tsad_tasks.model.calendar_profile import MAD, fit_profile
+from tsad_tasks.model.calendar_profile import MAD, WEEK_MINUTES, fit_profile
 from tsad_tasks.model.conditional import (
     CALENDAR,
     MOVED,
@@ -142,7 +142,9 @@ def _without_driven(
     """Averages of conditions after the rows, and rows minus what conditions let expect of them."""
     course = no_driven_averages(1, conditions.shape[1], len(pace.driven))
     features = driving(course, pace.driven, conditions[None])[0]
-    model["driven"][0], expected = fit_driven(units, features, minutes, _parts(len(units)))
+    model["driven"][0], expected = fit_driven(
+        units, features, minutes % WEEK_MINUTES, _parts(len(units))
+    )
     return course, units - expected
 
 

@@ -3,7 +3,8 @@
 `enqueue` brings alerts in line with the incidents that stand, and puts a message for each event and
 address into the outbox, in one transaction; `enqueue_news` does that for decisions on models and
 trainings, `enqueue_silences` for machines that report no more, `enqueue_outside` for conditions
-that training never saw. `deliver` sends what is due, each message in a transaction of its own.
+that training never saw, `enqueue_sensors` for sensors that are out of order. `deliver` sends what
+is due, each message in a transaction of its own.
 
 No event is lost, and none is put into the outbox twice. A process that dies after the receiver took
 a message and before that was committed sends it again, with the same key (an e-mail's Message-ID, a
@@ -425,10 +426,13 @@ def enqueue_sensors(store: Store, config: DatasetConfig, *, end_at: datetime) ->
     with store.transaction():
         dataset_id = select_dataset(store, config.dataset).dataset_id
         lock_dataset(store, dataset_id, "alerts")
-        start_at = end_at - timedelta(seconds=config.notifications.max_age_s)
-        asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": end_at}
+        # A run over the past tells what is so by now, and no history.
+        read_until = store.one(queries.SELECT_NEWEST_READ, dataset_id=dataset_id)
+        newest_at = max(end_at, read_until or end_at)
+        start_at = newest_at - timedelta(seconds=config.notifications.max_age_s)
+        asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": newest_at}
         rows = store.rows(queries.SELECT_TROUBLED_SENSORS, **asked, verdicts=[*TROUBLES])
-        windows = maintenance_of(store, dataset_id, start_at, end_at)
+        windows = maintenance_of(store, dataset_id, start_at, newest_at)
         found = [one for one in rows if not one.is_held(windows)]
         new = [one for one in found if one.trouble_id is None]
         if new:

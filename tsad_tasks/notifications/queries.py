@@ -145,6 +145,7 @@ INSERT_OUTSIDE_EPISODE = Query("notifications/insert_outside_episode", EpisodeNa
 INSERT_OUTSIDE_ENTITIES = Statement("notifications/insert_outside_entities")
 
 SELECT_TROUBLED_SENSORS = Query("notifications/select_troubled_sensors", TroubledSensor)
+SELECT_NEWEST_READ: Query[datetime | None] = Query("notifications/select_newest_read", datetime)
 INSERT_SENSOR_TROUBLE = Query("notifications/insert_sensor_trouble", TroubleName)
 UPSERT_TROUBLED_SENSORS = Statement("notifications/upsert_troubled_sensors")
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.detectors.base import Detector
-from tsad_tasks.model.blocks import MIN_BLOCKS, as_seldom, block_steps, gumbel_of
+from tsad_tasks.model.blocks import BLOCK_S, HIGH, MIN_BLOCKS, as_seldom, block_steps, gumbel_of
 from tsad_tasks.model.budget import (
+    MOST_RISE,
     AlarmBudget,
     BudgetLimits,
     budget_limits,
+    named,
     with_raised,
     without_faults,
 )
@@ -37,6 +39,12 @@ from tsad_tasks.training.reader import evenly
 
 SPREAD_QUANTILE = 0.95
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
+# So many machines are a fleet: what many of them raise is how they are, and their limit rises to so
+# many times what the detector's scale and most hours say. A moving average's is so much of it at
+# least: what is rare, long and healthy was left out as a fault, and says nothing of how long.
+FLEET, MOST_FLEET_RISE, LEAST_LASTING = 20, 1.25, 0.6
+# A machine's own level weighs as much as the fleet's where so many times six hours are known of it.
+LEVEL_BLOCKS = 14
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
 _NAN = np.float32(np.nan)
 
@@ -95,10 +103,7 @@ def calibrated_spec(
         raise BadInput("Expected an alarm budget for a threshold of kind evt. Received: none.")
     used = {part.entity: np.where(part.calibrating, errors[part.entity], _NAN) for part in held_out}
     steps = {part.entity: int(np.count_nonzero(part.calibrating)) for part in held_out}
-    of_budget = budget_limits(used, steps, settings, budget)
-    limits = no_higher(of_budget, detector, budget, used)
-    if limits != of_budget:
-        limits = with_raised(limits, used, steps, budget)
+    limits = limits_in_budget(used, steps, settings, detector, budget)
     return replace(
         model,
         calibrations=limits.own,
@@ -108,6 +113,76 @@ def calibrated_spec(
     )
 
 
+def limits_in_budget(
+    errors: Mapping[str, NDArray[np.float32]],
+    steps: Mapping[str, int],
+    settings: ThresholdSettings,
+    detector: Detector,
+    budget: AlarmBudget,
+) -> BudgetLimits:
+    """Limits by `budget_limits`, no higher than a detector's own scale says, where it does.
+
+    Of a fleet each machine's errors then count as so many of its own level.
+    """
+    levels: Mapping[str, float] = {}
+    if detector.usual_error(budget.aim) is not None and len(errors) >= FLEET:
+        levels = machine_levels(without_faults(errors), budget.step_s)
+    alike = {name: part / np.float32(levels.get(name, 1.0)) for name, part in errors.items()}
+    of_budget = budget_limits(alike, steps, settings, budget)
+    limits = at_levels(no_higher(of_budget, detector, budget, alike), levels)
+    return limits if limits == of_budget else with_raised(limits, errors, steps, budget)
+
+
+def machine_levels(errors: Mapping[str, NDArray[np.float32]], step_s: int) -> dict[str, float]:
+    """How many times the fleet's the limits of machines are that err more than others, by name.
+
+    By the upper quarter of the highest of six hours, so that faults in less of them say little;
+    shrunk to the fleet's where few are known, at most twice that, and never less.
+
+    >>> calm, loud = np.tile(np.arange(6, dtype=np.float32), 28), np.full(168, 15, np.float32)
+    >>> machine_levels({"a": calm, "b": calm, "c": calm, "d": calm, "e": loud}, 3600)
+    {'e': 2.0}
+    >>> machine_levels({"a": calm, "b": calm, "c": calm, "d": calm, "e": calm * 1.3}, 3600)
+    {'e': 1.2}
+    """
+    n_steps = max(1, BLOCK_S // step_s)
+    highest = {name: _highest(part, n_steps) for name, part in errors.items()}
+    every = np.concatenate(list(highest.values()))
+    usual = float(np.quantile(every, HIGH)) if every.size else 0.0
+    if usual <= 0:
+        return {}
+    found = {}
+    for name, own in highest.items():
+        if own.size:
+            times = float(np.quantile(own, HIGH)) / usual
+            level = 1 + own.size / (own.size + LEVEL_BLOCKS) * (times - 1)
+            found[name] = float(f"{min(level, MOST_RISE):.4g}")
+    return {name: level for name, level in found.items() if level > 1}
+
+
+def at_levels(limits: BudgetLimits, levels: Mapping[str, float]) -> BudgetLimits:
+    """Limits of errors as they are, of limits for errors that were divided by machines' levels."""
+    if not levels:
+        return limits
+
+    highest, longest = (
+        MOST_RISE * one for one in (limits.pooled.limit, limits.pooled.collective_limit)
+    )
+
+    def raised(one: Calibration, level: float) -> Calibration:
+        lasting = stored_limit(min(level * one.collective_limit, longest))
+        return replace(
+            one, limit=stored_limit(min(level * one.limit, highest)), collective_limit=lasting
+        )
+
+    own = {name: limits.own.get(name, limits.pooled) for name in {**limits.own, **levels}}
+    own = {name: raised(one, levels.get(name, 1.0)) for name, one in sorted(own.items())}
+    most = sorted(levels, key=lambda name: (-levels[name], name))
+    said = f"{levels[most[0]]:.3g} times the fleet's at most, {MOST_RISE:g} are allowed"
+    why = f"Limits of {named(most)} are higher, as the highest errors of their hours are: {said}."
+    return replace(limits, own=own, notes=(*limits.notes, why))
+
+
 def no_higher(
     limits: BudgetLimits,
     detector: Detector,
@@ -115,7 +190,8 @@ def no_higher(
     errors: Mapping[str, NDArray[np.float32]],
 ) -> BudgetLimits:
     """Limits that are at most what a detector's own scale says, where it does; or what held-out
-    errors (n_steps,) say of most hours, where that is more.
+    errors (n_steps,) say of most hours, where that is more; of a fleet a quarter more, which the
+    notes say.
 
     Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
     """
@@ -123,14 +199,24 @@ def no_higher(
     if usual is None:
         return limits
     seen = usual_highest(without_faults(errors), budget.step_s, budget.aim)
-    highest = stored_limit(max(usual, seen or 0.0))
+    rise, least = (MOST_FLEET_RISE, LEAST_LASTING) if len(errors) >= FLEET else (1.0, 0.0)
+    bound = max(usual, seen or 0.0)
+    highest = stored_limit(rise * bound)
 
     def capped(one: Calibration) -> Calibration:
-        lasting = min(one.collective_limit, highest)
-        return replace(one, limit=min(one.limit, highest), collective_limit=lasting)
+        limit = min(one.limit, highest)
+        lasting = max(min(one.collective_limit, highest), stored_limit(least * limit))
+        return replace(one, limit=limit, collective_limit=lasting)
 
-    own = {name: capped(one) for name, one in limits.own.items()}
-    return replace(limits, pooled=capped(limits.pooled), own=own)
+    own, notes = {name: capped(one) for name, one in limits.own.items()}, limits.notes
+    wanted = limits.pooled.limit
+    if rise > 1 and wanted > bound:
+        said = f"{min(wanted, highest) / bound:.3g} times what most hours say"
+        notes += (
+            f"The fleet's limit is {said}, {rise:g} at most, as {len(errors)} machines raise more: "
+            f"held-out readings alone would make it {wanted:.3g}.",
+        )
+    return replace(limits, pooled=capped(limits.pooled), own=own, notes=notes)
 
 
 def usual_highest(
@@ -148,17 +234,22 @@ def usual_highest(
     """
     n_known = sum(int(np.count_nonzero(np.isfinite(part))) for part in errors.values())
     n_steps = block_steps(n_known, step_s)
-    whole = (part[: len(part) // n_steps * n_steps] for part in errors.values())
-    joined = np.concatenate([part.reshape(-1, n_steps) for part in whole])
-    known = np.isfinite(joined)
-    joined = np.where(known, joined, -np.inf)[2 * known.sum(axis=1) >= n_steps]
-    if 2 * len(joined) < MIN_BLOCKS:
+    highest = np.concatenate([_highest(part, n_steps) for part in errors.values()])
+    if 2 * len(highest) < MIN_BLOCKS:
         return None
-    location, width = gumbel_of(joined.max(axis=1).astype(np.float64))
+    location, width = gumbel_of(highest)
     # Machines share days: so many times were seen, of however many machines.
     n_times = max(len(part) for part in errors.values()) / n_steps
     beyond = math.log(86400 / (n_steps * step_s) / per_day)
     return float(location + width * as_seldom(beyond, n_times))
+
+
+def _highest(errors: NDArray[np.float32], n_steps: int) -> NDArray[np.float64]:
+    """The highest of each so many steps of errors (n_steps,) of which half are known."""
+    blocks = errors[: len(errors) // n_steps * n_steps].reshape(-1, n_steps)
+    known = np.isfinite(blocks)
+    mostly = 2 * known.sum(axis=1) >= n_steps
+    return np.asarray(np.where(known, blocks, -np.inf)[mostly].max(axis=1), np.float64)
 
 
 def _spreads(residuals: Sequence[NDArray[np.float32]], spec: FeatureSpec) -> tuple[float, ...]:

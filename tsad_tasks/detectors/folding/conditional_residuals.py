@@ -74,11 +74,15 @@ class ConditionalResiduals(FoldDetector):
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
         self.step_s, self.n_blocks, self.n_conditions = 60, USUAL_BLOCKS, 0
-        self.knows_noise = self.knows_restless = self.forgets = True
+        self.knows_noise = self.knows_restless = self.forgets = self.knows_holidays = True
 
     @property
     def noise_power(self) -> int:
         return 0
+
+    @property
+    def clock_type(self) -> type[np.integer[Any]]:
+        return np.int32 if self.knows_holidays else np.int16
 
     @property
     def pace(self) -> Pace:
@@ -140,6 +144,8 @@ class ConditionalResiduals(FoldDetector):
         if not self.knows_restless:
             for name in RESTLESS_PARTS:
                 profile.pop(name)
+        if not self.knows_holidays:
+            profile.pop("holidays")
         return {"model": model, "profile": profile, "averages": averages}
 
     def step(self, units: Units, rows: Ints, readings: Floats64, half_hour: Ints) -> Found:
@@ -248,7 +254,11 @@ class ConditionalResiduals(FoldDetector):
 
         While a condition is unknown, so is what the channels should be: they count as not read.
         """
-        minutes = series.weekdays_at * 1440 + series.local_s % 86400 // 60
+        from tsad_tasks.model.calendar_profile import WEEK_MINUTES, minutes_at
+
+        minutes = minutes_at(series.local_s, series.weekdays_at)
+        if not self.knows_holidays:
+            minutes = minutes % WEEK_MINUTES
         at = np.broadcast_to(minutes, series.values.shape[:2])
         if not self.n_conditions:
             return series.values, at
@@ -260,7 +270,7 @@ class ConditionalResiduals(FoldDetector):
 
     def learned(self) -> dict[str, Any]:
         sizes = ("step_s", "n_blocks", "n_conditions")
-        names = (*sizes, "knows_noise", "knows_restless", "forgets")
+        names = (*sizes, "knows_noise", "knows_restless", "forgets", "knows_holidays")
         return {name: getattr(self, name) for name in names}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -270,5 +280,6 @@ class ConditionalResiduals(FoldDetector):
         self.knows_noise = details.get("knows_noise", False)
         self.knows_restless = details.get("knows_restless", False)
         self.forgets = details.get("forgets", False)
+        self.knows_holidays = details.get("knows_holidays", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
         self.n_conditions = details.get("n_conditions", 0)

@@ -92,6 +92,11 @@ class FoldDetector(Detector):
     def noise_power(self) -> int:
         return 1
 
+    @property
+    def clock_type(self) -> type[np.integer[Any]]:
+        """Of what a reading's time is kept as while it waits for others."""
+        return np.int16
+
     @abstractmethod
     def empty(self, n_units: int) -> Units:
         """State of units that are commissioned and have seen nothing."""
@@ -227,7 +232,7 @@ class FoldDetector(Detector):
             "ready": np.zeros(n_units, np.bool_),
             "n_waiting": np.zeros(n_units, np.int32),
             "waiting": np.zeros((n_units, self.settings.n_commission, self._depth)),
-            "waiting_at": np.zeros((n_units, self.settings.n_commission), np.int16),
+            "waiting_at": np.zeros((n_units, self.settings.n_commission), self.clock_type),
         }
         return self._state(self.empty(n_units) | {"fold": fold}, n_entities)
 
