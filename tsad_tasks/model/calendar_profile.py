@@ -271,18 +271,18 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
     known = np.where(np.isfinite(rest), rest, 0.0)
     lowest, highest = np.minimum.reduceat(known, starts), np.maximum.reduceat(known, starts)
     is_read = np.logical_or.reduceat(np.isfinite(rest), starts)
-    ends, far = np.stack([-lowest, highest]), np.maximum(_spread(rest), 1e-9)
+    ends, spread = np.stack([-lowest, highest]), np.maximum(_spread(rest), 1e-9)
     ends = np.where(is_read, ends, np.nan)
     is_far, reach = np.zeros((N_SLOTS, n_channels), np.bool_), np.zeros((2, N_SLOTS, n_channels))
     day = slots[starts] % _DAY_SLOTS
-    for of_slots, every, least, spreads in (
+    for of_slots, every, least, times in (
         (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS), RESTLESS),
         (slots[starts], N_SLOTS, REST_WEEKS, RESTLESS_OF_WEEK),
     ):
         for slot in np.unique(of_slots).tolist():
             its = ends[:, of_slots == slot]
             often = np.maximum(least, REST_SHARE * np.count_nonzero(np.isfinite(its[0]), axis=0))
-            goes_far = (np.count_nonzero(its > spreads * far, axis=1) >= often).any(axis=0)
+            goes_far = (np.count_nonzero(its > times * spread, axis=1) >= often).any(axis=0)
             if goes_far.any():
                 is_far[slot::every] |= goes_far
                 reach[:, slot::every] = np.maximum(reach[:, slot::every], _reach(its)[:, None])
