@@ -35,10 +35,11 @@ BETTER = 0.98
 RIDGE, BEND = 1e-3, 3.0
 MAD = 1.4826
 # A half hour is restless where a channel goes so many spreads from the usual in it on half of at
-# least so many days, or, one of the week, in half of them and so many weeks: fewer spreads, as what
-# comes on three Sundays of three is no chance; so many of a day may be, else the channel is, and no
-# half hour of it.
-RESTLESS, RESTLESS_OF_WEEK, MOST_RESTLESS = 6.0, 3.0, 2
+# least so many days, or, one of the week, in half of them and so many weeks; so many of a day may
+# be, else the channel is, and no half hour of it. Fewer spreads are enough for what comes on so few
+# days of the week alone: on three Sundays of three it is no chance.
+RESTLESS, MOST_RESTLESS = 6.0, 2
+RESTLESS_OF_WEEK, DAYS_OF_WEEK = 3.0, 2
 # Where so many channels go far, the unit does, as it starts or stops: all have their reach then,
 # in up to so many half hours of a day.
 LEAST_TOGETHER, SHARE_TOGETHER, MOST_TOGETHER = 3, 0.2, 8
@@ -274,18 +275,26 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
     ends, spread = np.stack([-lowest, highest]), np.maximum(_spread(rest), 1e-9)
     ends = np.where(is_read, ends, np.nan)
     is_far, reach = np.zeros((N_SLOTS, n_channels), np.bool_), np.zeros((2, N_SLOTS, n_channels))
+    is_near = is_far.copy()
     day = slots[starts] % _DAY_SLOTS
-    for of_slots, every, least, times in (
-        (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS), RESTLESS),
-        (slots[starts], N_SLOTS, REST_WEEKS, RESTLESS_OF_WEEK),
+    for of_slots, every, least in (
+        (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS)),
+        (slots[starts], N_SLOTS, REST_WEEKS),
     ):
         for slot in np.unique(of_slots).tolist():
             its = ends[:, of_slots == slot]
             often = np.maximum(least, REST_SHARE * np.count_nonzero(np.isfinite(its[0]), axis=0))
-            goes_far = (np.count_nonzero(its > times * spread, axis=1) >= often).any(axis=0)
-            if goes_far.any():
-                is_far[slot::every] |= goes_far
+            far, near = (
+                (np.count_nonzero(its > times * spread, axis=1) >= often).any(axis=0)
+                for times in (RESTLESS, RESTLESS_OF_WEEK)
+            )
+            is_far[slot::every] |= far
+            if every == N_SLOTS:
+                is_near[slot] = near
+            if near.any():
                 reach[:, slot::every] = np.maximum(reach[:, slot::every], _reach(its)[:, None])
+    of_days = is_near.reshape(7, _DAY_SLOTS, n_channels)
+    is_far |= (of_days & (of_days.sum(axis=0) <= DAYS_OF_WEEK)).reshape(is_far.shape)
     together = is_far.sum(axis=1) >= max(LEAST_TOGETHER, SHARE_TOGETHER * n_channels)
     if together.sum() > 7 * MOST_TOGETHER:
         together[:] = False
