@@ -36,10 +36,8 @@ RIDGE, BEND = 1e-3, 3.0
 MAD = 1.4826
 # A half hour is restless where a channel goes so many spreads from the usual in it on half of at
 # least so many days, or, one of the week, in half of them and so many weeks; so many of a day may
-# be, else the channel is, and no half hour of it. Fewer spreads are enough for what comes on so few
-# days of the week alone: on three Sundays of three it is no chance.
+# be, else the channel is, and no half hour of it.
 RESTLESS, MOST_RESTLESS = 6.0, 2
-RESTLESS_OF_WEEK, DAYS_OF_WEEK = 3.0, 2
 # Where so many channels go far, the unit does, as it starts or stops: all have their reach then,
 # in up to so many half hours of a day.
 LEAST_TOGETHER, SHARE_TOGETHER, MOST_TOGETHER = 3, 0.2, 8
@@ -272,10 +270,9 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
     known = np.where(np.isfinite(rest), rest, 0.0)
     lowest, highest = np.minimum.reduceat(known, starts), np.maximum.reduceat(known, starts)
     is_read = np.logical_or.reduceat(np.isfinite(rest), starts)
-    ends, spread = np.stack([-lowest, highest]), np.maximum(_spread(rest), 1e-9)
+    ends, far = np.stack([-lowest, highest]), RESTLESS * np.maximum(_spread(rest), 1e-9)
     ends = np.where(is_read, ends, np.nan)
     is_far, reach = np.zeros((N_SLOTS, n_channels), np.bool_), np.zeros((2, N_SLOTS, n_channels))
-    is_near = is_far.copy()
     day = slots[starts] % _DAY_SLOTS
     for of_slots, every, least in (
         (day, _DAY_SLOTS, math.ceil(REST_SHARE * REST_DAYS)),
@@ -284,17 +281,10 @@ def _restless(rest: Floats64, minutes: Ints) -> Floats64:
         for slot in np.unique(of_slots).tolist():
             its = ends[:, of_slots == slot]
             often = np.maximum(least, REST_SHARE * np.count_nonzero(np.isfinite(its[0]), axis=0))
-            far, near = (
-                (np.count_nonzero(its > times * spread, axis=1) >= often).any(axis=0)
-                for times in (RESTLESS, RESTLESS_OF_WEEK)
-            )
-            is_far[slot::every] |= far
-            if every == N_SLOTS:
-                is_near[slot] = near
-            if near.any():
+            goes_far = (np.count_nonzero(its > far, axis=1) >= often).any(axis=0)
+            if goes_far.any():
+                is_far[slot::every] |= goes_far
                 reach[:, slot::every] = np.maximum(reach[:, slot::every], _reach(its)[:, None])
-    of_days = is_near.reshape(7, _DAY_SLOTS, n_channels)
-    is_far |= (of_days & (of_days.sum(axis=0) <= DAYS_OF_WEEK)).reshape(is_far.shape)
     together = is_far.sum(axis=1) >= max(LEAST_TOGETHER, SHARE_TOGETHER * n_channels)
     if together.sum() > 7 * MOST_TOGETHER:
         together[:] = False
