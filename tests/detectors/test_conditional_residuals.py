@@ -679,7 +679,8 @@ def test_noise_joins_what_was_before_and_is_the_same_however_readings_are_cut(
 
 def test_a_model_that_has_learned_no_noise_takes_none(of_six: FoldDetector) -> None:
     older: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)
-    older.knows_noise = older.knows_restless = older.forgets = older.knows_holidays = False
+    older.knows_noise = older.knows_restless = older.forgets = False
+    older.knows_cycles = older.knows_holidays = False
     older.fit_series(["office"], gauges(28, 6, 1), seed=0)
     details = {"step_s": older.learned()["step_s"]}
     again: Any = build_detector("conditional_residuals", width=1, n_channels=3, n_inputs=3)

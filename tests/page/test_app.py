@@ -22,6 +22,7 @@ from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
 from tsad_tasks.champions.champions import promote
 from tsad_tasks.page.app import page_app, way_back
 from tsad_tasks.page.guard import POLICY, Visitor
+from tsad_tasks.page.incident import Drawn
 from tsad_tasks.page.queries import Watching
 from tsad_tasks.page.render import assets, environment
 from tsad_tasks.reporting.period.report import render_period
@@ -74,6 +75,30 @@ def test_an_incident_shows_the_sentence_of_the_view(room: PageRoom) -> None:
         answer = room.client().get(f"/incidents/{incident_id}")
         assert answer.status_code == 200
         assert f"<h1>{html.escape(sentence)}</h1>" in answer.text
+
+
+def test_the_text_of_an_incident_waits_for_no_model_and_its_plots_come_after_it(
+    room: PageRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident_id, sentence = room.incidents[0]
+    client, address = room.client(), f"/incidents/{incident_id}"
+
+    def unasked(*_: object) -> Drawn:
+        raise AssertionError("the model was asked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tsad_tasks.page.incident.drawn_incident", unasked)
+        early = client.get(address).text
+    assert sentence in html.unescape(early)
+    (later,) = re.findall(r'data-whole="([^"]+)"', early)
+    assert 'id="charts"' not in early
+    # In place of what lacks comes what the whole page has, by the same names.
+    whole = client.get(urljoin(address, later)).text
+    assert 'id="charts"' in whole
+    names = [re.findall(r'data-part="(\w+)"', text) for text in (early, whole)]
+    assert names[0] == names[1] == ["shares", "note", "happened", "model"]
+    # It is kept: who comes next sees it at once.
+    assert 'id="charts"' in client.get(address).text
 
 
 def test_incidents_of_a_group_are_one_row_that_leads_to_all_of_them(room: PageRoom) -> None:

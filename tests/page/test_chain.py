@@ -36,7 +36,7 @@ def test_each_part_leads_to_all_of_it(plant: Fleet, client: Any) -> None:
     for key in later:
         answer = client.get(f"/incidents/{key}")
         assert (answer.status_code, answer.headers["location"]) == (302, first)
-    text = client.get(f"/incidents/{first}").text
+    text = client.get(f"/incidents/{first}?whole").text
     assert re.search(r">9 h, kept in 3 parts<|>9 h so far, kept in 3 parts<", text)
     assert "54 flagged readings" in text
     zooms = re.findall(r'data-from="(\d+)" data-to="(\d+)"', text)
@@ -64,6 +64,6 @@ def test_what_is_said_of_a_part_is_said_of_all_of_it(plant: Fleet, client: Any) 
 
 def test_a_part_is_told_without_the_name_of_the_one_before(plant: Fleet, client: Any) -> None:
     first = plant.ask(PARTS)[0][0]
-    text = client.get(f"/incidents/{first}").text
+    text = client.get(f"/incidents/{first}?whole").text
     assert "continues" not in text
     assert text.count("Zoom to part") == 3

@@ -85,12 +85,15 @@ class Page:
             found = store.first(queries.SELECT_SUCCESSOR, incident_id=incident_id)
         return found.incident_id if found and visitor.may_read(found.dataset) else None
 
-    def content(self, store: Store, visitor: Visitor, incident_id: str) -> IncidentContent:
-        """Everything about one incident."""
+    def content(
+        self, store: Store, visitor: Visitor, incident_id: str, *, whole: bool = True
+    ) -> IncidentContent:
+        """Everything about one incident; not whole: what needs no answer of its model."""
         dataset, row = self.incident(store, visitor, incident_id)
         with store.snapshot():
             try:
-                drawn = self._drawn.of(store, dataset, row)
+                read = self._drawn.of if whole else self._drawn.so_far
+                drawn = read(store, dataset, row)
             except LookupError as error:
                 raise HTTPException(404, str(error)) from error
             return read_incident(store, dataset, row, drawn)
@@ -183,7 +186,8 @@ def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
         with page.store() as store:
             try:
-                content = page.content(store, visitor, incident_id)
+                whole = "whole" in request.query_params
+                content = page.content(store, visitor, incident_id, whole=whole)
             except HTTPException:
                 successor = page.successor(store, visitor, incident_id)
                 if successor is None:

@@ -19,7 +19,7 @@ from tsad_tasks.page.alike import AlikeIncident, nearest
 from tsad_tasks.page.queries import PageDataset, ShownIncident
 from tsad_tasks.reporting.period.channel_figures import ChannelFigures, channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
-from tsad_tasks.reporting.period.one_incident import read_incident_page
+from tsad_tasks.reporting.period.one_incident import read_bare_page, read_incident_page
 from tsad_tasks.storage.datasets import select_dataset, select_entities, select_layouts
 from tsad_tasks.storage.readings import read_blocks
 from tsad_tasks.storage.store import Store
@@ -42,10 +42,12 @@ class Drawn:
     ----------
     page : the report's content, its channels by their share of the error.
     week_before : (n_points, n_channels), readings of the same hours a week before.
+    is_whole : False: the model was not asked yet, and there are neither channels nor plots.
     """
 
     page: IncidentPage
     week_before: Floats64
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,33 @@ class DrawnIncidents:
 
     def of(self, store: Store, dataset: PageDataset, row: ShownIncident) -> Drawn:
         """What the incident's plots show; computed anew when the incident has changed."""
+        key = self._key(store, dataset, row)
+        if (kept := self._found(key)) is not None:
+            return kept
+        drawn = drawn_incident(store, row)
+        with self._lock:
+            self._kept[key] = drawn
+            while len(self._kept) > N_KEPT:
+                self._kept.popitem(last=False)
+        return drawn
+
+    def so_far(self, store: Store, dataset: PageDataset, row: ShownIncident) -> Drawn:
+        """What there is without asking the model, which may take seconds: all of it, or no plots.
+
+        Raises `LookupError` when the incident is gone.
+        """
+        if (kept := self._found(self._key(store, dataset, row))) is not None:
+            return kept
+        named = row.dataset, row.incident_id, row.started_at, row.last_flag_at
+        return Drawn(read_bare_page(store, *named), np.empty((0, 0)), is_whole=False)
+
+    def _found(self, key: tuple[object, ...]) -> Drawn | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _key(self, store: Store, dataset: PageDataset, row: ShownIncident) -> tuple[object, ...]:
         key: tuple[object, ...] = (
             row.incident_id,
             row.last_flag_at,
@@ -99,17 +128,7 @@ class DrawnIncidents:
         ends = store.one(
             SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=row.last_flag_at + WEEK
         )
-        key += (ends.newest_at if row.state == "open" else row.state,)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        drawn = drawn_incident(store, row)
-        with self._lock:
-            self._kept[key] = drawn
-            while len(self._kept) > N_KEPT:
-                self._kept.popitem(last=False)
-        return drawn
+        return (*key, ends.newest_at if row.state == "open" else row.state)
 
 
 def drawn_incident(store: Store, row: ShownIncident) -> Drawn:

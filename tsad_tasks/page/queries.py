@@ -129,8 +129,7 @@ class ShownPart(NamedTuple):
     sentence: str
 
 
-@dataclass(frozen=True)
-class LaneIncident:
+class LaneIncident(NamedTuple):
     """An incident in the lane of its machine."""
 
     incident_id: str

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const panel = document.getElementById("charts");
+  let panel = null;
   const here = location.pathname.replace(/\/$/, "");
   const shown = { first: null, rest: null, charts: [], week: false, range: null };
   let zooming = false;
@@ -152,45 +152,51 @@
     }
   };
 
-  for (const button of document.querySelectorAll("[data-zoom]")) {
-    button.addEventListener("click", () => {
-      if (!shown.first) {
-        return;
-      }
-      const { times, incident } = shown.first;
-      const air = Math.max((incident[1] - incident[0]) * 0.1, 300);
-      zoom(...(button.dataset.zoom === "incident" ? [incident[0] - air, incident[1] + air] : [times[0], times[times.length - 1]]));
-      document.querySelectorAll("[data-zoom]").forEach((one) => press(one, one === button));
-    });
-  }
-  for (const button of document.querySelectorAll("[data-from]")) {
-    button.addEventListener("click", () => {
-      if (shown.first) {
-        zoom(Number(button.dataset.from), Number(button.dataset.to));
-        document.querySelectorAll("[data-zoom]").forEach((one) => press(one, false));
-        panel.scrollIntoView({ block: "nearest" });
-      }
-    });
-  }
-  document.getElementById("week").addEventListener("click", (event) => {
-    shown.week = !shown.week;
-    press(event.currentTarget, shown.week);
-    drawAll();
-  });
-  const more = document.getElementById("more");
-  if (more) {
-    more.addEventListener("click", async () => {
-      try {
-        shown.rest = await read(panel.dataset.rest);
-      } catch (error) {
-        tell(`The other channels could not be read (${error.message}).`);
-        return;
-      }
-      document.getElementById("rest").hidden = false;
-      more.remove();
+  // Of the part with the plots, which may come later than the page.
+  const wire = () => {
+    panel = document.getElementById("charts");
+    for (const button of document.querySelectorAll("[data-zoom]")) {
+      button.addEventListener("click", () => {
+        if (!shown.first) {
+          return;
+        }
+        const { times, incident } = shown.first;
+        const air = Math.max((incident[1] - incident[0]) * 0.1, 300);
+        zoom(...(button.dataset.zoom === "incident" ? [incident[0] - air, incident[1] + air] : [times[0], times[times.length - 1]]));
+        document.querySelectorAll("[data-zoom]").forEach((one) => press(one, one === button));
+      });
+    }
+    for (const button of document.querySelectorAll("[data-from]")) {
+      button.addEventListener("click", () => {
+        if (shown.first) {
+          zoom(Number(button.dataset.from), Number(button.dataset.to));
+          document.querySelectorAll("[data-zoom]").forEach((one) => press(one, false));
+          panel.scrollIntoView({ block: "nearest" });
+        }
+      });
+    }
+    document.getElementById("week").addEventListener("click", (event) => {
+      shown.week = !shown.week;
+      press(event.currentTarget, shown.week);
       drawAll();
     });
-  }
+    const more = document.getElementById("more");
+    if (more) {
+      more.addEventListener("click", async () => {
+        try {
+          shown.rest = await read(panel.dataset.rest);
+        } catch (error) {
+          tell(`The other channels could not be read (${error.message}).`);
+          return;
+        }
+        document.getElementById("rest").hidden = false;
+        more.remove();
+        drawAll();
+      });
+    }
+    panel.addEventListener("dblclick", () => document.querySelector("[data-zoom=all]").click());
+    start();
+  };
 
   // What was said shows on the page that the server gives next.
   const write = async (what, words) => {
@@ -248,12 +254,30 @@
       chart.setCursor({ left: chart.valToPos(shown.first.times[shown.at], "x"), top: 10 });
     }
   });
-  panel.addEventListener("dblclick", () => document.querySelector("[data-zoom=all]").click());
   document.addEventListener("themechange", drawAll);
-  let waiting = null;
+  let resized = null;
   window.addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(drawAll, 150);
+    clearTimeout(resized);
+    resized = setTimeout(drawAll, 150);
   });
-  start();
+
+  // The whole page, once its model has answered, lends what this one lacks.
+  const waiting = document.getElementById("waiting");
+  const arrive = async () => {
+    const answer = await fetch(waiting.dataset.whole, { credentials: "same-origin" });
+    if (!answer.ok) {
+      throw new Error(String(answer.status));
+    }
+    const whole = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of whole.querySelectorAll("[data-part]")) {
+      document.querySelector(`[data-part="${part.dataset.part}"]`).replaceWith(document.adoptNode(part));
+    }
+  };
+  if (waiting) {
+    arrive().then(wire, (error) => {
+      waiting.textContent = `The plots could not be read (${error.message}). Load the page again to try once more.`;
+    });
+  } else {
+    wire();
+  }
 })();

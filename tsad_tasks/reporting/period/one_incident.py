@@ -19,8 +19,12 @@ from tsad_tasks.reporting.drawing.sheet import Sheet
 from tsad_tasks.reporting.period.channel_figures import channel_figures
 from tsad_tasks.reporting.period.content import IncidentPage
 from tsad_tasks.reporting.period.incident_page import by_share
-from tsad_tasks.reporting.period.incidents import incident_pages
-from tsad_tasks.reporting.period.queries import SELECT_PERIOD_INCIDENT, ReportPeriod
+from tsad_tasks.reporting.period.incidents import bare_page, incident_pages
+from tsad_tasks.reporting.period.queries import (
+    SELECT_PERIOD_INCIDENT,
+    PeriodIncident,
+    ReportPeriod,
+)
 from tsad_tasks.storage.datasets import select_dataset
 from tsad_tasks.storage.store import Store
 from tsad_tasks.text import formats
@@ -43,17 +47,34 @@ def read_incident_page(
     ----------
     started_at, last_flag_at : of the incident, as it is or was.
     """
+    period, own = _own(store, dataset_name, incident_id, started_at, last_flag_at)
+    before_at = max(period.end_at, own.last_flag_at) + timedelta(hours=2)
+    ends = store.one(SELECT_LEDGER_ENDS, dataset_id=period.dataset.dataset_id, before_at=before_at)
+    (page,) = incident_pages(replace(period, data_until=ends.newest_at), [own])
+    order = [page.channels.index(one) for one in by_share(page.channels)]
+    heat = page.heat and replace(page.heat, errors=page.heat.errors[order])
+    return replace(page, channels=tuple(page.channels[i] for i in order), heat=heat)
+
+
+def read_bare_page(
+    store: Store, dataset_name: str, incident_id: str, started_at: datetime, last_flag_at: datetime
+) -> IncidentPage:
+    """What is known of one incident without asking its model: no series, and no channels.
+
+    Raises `LookupError` when the incident is gone.
+    """
+    return bare_page(*_own(store, dataset_name, incident_id, started_at, last_flag_at))
+
+
+def _own(
+    store: Store, dataset_name: str, incident_id: str, started_at: datetime, last_flag_at: datetime
+) -> tuple[ReportPeriod, PeriodIncident]:
     dataset, end_at = select_dataset(store, dataset_name), last_flag_at + timedelta(seconds=1)
     period = ReportPeriod(store, dataset, Lineage.LIVE, started_at, end_at)
     own = store.first(SELECT_PERIOD_INCIDENT, incident_id=incident_id, **period.params)
     if own is None:
         raise LookupError(f"Expected an incident that stands. Received: {incident_id}.")
-    before_at = max(end_at, own.last_flag_at) + timedelta(hours=2)
-    ends = store.one(SELECT_LEDGER_ENDS, dataset_id=dataset.dataset_id, before_at=before_at)
-    (page,) = incident_pages(replace(period, data_until=ends.newest_at), [own])
-    order = [page.channels.index(one) for one in by_share(page.channels)]
-    heat = page.heat and replace(page.heat, errors=page.heat.errors[order])
-    return replace(page, channels=tuple(page.channels[i] for i in order), heat=heat)
+    return period, own
 
 
 def incident_picture(store: Store, zone: str) -> Callable[[Mapping[str, Any]], bytes | None]:
