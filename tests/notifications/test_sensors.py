@@ -73,14 +73,23 @@ def test_a_vane_that_stands_still_is_told_once_to_the_owner(plant_of: Open) -> N
             assert told(plant, end) == []
 
 
-def test_one_that_was_well_for_a_week_is_told_again(plant_of: Open) -> None:
-    with plant_of((2, 3), (11.5, 13)) as plant:
+@pytest.mark.parametrize("max_age", ["1h", "2d", "14d"])
+def test_one_that_was_well_for_a_week_is_told_again(plant_of: Open, max_age: str) -> None:
+    with plant_of((2, 3), (11.5, 13), max_age=max_age) as plant:
         read(plant, 0, 3)
         assert len(told(plant, 3)) == 1
         read(plant, 3, 11.5)
         assert told(plant, 11.5) == []
         read(plant, 11.5, 13)
         assert len(told(plant, 13)) == 1
+
+
+def test_what_is_over_when_it_is_told_is_told_as_what_was(plant_of: Open) -> None:
+    with plant_of((3, 3.5)) as plant:
+        read(plant, 0, 4)
+        (message,) = told(plant, 4)
+    assert message.subject == "signals: sensor vane of u1 was out of order"
+    assert message.text.startswith("u1: vane did not move from 5 Mar 01:00 to 5 Mar 12:00.")
 
 
 def test_a_run_over_the_past_tells_no_history(plant_of: Open) -> None:

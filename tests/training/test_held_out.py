@@ -297,6 +297,16 @@ def test_a_fleet_calibrates_with_errors_of_some_times_that_are_those_of_all() ->
     assert hours == set(range(24))
 
 
+@pytest.mark.parametrize("one_in", [2, 3, 4, 5, 7])
+def test_each_machine_of_a_fleet_calibrates_with_all_hours_of_a_week(one_in: int) -> None:
+    week = held_out(daily(24 * 14), 0, is_short=False)
+    parts = [replace(week, entity=name) for name in "abcdef"]
+    known_s = 3600 * 6 * np.count_nonzero(week.calibrating)
+    for part in of_some_times(parts, set(), 3600, most_s=known_s / one_in):
+        used = np.flatnonzero(part.calibrating)
+        assert set((used % 24).tolist()) == set(range(24)), part.entity
+
+
 def test_labelled_steps_of_a_fleet_are_scored_at_all_times() -> None:
     labels = np.zeros(400, bool)
     labels[250:262] = True

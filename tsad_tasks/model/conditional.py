@@ -1,10 +1,10 @@
 """Channels beside what the calendar and the other channels let expect of them.
 
-A channel's deviation is its distance from its profile (`model.calendar_profile`) and a slow level;
-its residual is what the deviations of the other channels, now and averaged over some minutes, leave
-of that. Both are judged as they are and averaged over longer times. All is a fold: a step's result
-depends on the state before it and on the step alone, element by element, hence is the same to the
-bit however readings are cut.
+A channel's deviation is its distance from its profile (`model.calendar_profile`), a cycle of its
+own (`model.cycles`) and a slow level; its residual is what the deviations of the other channels,
+now and averaged over some minutes, leave of that. Both are judged as they are and averaged over
+longer times. All is a fold: a step's result depends on the state before it and on the step alone,
+element by element, hence is the same to the bit however readings are cut.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Flags, Floats64, Ints
 from tsad_tasks.model.calendar_profile import usual_at
+from tsad_tasks.model.cycles import cycled, no_cycles, no_phases
 from tsad_tasks.model.driven import driven, driving
 
 CALENDAR, OTHERS = 0, 1
@@ -113,6 +114,7 @@ def no_model(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     n_memories, n_scales = 1 + len(pace.memories), 1 + len(pace.scales)
     found = {name: np.zeros((n_units, n_channels)) for name in ("center", "low", "high")}
     limits = (n_units, 2, n_scales, n_channels)
+    found |= no_cycles(n_units, n_channels)
     return found | {
         "scale": np.full((n_units, n_channels), np.nan),
         "weights": np.zeros((n_units, n_channels, n_channels, n_memories), np.float32),
@@ -139,7 +141,7 @@ def no_averages(n_units: int, n_channels: int, pace: Pace) -> Arrays:
     (3, 2, 1, 2)
     """
     n_memories, n_scales = len(pace.memories), len(pace.scales)
-    return {
+    return no_phases(n_units, n_channels) | {
         "level": np.zeros((n_units, 2, n_channels)),
         "strange": np.zeros((n_units, 2, n_channels), np.int32),
         "memory": np.zeros((n_units, n_channels, n_memories)),
@@ -603,6 +605,8 @@ def _stretch(
     usual = usual_at(profile, minutes, units if under is None else units - under)
     if under is not None:
         usual = usual + under
+    if (cycles := cycled(model, averages, units - usual, pace.patience)) is not None:
+        usual = usual + cycles
     found = deviations(model, averages, pace, units, usual, noise)
     others = predicted(model["weights"], found.features)
     seen = residuals(model, averages, pace, found, others)

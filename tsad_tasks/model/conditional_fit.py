@@ -29,6 +29,7 @@ from tsad_tasks.model.conditional import (
     residuals,
     standardised,
 )
+from tsad_tasks.model.cycles_fit import fit_cycles
 from tsad_tasks.model.driven import (
     driving,
     fit_driven,
@@ -101,7 +102,10 @@ def fit_units(
         profile, mine[: len(rows)] = fit_profile(units, at, _parts(len(rows)))
         profiles.append(profile)
         still.append(_still(rows))
-        its["spread"][0, CALENDAR] = _spreads(mine[: len(rows)], still[-1])
+    beside = [mine[: len(rows)] for mine, rows in zip(rest, readings, strict=True)]
+    fit_cycles(of_unit, averages, beside, [_parts(len(rows)) for rows in readings], step_s)
+    for its, left, stays in zip(of_unit, beside, still, strict=True):
+        its["spread"][0, CALENDAR] = _spreads(left, stays)
     own = deviations(_joined(of_unit), averages, pace, rest, np.zeros(rest.shape))
     knowns = [own.known[unit, : len(rows)] for unit, rows in enumerate(readings)]
     expected = rest

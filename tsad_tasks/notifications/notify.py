@@ -55,6 +55,7 @@ from tsad_tasks.notifications.sensors import (
     OUT_OF_ORDER,
     TROUBLES,
     TroubledSensor,
+    looked_span,
     sensors_payload,
     told_of_sensors,
 )
@@ -429,10 +430,10 @@ def enqueue_sensors(store: Store, config: DatasetConfig, *, end_at: datetime) ->
         # A run over the past tells what is so by now, and no history.
         read_until = store.one(queries.SELECT_NEWEST_READ, dataset_id=dataset_id)
         newest_at = max(end_at, read_until or end_at)
-        start_at = newest_at - timedelta(seconds=config.notifications.max_age_s)
-        asked = {"dataset_id": dataset_id, "start_at": start_at, "end_at": newest_at}
-        rows = store.rows(queries.SELECT_TROUBLED_SENSORS, **asked, verdicts=[*TROUBLES])
-        windows = maintenance_of(store, dataset_id, start_at, newest_at)
+        looked = looked_span(newest_at, config.notifications.max_age_s)
+        asked = {"dataset_id": dataset_id, "verdicts": [*TROUBLES], **looked._asdict()}
+        rows = store.rows(queries.SELECT_TROUBLED_SENSORS, **asked)
+        windows = maintenance_of(store, dataset_id, *looked)
         found = [one for one in rows if not one.is_held(windows)]
         new = [one for one in found if one.trouble_id is None]
         if new:
@@ -453,7 +454,7 @@ def enqueue_sensors(store: Store, config: DatasetConfig, *, end_at: datetime) ->
             of_it = [one for one, wants in heard if wants]
             if not of_it:
                 return []
-            said = sensors_payload(config.dataset, zone, name.thread, of_it, start_at)
+            said = sensors_payload(config.dataset, zone, name.thread, of_it, looked)
             key = message_key(name.thread, OUT_OF_ORDER, *recipient.to)
             row = queries.NewNotification(None, OUT_OF_ORDER, key, *recipient.to, said)
             every = [each for _, wants in heard for each in wants]

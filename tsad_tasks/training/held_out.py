@@ -27,6 +27,7 @@ EXTREME_SPREADS, USUAL_QUANTILE = 50.0, 0.995
 # Beside the entities that the gate judges, so long says what is normal of all others together, by
 # whole times of six hours: what is strange lasts, and is seen whole or not at all.
 MOST_CALIBRATING_S, TIME_S = 420 * 86400, 6 * 3600
+TIMES_A_DAY = 86400 // TIME_S
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def of_some_times(
     """The parts, those of entities that are not `whole` scored where they calibrate alone, and of a
     fleet at some times only: one in so many that at most about `most_s` seconds are left of these.
 
-    Times differ from machine to machine and from day to day, so that the fleet's are of all hours.
-    Labelled steps are kept.
+    Times differ from machine to machine and from day to day, so that the fleet's, and with enough
+    days a machine's, are of all hours. Labelled steps are kept.
 
     >>> yes = np.ones(240, bool)
     >>> fleet = [HeldOut(name, np.zeros((240, 1)), 0, yes, ~yes, ~yes) for name in "abc"]
@@ -130,10 +131,12 @@ def of_some_times(
     their_s = step_s * sum(int(np.count_nonzero(part.calibrating)) for part in others)
     one_in, found = max(1, math.ceil(their_s / most_s)), list(parts)
     chosen_from = (i for i, part in enumerate(parts) if part.entity not in whole)
+    # By one each day; where that is a day and a time, it would be the same hours for ever.
+    shift = 1 if one_in % (TIMES_A_DAY + 1) else 2
     for number, i in enumerate(chosen_from):
         part = parts[i]
         times = (part.start_s + step_s * np.arange(len(part.values))) // TIME_S
-        chosen = (times + times // one_in + number) % one_in == 0
+        chosen = (times + shift * (times // TIMES_A_DAY) + number) % one_in == 0
         judged, learned = part.judged & chosen, part.learned & chosen
         scored = (judged & ~part.gated) | learned
         if part.labels is not None:

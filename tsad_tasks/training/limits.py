@@ -40,9 +40,10 @@ from tsad_tasks.training.reader import evenly
 SPREAD_QUANTILE = 0.95
 MAX_GROWTH_ENTITIES, MAX_GROWTH_WINDOWS = 24, 150
 # So many machines are a fleet: what many of them raise is how they are, and their limit rises to so
-# many times what the detector's scale and most hours say. A moving average's is so much of it at
+# many times what the detector's scale and most hours say, and to twice that scale, which has seen
+# nothing that was held out. A moving average's is so much of it at
 # least: what is rare, long and healthy was left out as a fault, and says nothing of how long.
-FLEET, MOST_FLEET_RISE, LEAST_LASTING = 20, 1.25, 0.6
+FLEET, MOST_FLEET_RISE, LEAST_LASTING = 20, 1.4, 0.6
 # A machine's own level weighs as much as the fleet's where so many times six hours are known of it.
 LEVEL_BLOCKS = 14
 _NO_LIMIT = Calibration(0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0)
@@ -190,8 +191,8 @@ def no_higher(
     errors: Mapping[str, NDArray[np.float32]],
 ) -> BudgetLimits:
     """Limits that are at most what a detector's own scale says, where it does; or what held-out
-    errors (n_steps,) say of most hours, where that is more; of a fleet a quarter more, which the
-    notes say.
+    errors (n_steps,) say of most hours, where that is more; of a fleet two fifths more, up to twice
+    that scale, which the notes say.
 
     Held-out readings with faults in them that nobody has marked would otherwise hide later ones.
     """
@@ -201,7 +202,8 @@ def no_higher(
     seen = usual_highest(without_faults(errors), budget.step_s, budget.aim)
     rise, least = (MOST_FLEET_RISE, LEAST_LASTING) if len(errors) >= FLEET else (1.0, 0.0)
     bound = max(usual, seen or 0.0)
-    highest = stored_limit(rise * bound)
+    most = MOST_RISE * usual if len(errors) >= FLEET else math.inf
+    highest = stored_limit(min(rise * bound, most))
 
     def capped(one: Calibration) -> Calibration:
         limit = min(one.limit, highest)
@@ -211,10 +213,10 @@ def no_higher(
     own, notes = {name: capped(one) for name, one in limits.own.items()}, limits.notes
     wanted = limits.pooled.limit
     if rise > 1 and wanted > bound:
-        said = f"{min(wanted, highest) / bound:.3g} times what most hours say"
+        said = f"{min(wanted, highest) / usual:.3g} times the detector's own scale"
         notes += (
-            f"The fleet's limit is {said}, {rise:g} at most, as {len(errors)} machines raise more: "
-            f"held-out readings alone would make it {wanted:.3g}.",
+            f"The fleet's limit is {said}, {MOST_RISE:g} at most, as {len(errors)} machines raise "
+            f"more: held-out readings alone would make it {wanted:.3g}.",
         )
     return replace(limits, pooled=capped(limits.pooled), own=own, notes=notes)
 

@@ -74,7 +74,8 @@ class ConditionalResiduals(FoldDetector):
     def __init__(self, width: int, n_channels: int, n_inputs: int, **params: Any) -> None:
         super().__init__(width, n_channels, n_inputs, **params)
         self.step_s, self.n_blocks, self.n_conditions = 60, USUAL_BLOCKS, 0
-        self.knows_noise = self.knows_restless = self.forgets = self.knows_holidays = True
+        self.knows_noise = self.knows_restless = self.forgets = True
+        self.knows_cycles = self.knows_holidays = True
 
     @property
     def noise_power(self) -> int:
@@ -127,6 +128,7 @@ class ConditionalResiduals(FoldDetector):
     def empty(self, n_units: int) -> Units:
         from tsad_tasks.model.calendar_profile import RESTLESS_PARTS, no_profile
         from tsad_tasks.model.conditional import no_averages, no_model
+        from tsad_tasks.model.cycles import no_cycles, no_phases
         from tsad_tasks.model.driven import no_driven_averages, no_driven_model
 
         model = no_model(n_units, self.n_channels, self.pace)
@@ -136,6 +138,11 @@ class ConditionalResiduals(FoldDetector):
                 part.pop(name)
         if not self.forgets:
             averages.pop("unseen")
+        if not self.knows_cycles:
+            for name in no_cycles(0, 1):
+                model.pop(name)
+            for name in no_phases(0, 1):
+                averages.pop(name)
         if self.n_conditions:
             more = len(self.pace.driven)
             model |= no_driven_model(n_units, self.n_channels, self.n_conditions, more)
@@ -270,8 +277,8 @@ class ConditionalResiduals(FoldDetector):
 
     def learned(self) -> dict[str, Any]:
         sizes = ("step_s", "n_blocks", "n_conditions")
-        names = (*sizes, "knows_noise", "knows_restless", "forgets", "knows_holidays")
-        return {name: getattr(self, name) for name in names}
+        knows = ("knows_noise", "knows_restless", "knows_cycles", "knows_holidays", "forgets")
+        return {name: getattr(self, name) for name in (*sizes, *knows)}
 
     def recall(self, details: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         super().recall(details, files)
@@ -279,6 +286,7 @@ class ConditionalResiduals(FoldDetector):
         # Models from before that was learned keep their states as they are.
         self.knows_noise = details.get("knows_noise", False)
         self.knows_restless = details.get("knows_restless", False)
+        self.knows_cycles = details.get("knows_cycles", False)
         self.forgets = details.get("forgets", False)
         self.knows_holidays = details.get("knows_holidays", False)
         self.n_blocks = details.get("n_blocks", USUAL_BLOCKS)
