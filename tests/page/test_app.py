@@ -251,7 +251,10 @@ def test_who_may_edit_is_offered_what_can_be_champion(plant: Plant, cluster: Clu
         roll_back(store, plant.config, by="ada", reason="worse")
     # Version 2 is no champion any more before it scored an hour.
     assert champion_buttons(room, ("room",)) == [("promote", "2")]
-    assert "<td>rolled back</td>" in room.client().get("/models/room").text
+    text = room.client().get("/models/room").text
+    assert "<td>rolled back</td>" in text
+    # Version 1 is champion for the second time, and had to meet its rules once.
+    assert re.findall(r"What v(\d) had to meet", text) == ["3", "2", "1"]
 
 
 @pytest.fixture

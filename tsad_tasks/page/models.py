@@ -79,10 +79,11 @@ def read_models(store: Store, dataset: str) -> ModelsContent:
     with store.snapshot():
         models = store.rows(queries.SELECT_SHOWN_MODELS, dataset=dataset, n=N_MODELS)
         drift = store.rows(queries.SELECT_WORST_DRIFT, dataset=dataset, n=N_DRIFT)
-        versions = list(dict.fromkeys((one["version"], one["state"]) for one in models))
+        # A version that was champion several times is as it is now.
+        versions = {one["version"]: one["state"] for one in reversed(models)}
         return ModelsContent(
             models,
-            [_ruled(store, dataset, *version) for version in versions[:N_RULED]],
+            [_ruled(store, dataset, *one) for one in list(versions.items())[::-1][:N_RULED]],
             store.rows(queries.SELECT_DECIDED_MODELS, dataset=dataset, n=N_DECISIONS),
             drift,
             [] if drift else store.rows(queries.SELECT_SEEN_SO_FAR, dataset=dataset),
