@@ -37,6 +37,17 @@ COUNT_VIOLATIONS = """
     window.violations = 0;
     document.addEventListener("securitypolicyviolation", () => { window.violations += 1; });"""
 PAINTED = "#charts[data-painted]"
+COLOURS = """depth => {
+    const canvas = document.querySelector("[data-plot=error] canvas");
+    const top = document.querySelector("[data-plot=error] .u-over").offsetTop;
+    const row = Math.round((top + depth) * devicePixelRatio);
+    const { data } = canvas.getContext("2d").getImageData(0, row, canvas.width, 1);
+    return Array.from({ length: canvas.width }, (_, i) => data.slice(4 * i, 4 * i + 3).join());
+}"""
+LABEL = """() => {
+    const hex = getComputedStyle(document.documentElement).getPropertyValue("--label").trim();
+    return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join();
+}"""
 SECOND = """
     INSERT INTO tsad.model OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(NULL::tsad.model,
       to_jsonb(m) || '{"model_id": 2, "version": 2, "seed": 99}')).* FROM tsad.model m"""
@@ -136,6 +147,25 @@ def test_from_the_login_to_an_incident_and_its_verdict(ui: Ui, page: Page) -> No
     ]
     assert frame.evaluate("window.violations") == 0
     assert frame.locator("img").count() == 0
+
+
+def colours(page: Page, depth: int) -> set[str]:
+    """Colours of the error's plot, so many pixels below its upper edge."""
+    return set(page.evaluate(COLOURS, depth))
+
+
+def test_a_label_of_the_incidents_very_time_is_seen_above_its_plots(ui: Ui, page: Page) -> None:
+    log_in(page, ui)
+    page.goto(f"{ui.url}/tsad/incidents/{worst(ui)[0]}")
+    page.wait_for_selector(PAINTED)
+    label = page.evaluate(LABEL)
+    assert label not in colours(page, 2)
+    page.locator("[data-form=label] button").click()
+    expect(page.locator("section", has=page.locator("#known"))).to_contain_text("anomaly (person)")
+    page.wait_for_selector(PAINTED)
+    assert label in colours(page, 2)
+    # Below the strip the incident's own ground is seen.
+    assert label not in colours(page, 8)
 
 
 def test_a_link_in_a_message_opens_the_incident_after_the_login(ui: Ui, page: Page) -> None:

@@ -12,7 +12,7 @@ import pytest
 from upath import UPath
 
 from tests.plants.trained import END_AT, SPLIT_AT, Plant
-from tests.reporting.pdf_text import n_pages
+from tests.reporting.pdf_text import ascii_text, n_pages
 from tsad_tasks.base.enums import ReportDetail
 from tsad_tasks.base.errors import BadInput
 from tsad_tasks.base.interval import HOUR
@@ -24,12 +24,13 @@ from tsad_tasks.monitoring.audit import audit_week
 from tsad_tasks.reporting.drawing.scales import thinned
 from tsad_tasks.reporting.period.content import IncidentPage, ReportContent
 from tsad_tasks.reporting.period.models import threshold_text, threshold_words
+from tsad_tasks.reporting.period.pdf import report_bytes
 from tsad_tasks.reporting.period.ranking import N_BRIEF_PAGES
 from tsad_tasks.reporting.period.report import ReportSummary, period_content, render_period
 from tsad_tasks.scoring.incidents import build_incidents
 from tsad_tasks.scoring.score import score_interval
 from tsad_tasks.storage.store import Store
-from tsad_tasks.text.formats import date_text
+from tsad_tasks.text.formats import date_text, duration_text
 from tsad_tasks.text.rules import brief_note
 
 NOW = datetime(2026, 3, 8, 1, tzinfo=UTC)
@@ -159,8 +160,17 @@ def test_hours_that_nobody_scored_count_as_expected(plant: Plant) -> None:
 
 
 def test_an_incident_that_goes_on_is_open_and_has_no_end(plant: Plant) -> None:
-    page = hot(content(score(plant, SPLIT_AT + 7 * HOUR)))
+    report = content(score(plant, SPLIT_AT + 7 * HOUR))
+    page = hot(report)
     assert (page.state, page.ended_at) == ("open", None)
+    asked = (
+        "SELECT extract(epoch FROM end_at - started_at) FROM tsad.v_incident WHERE incident_id = %s"
+    )
+    ((length_s,),) = plant.execute(asked, page.incident_id)
+    assert report.length_s(page) == length_s
+    # On the cover and on its own page.
+    text = ascii_text(report_bytes(report, compressed=False)[0])
+    assert text.count(f"{duration_text(float(length_s))} so far") >= 2
     assert page.scores.times[-1] < np.datetime64("2026-03-07T19:00")
 
 

@@ -44,6 +44,7 @@ class IncidentPage:
     scores: series.ScoreSeries
     peak_at: datetime | None = None
     last_flag_at: datetime | None = None
+    flagged_until: datetime | None = None  # the end of its last flag's step, open or not
     n_flags: int | None = None
     channels: tuple[series.ChannelSeries, ...] = ()
     heat: series.HeatMap | None = None
@@ -100,6 +101,11 @@ class IncidentPage:
         """When all of it had ended; None: it goes on."""
         ends = [one.ended_at for one in self.whole if one.ended_at is not None]
         return max(ends) if len(ends) == len(self.whole) else None
+
+    @property
+    def flagged_to(self) -> datetime | None:
+        """The end of the last flag of all, so far."""
+        return max((one.flagged_until for one in self.whole if one.flagged_until), default=None)
 
     @property
     def entities(self) -> list[str]:
@@ -400,5 +406,5 @@ class ReportContent(DatedContent):
 
     def length_s(self, incident: IncidentPage) -> float:
         """Seconds that an incident lasted, so far; a group from its first flag to its last."""
-        until_at = incident.over_at or self.data_until or self.end_at
+        until_at = incident.over_at or incident.flagged_to or self.data_until or self.end_at
         return max(0.0, (until_at - incident.began_at).total_seconds())

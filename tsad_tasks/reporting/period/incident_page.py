@@ -200,7 +200,8 @@ class _Drawing:
         if shares:
             n_channels = f"{n_carrying(shares)} of {n_channels}"
         when = formats.span_text(one.started_at, one.ended_at, self.zone)
-        length = formats.duration_text(self.ended_s - self.started_s)
+        until_s = one.flagged_until.timestamp() if one.flagged_until else self.ended_s
+        length = formats.duration_text(until_s - self.started_s)
         if one.ended_at is None:
             length += " so far"
         ratio = formats.times_text(one.error_ratio)

@@ -107,6 +107,7 @@ def bare_page(period: ReportPeriod, row: PeriodIncident) -> IncidentPage:
         scores=NO_SCORES,
         peak_at=row.peak_at,
         last_flag_at=row.last_flag_at,
+        flagged_until=row.end_at,
         n_flags=row.n_flags,
         verdict=row.verdict,
         group_id=row.group_id,
