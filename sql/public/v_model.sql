@@ -4,6 +4,8 @@ CREATE OR REPLACE VIEW tsad.v_model AS
          m.parent_model_id, m.config_hash, m.sha256, m.artifact_uri, m.card, m.created_at,
          CASE WHEN s.valid_to = 'infinity' THEN 'shadow' WHEN p.valid_to = 'infinity' THEN 'champion'
               WHEN p.valid_from IS NOT NULL THEN 'former champion' WHEN NOT m.gate_passed THEN 'gate failed'
+              -- Its period as champion is gone, of which no hour was left.
+              WHEN l.decision = 'promoted' THEN 'rolled back'
               ELSE coalesce(replace(l.decision, '_', ' '), 'registered') END AS state,
          s.valid_from AS shadow_from, nullif(s.valid_to, 'infinity') AS shadow_to, m.pruned_at, m.pruned_because,
          m.is_young AS young, tsad.weekdays_text(m.weekdays_seen) AS unknown_weekdays, m.weekdays_seen
@@ -36,7 +38,7 @@ COMMENT ON COLUMN tsad.v_model.sha256 IS 'Hash of the bundle''s manifest, checke
 COMMENT ON COLUMN tsad.v_model.artifact_uri IS 'Where the bundle is.';
 COMMENT ON COLUMN tsad.v_model.card IS 'The model card: data, training, calibration.';
 COMMENT ON COLUMN tsad.v_model.created_at IS 'When it was registered.';
-COMMENT ON COLUMN tsad.v_model.state IS 'champion, shadow, former champion, gate failed, waits for person (no injected anomaly could be tested: a person promotes it), or what was last decided on it.';
+COMMENT ON COLUMN tsad.v_model.state IS 'champion, shadow, former champion, gate failed, waits for person (no injected anomaly could be tested: a person promotes it), rolled back (before it scored an hour), or what was last decided on it.';
 COMMENT ON COLUMN tsad.v_model.shadow_from IS 'From which hour on it was scored beside the champion.';
 COMMENT ON COLUMN tsad.v_model.shadow_to IS 'Up to which hour; NULL: it still is, or never was: see state.';
 COMMENT ON COLUMN tsad.v_model.pruned_at IS 'When its bundle was removed, after which it cannot score any more; NULL: the bundle is kept.';

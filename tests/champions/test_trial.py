@@ -181,7 +181,7 @@ def test_what_is_met_by_a_range_that_reaches_the_limit_says_so(weeks: Weeks) -> 
     with Store.connect(weeks.uri) as store, store.transaction():
         write_rule_results(store, 1, [row])
         (read,) = rule_results(store, 1, Stage.SHADOW)
-    assert (read, brief_note(read)) == (row, "by chance above?")
+    assert (read, brief_note(read)) == (row, "may be chance")
 
 
 FACTS: dict[str, Any] = {"n_labels": 0, "n_labels_found": (0, 0)}

@@ -19,7 +19,7 @@ from devstack.postgres import BROWSER, ON_CALL, Cluster
 from tests.page.room import OWN, PageRoom, scored_room
 from tests.plants.challengers import FAILED, challenger
 from tests.plants.trained import END_AT, SPLIT_AT, Plant, config
-from tsad_tasks.champions.champions import promote
+from tsad_tasks.champions.champions import promote, roll_back
 from tsad_tasks.page.app import page_app, way_back
 from tsad_tasks.page.guard import POLICY, Visitor
 from tsad_tasks.page.incident import Drawn
@@ -247,6 +247,11 @@ def test_who_may_edit_is_offered_what_can_be_champion(plant: Plant, cluster: Clu
         promote(store, plant.config, 2, by="ada", reason="better")
     assert champion_buttons(room, ("room",)) == [("roll_back", "1")]
     assert champion_buttons(room, ()) == []
+    with Store.connect(plant.uri) as store:
+        roll_back(store, plant.config, by="ada", reason="worse")
+    # Version 2 is no champion any more before it scored an hour.
+    assert champion_buttons(room, ("room",)) == [("promote", "2")]
+    assert "<td>rolled back</td>" in room.client().get("/models/room").text
 
 
 @pytest.fixture
@@ -463,6 +468,16 @@ def test_a_label_and_a_maintenance_window_are_on_the_clock_of_the_site(room: Pag
     answer = client.post(f"{path}/label", json=label | wrong, headers=OWN)
     assert answer.status_code == 400
     assert "starts before its end" in answer.json()["error"]
+
+
+def test_maintenance_of_an_incident_stands_beside_its_form_once_it_is_added(room: PageRoom) -> None:
+    client, incident_id = room.client(edits=("room",)), room.incidents[0][0]
+    path = f"/incidents/{incident_id}"
+    form = client.get(path).text.partition('data-form="maintenance"')[2]
+    span = dict(re.findall(r'name="(start|end)" required value="([^"]+)"', form)[:2])
+    answer = client.post(f"{path}/maintenance", json=span | {"title": "a < b"}, headers=OWN)
+    listed = f": maintenance {answer.json()['number']}: a &lt; b</p>"
+    assert listed in client.get(path).text.partition('data-form="maintenance"')[2]
 
 
 def test_the_list_goes_on_where_it_stopped(room: PageRoom, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from tsad_tasks.base.errors import BadInput
 from tsad_tasks.cli.rehearsal import _same_words
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.feedback.faults import Fault
+from tsad_tasks.feedback.maintenance import record_maintenance, withdraw_maintenance
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.pipeline.queries import SELECT_REHEARSED_ERRORS
 from tsad_tasks.pipeline.rehearsal import (
@@ -182,6 +183,35 @@ def test_without_a_budget_the_peak_score_is_what_is_set() -> None:
         "alarm_policy: {min_score: 1.25}",
     ]
     assert [one.is_set for one in sensitivities(config)] == [True, False, False]
+
+
+def test_a_fault_in_maintenance_is_said_to_be_in_maintenance(
+    at_weeks: Tsad, done: Done, tmp_path: Path
+) -> None:
+    known = tmp_path / "failures.csv"
+    rows = [
+        f"{MACHINE},{one.start_at.isoformat()},{one.end_at.isoformat()}" for one in (SHIFTED, QUIET)
+    ]
+    known.write_text("\n".join(["machine,start,end", *rows]))
+    around = {
+        "start_at": SHIFTED.start_at - timedelta(hours=1),
+        "end_at": SHIFTED.end_at + timedelta(days=1),
+    }
+    span = "--from", f"{week(2):%Y-%m-%d}", "--to", f"{week(3):%Y-%m-%d}"
+    with Store.connect(done.weeks.uri) as store:
+        number = record_maintenance(store, "plant", **around, title="fan", created_by="ada")
+        try:
+            said = at_weeks("rehearse", "plant", *span, "--known", str(known))
+            asked = at_weeks("rehearse", "plant", *span, "--known", str(known), "--json")
+        finally:
+            withdraw_maintenance(store, "plant", number)
+    assert "0 of 2 known failures found" in said.out
+    assert said.out.count("not found; in maintenance") == 1
+    found = json.loads(asked.out)["failures"]
+    assert [(one["found"], one["in_maintenance"]) for one in found] == [
+        (False, False),
+        (False, True),
+    ]
 
 
 def test_a_range_without_readings_or_too_few_of_them_says_so(done: Done) -> None:

@@ -126,6 +126,19 @@ def test_findings_of_one_kind_and_machine_are_one_line() -> None:
     assert text.count("off grid") == 1
 
 
+def test_what_is_told_of_one_channel_is_not_told_of_others() -> None:
+    at = SMALL.start_at
+
+    def details(*said: str) -> str:
+        rows = [QualityRow("P-01", f"c{i}", "stuck", 9, at, at, one) for i, one in enumerate(said)]
+        return shown(replace(SMALL, quality=tuple(rows)))
+
+    assert "c0: 41.5 in a row" in details("41.5 in a row", "7 in a row")
+    alike = details("41.5 in a row", "41.5 in a row")
+    assert "41.5 in a row" in alike
+    assert "c0: 41.5" not in alike
+
+
 def test_a_threshold_that_changes_says_of_which_step_it_is_told() -> None:
     incident = sample_incident(42, n_channels=2, n_steps=90)
     flat = replace(incident.scores, thresholds=np.full(90, 0.435))

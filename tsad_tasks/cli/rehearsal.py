@@ -37,9 +37,12 @@ SPAN = Listing(
 )
 FAULTS = Listing(
     "failures",
-    ("machine", "start_at", "after_s", "earlier_s", "note", "end_at", "found", "in_range"),
+    (
+        "machine", "start_at", "after_s", "earlier_s", "note", "end_at", "found", "in_range",
+        "in_maintenance",
+    ),
     ("machine", "from", "first alarm", "and before", "note"),
-)
+)  # fmt: skip
 SENSITIVITIES = Listing(
     "sensitivities",
     (
@@ -268,10 +271,11 @@ def show(found: Rehearsed, config: DatasetConfig, before: str) -> None:
 def _fault_row(one: FoundFault, *, in_range: bool) -> tuple[Any, ...]:
     fault, is_found = one.fault, one.delay_s is not None
     earlier = Shown(one.earlier_s, duration_text(one.earlier_s) if one.earlier_s else "")
-    when = _delay_text(one.delay_s) or "not found" if in_range else "not in this range"
+    missed = "not found; in maintenance" if one.in_maintenance else "not found"
+    when = _delay_text(one.delay_s) or missed if in_range else "not in this range"
     found = is_found if in_range else None
     first = fault.machine, fault.start_at, Shown(one.delay_s, when), earlier
-    return (*first, fault.note, fault.end_at, found, in_range)
+    return (*first, fault.note, fault.end_at, found, in_range, one.in_maintenance)
 
 
 def _tried_row(tried: Tried, weeks: float) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ sensitive one: from the same errors, with the limits that the same trainings wou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -119,26 +119,46 @@ class FoundFault(NamedTuple):
         and still lasted; None: there is none.
     earlier_s : how long before the fault's start an alarm began that was over by then, which may be
         a warning, or chance; None: there is none.
+    in_maintenance : whether maintenance of the machine was at any time of it, whose alarms nobody
+        hears.
     """
 
     fault: Fault
     delay_s: float | None
     earlier_s: float | None = None
+    in_maintenance: bool = False
+
+
+def is_maintained(fault: Fault, entity_id: int, windows: Sequence[Maintenance]) -> bool:
+    """Whether maintenance of the fault's machine was at any time of the fault."""
+    return any(
+        one.entity_id in (None, entity_id)
+        and one.start_at < fault.end_at
+        and one.end_at > fault.start_at
+        for one in windows
+    )
 
 
 def found_faults(
-    faults: Sequence[Fault], alarms: Sequence[Alarm], before: timedelta
+    faults: Sequence[Fault],
+    alarms: Sequence[Alarm],
+    before: timedelta,
+    maintained: Collection[Fault] = (),
 ) -> list[FoundFault]:
     """Each fault with the first alarm that tells of it, and the first one in the time before.
+
+    Parameters
+    ----------
+    maintained : those during which the machine was in maintenance.
 
     >>> at = datetime(2026, 3, 1)
     >>> fault = Fault("m", at, at + HOUR)
     >>> alarms = [Alarm("m", at + i * HOUR, at + i * HOUR) for i in (-3, -1, 0)]
     >>> [one[1:] for one in found_faults([fault], alarms, 2 * HOUR)]
-    [(0.0, 3600.0)]
+    [(0.0, 3600.0, False)]
     >>> lasting = [Alarm("m", at - HOUR, at)]
     >>> [one[1:] for one in found_faults([fault], lasting, 2 * HOUR)]
-    [(-3600.0, None)]
+    [(-3600.0, None, False)]
     """
     found = []
     for fault in faults:
@@ -147,7 +167,8 @@ def found_faults(
             fault.start_at - one.started_at for one in alarms if is_before(one, fault, before)
         ]
         delay_s = min(after).total_seconds() if after else None
-        found.append(FoundFault(fault, delay_s, max(earlier).total_seconds() if earlier else None))
+        earlier_s = max(earlier).total_seconds() if earlier else None
+        found.append(FoundFault(fault, delay_s, earlier_s, fault in maintained))
     return found
 
 
@@ -321,6 +342,7 @@ class Rehearsal:
                 queries.SELECT_REHEARSED_INCIDENTS, dataset_id=dataset_id, **span._asdict()
             )
         inside = [one for one in faults if one.start_at < self.end_at and one.end_at > start_at]
+        maintained = [one for one in inside if is_maintained(one, entities[one.machine], windows)]
         chosen = sensitivities(self.config)
         alarms: list[list[Alarm]] = [[] for _ in chosen]
         n_hours = 0
@@ -347,7 +369,7 @@ class Rehearsal:
                 not any(is_of(one, it) or is_before(one, it, self.before) for it in inside)
                 for one in counted
             )
-            of_faults = found_faults(inside, counted, self.before)
+            of_faults = found_faults(inside, counted, self.before, maintained)
             tried.append(Tried(sensitivity, counted, of_faults, n_other))
         return Rehearsed(
             start_at,

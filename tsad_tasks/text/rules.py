@@ -101,10 +101,10 @@ def brief_note(result: RuleResult) -> str:
     >>> brief_note(RuleResult("point_share", Outcome.MET, 0.95, 0.9, n=60, note="share found …"))
     'of 60 injected'
     >>> brief_note(RuleResult("point_share", Outcome.MET, 0.85, 0.9, low=0.72, high=0.93))
-    'by chance below?'
+    'may be chance'
     """
-    if said := doubt(result):
-        return f"by chance {said.split()[-2]}?"
+    if doubt(result):
+        return "may be chance"
     brief = result.declaration.brief
     # Rows of an earlier build have no count.
     is_unknown = brief is not None and "{n" in brief and result.n is None

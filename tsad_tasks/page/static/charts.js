@@ -3,10 +3,13 @@
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-const shade = (context, plot, spans, fill) => {
+// Of what was said of an incident: how high its strip is, in pixels.
+const SAID = 5;
+const shade = (context, plot, spans, fill, most = Infinity) => {
   context.save();
   context.fillStyle = fill;
-  const { left, top, width, height } = plot.bbox;
+  const { left, top, width } = plot.bbox;
+  const height = Math.min(plot.bbox.height, most * devicePixelRatio);
   for (const [from, to] of spans) {
     const start = Math.max(plot.valToPos(from, "x", true), left);
     const end = Math.min(plot.valToPos(to, "x", true), left + width);
@@ -89,6 +92,9 @@ const drawSeries = (element, shown, { sync, withTimes, onCursor, onZoom }) => {
     shade(plot.ctx, plot, shown.spans.maintenance, colour("upkeep"));
     shade(plot.ctx, plot, shown.spans.labels, colour("label"));
     shade(plot.ctx, plot, shown.spans.during, colour("during"));
+    // What was said of an incident is mostly said of its very time.
+    shade(plot.ctx, plot, shown.spans.maintenance, colour("upkeep"), 2 * SAID);
+    shade(plot.ctx, plot, shown.spans.labels, colour("label"), SAID);
     hatched(plot.ctx, plot, gapsOf(times, values));
   };
   const marks = (plot) => {

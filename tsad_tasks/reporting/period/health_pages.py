@@ -102,8 +102,16 @@ def _quality_blocks(content: ReportContent, limits: ReportLimits, width: float) 
         what = [group[0].entity, channels, group[0].verdict.replace("_", " ")]
         n_readings_of = count_text(sum(row.n_readings for row in group))
         times = [time_text(at, zone) for at in (first_at, last_at)]
-        rows.append([*what, n_readings_of, *times, group[0].detail])
+        rows.append([*what, n_readings_of, *times, _detail_of(group)])
     return flow.told_table(text, _QUALITY_COLUMNS, rows, width)
+
+
+def _detail_of(group: Sequence[QualityRow]) -> str:
+    """What is said of all of them, or of which one it is said."""
+    first = group[0]
+    if all(one.detail == first.detail for one in group):
+        return first.detail
+    return f"{first.channel}: {first.detail}"
 
 
 def findings_by_kind(found: Sequence[QualityRow]) -> list[list[QualityRow]]:
