@@ -37,9 +37,10 @@ def test_a_file_is_replaced_where_tsad_made_it_and_that_is_said(
     tsad: Tsad, at_plant: Plant, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     place = tmp_path / "mine.pdf"
-    place.write_text("my notes")
-    assert f"Received: {place}, another file." in _refused(tsad(*command, str(place)))
-    assert place.read_text() == "my notes"
+    for notes in ("my notes", "what /Creator (tsad) says"):
+        place.write_text(notes)
+        assert f"Received: {place}, another file." in _refused(tsad(*command, str(place)))
+        assert place.read_text() == notes
     forced = tsad(*command, str(place), "--force")
     assert (forced.code, forced.err) == (0, "")
     assert f"{place} (replaced): " in forced.out
@@ -47,6 +48,19 @@ def test_a_file_is_replaced_where_tsad_made_it_and_that_is_said(
     assert f"{place} (replaced): " in tsad(*command, str(place)).out
     place.unlink()
     assert f"{place}: " in tsad(*command, str(place)).out
+
+
+def test_a_csv_file_of_ones_own_beside_a_report_is_left_as_it_is(
+    tsad: Tsad, at_plant: Plant, tmp_path: Path
+) -> None:
+    pdf, own = tmp_path / "mine.pdf", tmp_path / "mine_incidents.csv"
+    own.write_text("date,what\n")
+    command = "report", "room", "--end", f"{SPLIT_AT:%Y-%m-%dT%H:%M}", "--out", str(pdf)
+    assert f"Received: {own}, another file." in _refused(tsad(*command))
+    assert (own.read_text(), pdf.exists()) == ("date,what\n", False)
+    for more in (("--force",), ()):
+        assert tsad(*command, *more).code == 0
+    assert own.read_text().startswith("incident_id,entity,severity,")
 
 
 @pytest.mark.parametrize("command", ["evaluate", "explore"])

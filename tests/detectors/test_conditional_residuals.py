@@ -343,6 +343,23 @@ def test_a_fleets_limit_rises_with_what_its_machines_raise_capped_and_said(
     assert fleet.pooled.collective_limit >= 0.6 * fleet.pooled.limit
 
 
+def test_a_fleets_limit_that_is_cut_to_twice_the_scale_says_so_whatever_most_hours_say(
+    detector: FoldDetector,
+) -> None:
+    errors = {name: 3 * part for name, part in of_fleet(40).items()}
+    budget = AlarmBudget(0.5, 1 / 7, len(errors), IncidentRule(0, 3600), STEP_S)
+    usual, bound = detector.usual_error(budget.aim), usual_highest(errors, STEP_S, budget.aim)
+    assert usual is not None
+    assert bound is not None
+    wanted = (2 * usual + bound) / 2
+    assert 2 * usual < wanted < bound
+    limit = Calibration(1.0, 1.0, wanted, 1.0, 1.0, wanted, 100)
+    capped = no_higher(BudgetLimits(limit, {}, 0.1), detector, budget, errors)
+    assert capped.pooled.limit == pytest.approx(2 * usual)
+    [note] = capped.notes
+    assert "is 2 times the detector's own scale, 2 at most" in note
+
+
 def test_a_machine_that_errs_more_has_a_limit_of_its_own_and_that_is_said(
     detector: FoldDetector,
 ) -> None:

@@ -17,8 +17,14 @@ from tests.plants.weeks import CONFIG
 from tsad_tasks.config import DatasetConfig
 from tsad_tasks.ingest.ingest import ingest_interval
 from tsad_tasks.notifications.channels.base import Message
+from tsad_tasks.notifications.messages import body, digest_payload
 from tsad_tasks.notifications.notify import enqueue_sensors, notify
-from tsad_tasks.notifications.sensors import told_of_sensors
+from tsad_tasks.notifications.sensors import (
+    TroubledSensor,
+    looked_span,
+    sensors_payload,
+    told_of_sensors,
+)
 from tsad_tasks.storage.store import Store
 
 Open = Callable[..., AbstractContextManager[Signals]]
@@ -90,6 +96,21 @@ def test_what_is_over_when_it_is_told_is_told_as_what_was(plant_of: Open) -> Non
         (message,) = told(plant, 4)
     assert message.subject == "signals: sensor vane of u1 was out of order"
     assert message.text.startswith("u1: vane did not move from 5 Mar 01:00 to 5 Mar 12:00.")
+
+
+def test_a_digest_names_the_sensors_that_were_found_together() -> None:
+    found = [
+        TroubledSensor(i // 2, f"u{i // 2}", i, f"c{i}", "dead", day(3), day(4), None)
+        for i in range(7)
+    ]
+    looked = looked_span(day(4), 172800)
+    events = [
+        sensors_payload("signals", "UTC", "thread", some, looked) for some in (found, found[:1])
+    ]
+    text = body(digest_payload("signals", "UTC", events))
+    together = "c0 of u0, c1 of u0, c2 of u1, c3 of u1, c4 of u2 and 2 more"
+    assert f"7 sensors of 4 machines are out of order: {together}" in text
+    assert "u0: c0 gives no values since 5 Mar 00:00" in text
 
 
 def test_a_run_over_the_past_tells_no_history(plant_of: Open) -> None:

@@ -34,8 +34,9 @@ def client(plant: Fleet, warehouse_uri: str) -> Iterator[Any]:
 def test_each_part_leads_to_all_of_it(plant: Fleet, client: Any) -> None:
     first, *later = (key for key, _ in plant.ask(PARTS))
     for key in later:
-        answer = client.get(f"/incidents/{key}")
-        assert (answer.status_code, answer.headers["location"]) == (302, first)
+        for asked in ("", "?whole"):
+            answer = client.get(f"/incidents/{key}{asked}")
+            assert (answer.status_code, answer.headers["location"]) == (302, f"{first}{asked}")
     text = client.get(f"/incidents/{first}?whole").text
     assert re.search(r">9 h, kept in 3 parts<|>9 h so far, kept in 3 parts<", text)
     assert "54 flagged readings" in text

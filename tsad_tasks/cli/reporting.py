@@ -14,7 +14,7 @@ from tsad_tasks.base.interval import moment
 from tsad_tasks.cli.options import LIVE, Dataset, Lineage, Pdf, lineage_of, moment_or_none
 from tsad_tasks.cli.rows import lists
 from tsad_tasks.cli.screen import Listing, Shown, say, say_lines, table, working
-from tsad_tasks.cli.targets import Force, replaced_text, target_of
+from tsad_tasks.cli.targets import Force, check_beside, replaced_text, target_of
 from tsad_tasks.config import DatasetConfig, config_of
 from tsad_tasks.storage.artifacts import artifacts_root
 from tsad_tasks.storage.store import Store
@@ -86,9 +86,12 @@ def report(
     ] = None,
 ) -> None:
     """Render the PDF of a period, and CSV files of what it leaves out."""
+    from tsad_tasks.reporting.period.csv_files import HEADS, beside
     from tsad_tasks.reporting.period.report import render_period
 
     config, path = config_of(dataset), target_of(out, is_forced=force)
+    if path and not force:
+        check_beside({beside(path, what): head for what, head in HEADS.items()})
     options: dict[str, Any] = {"lineage": lineage_of(lineage), "start_at": moment_or_none(start)}
     options["detail"] = detail
     with local.open_store() as store:

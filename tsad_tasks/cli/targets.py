@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from typer import Option
@@ -26,12 +27,25 @@ def target_of(text: str | None, *, is_forced: bool) -> Folder | None:
     if text is None:
         return None
     path = artifact_path(text)
-    if is_forced or not path.is_file() or _MARK in path.read_bytes():
-        return path
-    raise BadInput(
-        f"Expected a place for a new PDF, or one that tsad made. Received: {text}, another file. "
-        "Choose another name, or replace it with --force."
-    )
+    if not is_forced and path.is_file():
+        content = path.read_bytes()
+        _check(path, "PDF", is_ours=content.startswith(b"%PDF") and _MARK in content)
+    return path
+
+
+def check_beside(heads: Mapping[Folder, str]) -> None:
+    """Raises `BadInput` where a file is that does not begin as the CSV file of that place would."""
+    for path, head in heads.items():
+        if path.is_file():
+            _check(path, "CSV file", is_ours=path.read_bytes().startswith(head.encode()))
+
+
+def _check(path: Folder, what: str, *, is_ours: bool) -> None:
+    if not is_ours:
+        raise BadInput(
+            f"Expected a place for a new {what}, or one that tsad made. Received: {path}, another "
+            "file. Choose another name, or replace it with --force."
+        )
 
 
 def replaced_text(*, is_replaced: bool) -> str:

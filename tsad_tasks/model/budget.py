@@ -305,7 +305,11 @@ def _faulty_notes(n_faulty: Mapping[str, int], budget: AlarmBudget) -> tuple[str
 
 
 def named(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and how many more there are.
+
+    >>> named(["a", "b"]), named([f"m{i}" for i in range(1, 1010)]).endswith(" more")
+    ('a, b', True)
+    """
     more = f" and {len(names) - _N_NAMED:,} more" if len(names) > _N_NAMED else ""
     return ", ".join(names[:_N_NAMED]) + more
 

@@ -33,7 +33,11 @@ _PHASES = ("turned", "phase", "missed", "off", "astray")
 
 
 def n_cycles(n_channels: int) -> int:
-    """For how many cycles a unit has room."""
+    """For how many cycles a unit has room.
+
+    >>> n_cycles(3), n_cycles(17)
+    (3, 8)
+    """
     return min(n_channels, MOST_CYCLES)
 
 
@@ -126,6 +130,14 @@ def followed(cycle: Cycle, phases: Arrays, away: Floats64, patience: int) -> Fol
     """What is expected of readings (n, n_steps) that follow cycles, each from those before it.
 
     They join `phases`, those of `no_phases` without the axis of units.
+
+    >>> model = no_cycles(1, 1) | {"cycle_steps": np.array([[8.0]])}
+    >>> model["cycle"][0, 0] = np.sin(2 * np.pi * np.arange(128) / 128)
+    >>> cycle = Cycle(*(model[name][0] for name in CYCLE))
+    >>> phases = {name: part[0] for name, part in no_phases(1, 1).items()}
+    >>> found = followed(cycle, phases, np.sin(2 * np.pi * np.arange(3) / 8)[None], 60)
+    >>> found.expected.round(2).tolist(), found.at[0, :, 0].tolist()
+    ([[0.0, 0.71, 1.0]], [0.0, 16.0, 32.0])
     """
     n, n_steps = away.shape
     together = max(1, _CELLS // (max(n, 1) * N_PHASES))
@@ -192,7 +204,15 @@ def _held(cycle: Cycle, phases: Arrays, misses: Floats32, known: Flags) -> Ints:
 
 
 def nearest(cycle: Cycle, at: Floats64, value: Floats32, known: Flags) -> Floats32:
-    """Of what is expected at both phases, as early or late as readings may be, what is nearest."""
+    """Of what is expected at both phases, as early or late as readings may be, what is nearest.
+
+    >>> model = no_cycles(1, 1)
+    >>> model["cycle"][0, 0, 32] = 5
+    >>> cycle = Cycle(*(model[name][0] for name in CYCLE))
+    >>> value, known = np.array([[4.0, 9.0]], np.float32), np.array([[True, False]])
+    >>> nearest(cycle, np.full((1, 2, 2), 31.0), value, known).tolist()
+    [[4.0, 0.0]]
+    """
     rows, phase = np.arange(len(at))[:, None, None], at.astype(np.int64)
     lows, highs = _reached(cycle)
     near = np.clip(value[..., None], lows[rows, phase], highs[rows, phase])

@@ -14,7 +14,7 @@ from tsad_tasks.feedback.maintenance import Maintenance
 from tsad_tasks.notifications.letter import Letter
 from tsad_tasks.notifications.targets import Address, Recipient, recipients
 from tsad_tasks.storage.database import shown_statement
-from tsad_tasks.text.formats import counted, time_text
+from tsad_tasks.text.formats import counted, named, time_text
 
 Payload = dict[str, Any]
 OUT_OF_ORDER = "out_of_order"
@@ -121,8 +121,11 @@ def sensors_payload(
         "zone": zone,
         "sql": shown_statement("findings").replace("$dataset", dataset),
     }
-    said = sensor_line(sensors[0], zone) if len(found) == 1 else sensors_subject(payload)
-    return payload | {"sentence": said}
+    if len(found) == 1:
+        return payload | {"sentence": sensor_line(sensors[0], zone)}
+    # In a digest nothing else says which.
+    which = named([f"{one.channel} of {one.entity}" for one in found], len(found))
+    return payload | {"sentence": f"{sensors_subject(payload)}: {which}"}
 
 
 def sensors_subject(payload: Mapping[str, Any]) -> str:

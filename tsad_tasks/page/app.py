@@ -184,17 +184,21 @@ def _add_overview(app: FastAPI, page: Page, looks: Any) -> None:
 def _add_incident(app: FastAPI, page: Page, looks: Any) -> None:
     @app.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Visitor = looks) -> Response:
+        whole = "whole" in request.query_params
+
+        def leads_to(other_id: str) -> Response:
+            return RedirectResponse(f"{quote(other_id, safe='')}{'?whole' * whole}", 302)
+
         with page.store() as store:
             try:
-                whole = "whole" in request.query_params
                 content = page.content(store, visitor, incident_id, whole=whole)
             except HTTPException:
                 successor = page.successor(store, visitor, incident_id)
                 if successor is None:
                     raise
-                return RedirectResponse(quote(successor, safe=""), 302)
+                return leads_to(successor)
             if content.row.incident_id != incident_id:
-                return RedirectResponse(quote(content.row.incident_id, safe=""), 302)
+                return leads_to(content.row.incident_id)
             now = store.now()
         # An id of the warehouse, where it stands as it was asked for.
         sql = shown_statement("incident_readings").replace("$incident", content.row.incident_id)

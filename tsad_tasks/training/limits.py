@@ -212,7 +212,7 @@ def no_higher(
 
     own, notes = {name: capped(one) for name, one in limits.own.items()}, limits.notes
     wanted = limits.pooled.limit
-    if rise > 1 and wanted > bound:
+    if rise > 1 and wanted > min(bound, highest):
         said = f"{min(wanted, highest) / usual:.3g} times the detector's own scale"
         notes += (
             f"The fleet's limit is {said}, {MOST_RISE:g} at most, as {len(errors)} machines raise "

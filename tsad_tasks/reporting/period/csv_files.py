@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tsad_tasks.base.masking import masked
+from tsad_tasks.base.places import Folder
 from tsad_tasks.reporting.period.content import AnomalyRow
 from tsad_tasks.reporting.period.queries import PeriodIncident
 
@@ -22,6 +23,13 @@ _ANOMALIES = (
     *("at", "entity", "severity", "times_threshold", "error", "threshold", "channel", "unit"),
     *("actual", "expected", "lower", "upper", "incident_id"),
 )
+# How each begins, whatever columns are appended.
+HEADS = {"incidents": ",".join(_INCIDENTS[:3]), "anomalies": ",".join(_ANOMALIES[:3])}
+
+
+def beside(pdf: Folder, what: str) -> Folder:
+    """Where the CSV file of that is."""
+    return pdf.with_name(f"{pdf.stem}_{what}.csv")
 
 
 def incidents_csv(rows: Sequence[PeriodIncident]) -> str:

@@ -28,6 +28,7 @@ from tsad_tasks.reporting.period import content, queries
 from tsad_tasks.reporting.period.csv_files import (
     N_MOST_ANOMALIES,
     anomalies_csv,
+    beside,
     incidents_csv,
 )
 from tsad_tasks.reporting.period.incidents import incident_pages, peak_figures
@@ -98,18 +99,18 @@ def render_period(
     with store.snapshot():
         report, rows = _collected(store, config, lineage, wanted, generated_at, **span)
     files = {"incidents": incidents_csv(rows), "anomalies": anomalies_csv(report.anomalies)}
-    beside = {what: target.with_name(f"{target.stem}_{what}.csv") for what in files}
-    report = replace(report, beside=tuple(one.name for one in beside.values()))
+    places = {what: beside(target, what) for what in files}
+    report = replace(report, beside=tuple(one.name for one in places.values()))
     document, n_pages = report_bytes(report, page_size=config.report.page_size)
     make_folder(target.parent)
     was_there = target.exists()
     write_whole(target, document)
     for what, text in files.items():
-        write_whole(beside[what], text)
+        write_whole(places[what], text)
     seconds = round(time.monotonic() - began, 2)
     n_incidents = report.headline.n_all_incidents
     counts = n_pages, len(document), n_incidents, seconds, report.headline.n_hours_scored
-    written = tuple(str(one) for one in beside.values())
+    written = tuple(str(one) for one in places.values())
     return ReportSummary(str(target), *counts, "\n".join(report.no_champion), written, was_there)
 
 
