@@ -335,6 +335,8 @@ def test_who_is_logged_out_is_shown_the_way_to_the_login_and_back_to_this_site(
     outer.mount("/tsad", page_app(lambda: room.uri, nobody, login="../login"))
     answer = TestClient(outer).get(f"/tsad{path}")
     assert answer.status_code == 401
+    assert "Users of this Airflow may look at this page." in answer.text
+    assert "Not authenticated" not in answer.text
     (found,) = re.findall(r'href="([^"]+)">Log in', answer.text)
     target = urlsplit(urljoin(f"http://here/tsad{path}", html.unescape(found)))
     assert parse_qs(target.query)["next"] == [back]
