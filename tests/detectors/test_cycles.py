@@ -218,3 +218,15 @@ def test_a_press_that_was_not_trained_on_learns_its_own_stroke(detector: FoldDet
     of_steps = np.nanmax(found.channel_errors[0, 2 * DAY + 60 :], axis=1)
     assert of_steps[: DAY - 60].max() < usual(detector)
     assert of_steps[DAY - 60 : DAY - 37].max() > 2 * usual(detector)
+
+
+def test_shifts_of_a_machine_that_is_off_between_them_are_no_cycle() -> None:
+    rng, shift = np.random.default_rng(5), 157
+    # A shift a day that begins when it likes: laid end to end they are a cycle of 157 rows.
+    begins = [DAY * day + int(rng.integers(0, DAY - shift)) for day in range(20)]
+    at = np.concatenate([np.arange(begin, begin + shift) for begin in begins])
+    force = 5 + np.tile(np.arange(shift), 20) / 50 + rng.normal(0, 0.05, len(at))
+    off = fit_units([force[:, None]], [at % (7 * DAY)], PACE, STEP_S)
+    without_a_break = fit_units([force[:, None]], [np.arange(len(at)) % (7 * DAY)], PACE, STEP_S)
+    assert off.model["cycle_of"].max() == -1
+    assert without_a_break.model["cycle_steps"].max() == shift

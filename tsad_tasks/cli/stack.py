@@ -39,6 +39,7 @@ def up(
     local.offer_plant()
     running = stack.up(local.places(), port=port, progress=say)
     say(f"Airflow: {running.url}  user {running.admin}")
+    say(f"Page:    {running.url}/plugin/anomalies")
     if running.new_admin_password:
         path = local.places().password_path
         say_login(f"Password (shown this once; kept in {path}): {running.new_admin_password}")

@@ -103,7 +103,8 @@ def fit_units(
         profiles.append(profile)
         still.append(_still(rows))
     beside = [mine[: len(rows)] for mine, rows in zip(rest, readings, strict=True)]
-    fit_cycles(of_unit, averages, beside, [_parts(len(rows)) for rows in readings], step_s)
+    parts = [_parts(len(rows)) for rows in readings]
+    fit_cycles(of_unit, averages, beside, parts, minutes, step_s)
     for its, left, stays in zip(of_unit, beside, still, strict=True):
         its["spread"][0, CALENDAR] = _spreads(left, stays)
     own = deviations(_joined(of_unit), averages, pace, rest, np.zeros(rest.shape))

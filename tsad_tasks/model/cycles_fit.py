@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsad_tasks.base.arrays import Arrays, Floats32, Floats64, Ints
-from tsad_tasks.model.calendar_profile import DAY_MINUTES, SLOT_MINUTES
+from tsad_tasks.model.calendar_profile import DAY_MINUTES, SLOT_MINUTES, WEEK_MINUTES
 from tsad_tasks.model.cycles import (
     CYCLE,
     MISSED,
@@ -35,6 +35,9 @@ LEAST_CYCLES, LEAST_STEPS = 10, 8
 # Within a day, what is within so much of whole half hours is the calendar's, of which the edges of
 # half hours leave something.
 SLOTS_NEAR = 0.005
+# Half of the rows are in stretches of so many cycles at least, without a pause of more than so much
+# of one: the shifts of a machine, laid end to end, are no cycle.
+IN_A_ROW, PAUSE = 3, 1 / 8
 # Values count as far as so many standard deviations.
 COUNTED = 4.0
 # What the cycle may leave of usual and of high deviations.
@@ -68,25 +71,30 @@ def fit_cycles(
     averages: Arrays,
     rests: Sequence[Floats64],
     parts: Sequence[Sequence[slice]],
+    minutes: Sequence[Ints],
     step_s: int,
 ) -> None:
     """Learns cycles into models, and takes what they expect from `rests` (n_rows, n_channels),
-    which are rows beside the calendar; the averages' phases are those after the rows.
+    which are rows beside the calendar, at minutes (n_rows,) of the week; the averages' phases are
+    those after the rows.
 
     Each part of rows is judged by a shape of the others.
 
     >>> from tsad_tasks.model.cycles import no_cycles
     >>> rows = np.arange(2000) % 37 + np.random.default_rng(7).normal(0, 1, 2000)
     >>> model, averages, rest = no_cycles(1, 1), no_phases(1, 1), rows[:, None] - 18
-    >>> fit_cycles([model], averages, [rest], [[slice(0, 1000), slice(1000, 2000)]], 60)
+    >>> halves = [slice(0, 1000), slice(1000, 2000)]
+    >>> fit_cycles([model], averages, [rest], [halves], [np.arange(2000)], 60)
     >>> model["cycle_steps"].tolist(), bool(np.abs(rest).mean() < 1)
     ([[37.0]], True)
     """
     found = [
         _Candidate(unit, channel, steps, _cut(column, its))
-        for unit, (rest, its) in enumerate(zip(rests, parts, strict=True))
+        for unit, (rest, its, at) in enumerate(zip(rests, parts, minutes, strict=True))
         for channel, column in enumerate(rest.T)
-        if (steps := steps_of_cycle(column)) > 0 and not _is_of_calendar(steps * step_s)
+        if (steps := steps_of_cycle(column)) > 0
+        and not _is_of_calendar(steps * step_s)
+        and is_in_a_row(at, steps, step_s)
     ]
     if not found:
         return
@@ -122,6 +130,19 @@ def _is_of_calendar(cycle_s: float) -> bool:
     slots = cycle_s / (60 * SLOT_MINUTES)
     near = abs(slots - round(slots)) <= SLOTS_NEAR * slots
     return near and round(slots) <= DAY_MINUTES // SLOT_MINUTES
+
+
+def is_in_a_row(minutes: Ints, steps: float, step_s: int) -> bool:
+    """Whether rows at minutes (n_rows,) of the week are so close that cycles follow one another.
+
+    >>> whole = np.arange(4000)
+    >>> is_in_a_row(whole, 100.0, 60), is_in_a_row(whole[whole % 500 < 150], 100.0, 60)
+    (True, False)
+    """
+    pause_s = 60 * (np.diff(minutes) % WEEK_MINUTES) - step_s
+    ends = np.flatnonzero(pause_s > PAUSE * steps * step_s + 60) + 1
+    lengths = np.diff(np.concatenate([[0], ends, [len(minutes)]]))
+    return bool(2 * lengths[lengths >= IN_A_ROW * steps].sum() >= len(minutes))
 
 
 def steps_of_cycle(column: Floats64) -> float:
