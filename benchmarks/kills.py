@@ -67,6 +67,8 @@ DETECTORS: list[dict[str, Any]] = [
     {"detector": {"name": "isolation_forest", "window": 6}},
 ]
 PATIENCE_S, MOST_TRIES = 0.3, 60
+# On a busy machine a server whose process was killed recovers for half a minute.
+RECOVERY_S = 180.0
 AT_RANDOM = "killed at a random moment"
 BEFORE_COMMIT, AFTER_COMMIT = "killed before a commit", "killed after a commit"
 SESSIONS_ENDED = "sessions ended"
@@ -153,6 +155,7 @@ class Disturber:
             if outcome.state == RETRY:
                 self.errors[f"{name}: {outcome.value.splitlines()[0][:150]}"] += 1
                 time.sleep(PATIENCE_S)
+                recovered(self.house)
         return outcome
 
     def _attempt(self, work: Callable[[], Any], name: str, way: str | None, number: int) -> Outcome:
@@ -235,6 +238,15 @@ def restarted(house: House) -> bool:
         time.sleep(PATIENCE_S)
     postgres.ensure_running(house.folder / "postgres")
     return True
+
+
+def recovered(house: House) -> None:
+    """Waits until the server takes connections again."""
+    ends_at = time.monotonic() + RECOVERY_S
+    while postgres.running_cluster(house.folder / "postgres") is None:
+        if time.monotonic() > ends_at:
+            raise AssertionError(f"Expected a server that recovers within {RECOVERY_S:.0f} s.")
+        time.sleep(PATIENCE_S)
 
 
 def ended_sessions(room: Room, rng: random.Random) -> int:
