@@ -21,18 +21,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from lab.hours_read import note_hours
 from simulators.simulate_fleet import FLEET_CHANNELS, machine_fleet
 
 from devstack import postgres
 from tsad_tasks.base.interval import HOUR
 from tsad_tasks.config import DatasetConfig, holidays_of
-from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour
 from tsad_tasks.storage.datasets import ensure_entities, ensure_layout, upsert_dataset
-from tsad_tasks.storage.lives import note_lives
 from tsad_tasks.storage.migrate import migrate
 from tsad_tasks.storage.readings import write_blocks
-from tsad_tasks.storage.store import Store, columns
+from tsad_tasks.storage.store import Store
 
 RETRAIN = Path(__file__).with_name("retrain.py")
 TASKS = ("exclusions", "features", "windows", "train", "calibrate", "gate", "register")
@@ -86,12 +84,8 @@ def fill(store: Store, config: DatasetConfig, n_machines: int, days: int) -> Non
             for name, values in zip(chosen, plant.values, strict=True):
                 blocks = values.reshape(n_hours, 3600 // STEP_S, -1)
                 write_blocks(store, layout, [keys[name]] * n_hours, hours, blocks)
-        lives = np.ones((n_machines, n_hours), np.bool_)
-        note_lives(store, [keys[name] for name in names], hours, lives)
-        n, now = n_machines * 3600 // STEP_S, datetime.now(UTC)
-        ledger = [IngestHour(at, at + HOUR, now, n, n, at + HOUR, None) for at in hours]
-        of_ledger = columns(ledger, IngestHour)
-        store.execute(UPSERT_INGEST_HOURS, dataset_id=dataset_id, digest="", said="{}", **of_ledger)
+        n_rows = n_machines * 3600 // STEP_S
+        note_hours(store, dataset_id, [keys[name] for name in names], hours, n_rows)
 
 
 def cost_of(task: str, uri: str, folder: Path, config: DatasetConfig) -> tuple[float, float, float]:

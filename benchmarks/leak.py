@@ -42,10 +42,11 @@ ROWS = {
 Scores = NDArray[np.float32]
 
 
-def f1_of(labels: NDArray[np.bool_], split: Split, scores: Mapping[str, Scores]) -> float:
-    """Test F1 of scores of the validation and test part, at the threshold F1-best on validation."""
-    threshold = best_f1_threshold(labels[split.validation], scores["validation"]).threshold
-    return confusion(labels[split.test], flag(scores["test"], threshold)).f1
+def f1_at(
+    labels: NDArray[np.bool_], ends: NDArray[np.int64], scores: Scores, threshold: float
+) -> float:
+    """F1 of the scores of windows that end at some steps."""
+    return confusion(labels[ends], flag(scores, threshold)).f1
 
 
 def of_neighbour(labels: NDArray[np.bool_], split: Split) -> float:
@@ -62,35 +63,33 @@ def of_trees(inputs: Scores, labels: NDArray[np.bool_], split: Split, seed: int)
         max_iter=300, learning_rate=0.1, max_leaf_nodes=63, early_stopping=False, random_state=seed
     )
     model.fit(inputs[split.train], labels[split.train])
-    parts = {"validation": split.validation, "test": split.test}
-    scores = {name: model.predict_proba(inputs[ends])[:, 1] for name, ends in parts.items()}
-    return f1_of(labels, split, {name: one.astype(np.float32) for name, one in scores.items()})
+
+    def scores(ends: NDArray[np.int64]) -> Scores:
+        return np.asarray(model.predict_proba(inputs[ends])[:, 1], np.float32)
+
+    threshold = best_f1_threshold(labels[split.validation], scores(split.validation)).threshold
+    return f1_at(labels, split.test, scores(split.test), threshold)
 
 
 def measured(sizes: Sizes, seed: int, *, at_random: bool) -> dict[str, float]:
     """Test F1 by learner, and what the network did."""
+    title = "random" if at_random else "by time"
     source = cats.plant(sizes, seed)
     labels = source.labels
-    split, _ = cats.split_windows(source, seed, at_random=at_random)
+    split = cats.split_windows(source, seed, at_random=at_random)
     inputs = cats.inputs_of(sizes, seed, "features", round(0.7 * len(labels)))
     found = {
         "neighbour": of_neighbour(labels, split),
         "trees": of_trees(inputs, labels, split, seed),
     }
     found["range"] = cats.range_rule(source, split)["range_rule_f1"]
-    say(f"{'random' if at_random else 'by time'}: " + said(found))
+    say(f"{title}: {said(found)}")
     began = time.process_time()
     trained = cats.train_on(sizes, seed, at_random=at_random, context="features", oversampling=0.3)
-    parts = {"validation": split.validation, "test": split.test}
-    found["network"] = f1_of(
-        labels, split, {name: trained.scores(at) for name, at in parts.items()}
-    )
-    learned = trained.learned
-    found["network_train"] = confusion(
-        labels[learned], flag(trained.scores(learned), trained.threshold)
-    ).f1
+    for name, ends in (("network", split.test), ("network_train", trained.learned)):
+        found[name] = f1_at(labels, ends, trained.scores(ends), trained.threshold)
     found |= {"epochs": float(trained.epochs), "cpu_min": (time.process_time() - began) / 60}
-    say(f"{'random' if at_random else 'by time'}: " + said(found))
+    say(f"{title}: {said(found)}")
     return found
 
 

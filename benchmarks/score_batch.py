@@ -31,7 +31,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tsad_tasks.ingest.queries import UPSERT_INGEST_HOURS, IngestHour
+from lab.hours_read import note_hours
+
 from tsad_tasks.scoring.queries import SELECT_CHAMPIONS
 from tsad_tasks.storage.datasets import (
     ensure_entities,
@@ -40,10 +41,8 @@ from tsad_tasks.storage.datasets import (
     select_entities,
     upsert_dataset,
 )
-from tsad_tasks.storage.lives import note_lives
 from tsad_tasks.storage.readings import write_blocks
 from tsad_tasks.storage.scores import read_score_memo
-from tsad_tasks.storage.store import columns
 
 HOUR = timedelta(hours=1)
 FIRST_AT = datetime(2026, 3, 10, tzinfo=UTC)
@@ -222,7 +221,6 @@ def _readings(sizes: Sizes) -> Any:
 
 
 def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
-    import numpy as np
 
     n_hours = values.shape[1] // 60
     hours = [FIRST_AT + (i - n_hours) * HOUR for i in range(n_hours)]
@@ -239,24 +237,8 @@ def _write_history(store: Any, sizes: Sizes, values: Any) -> None:
                 [hour] * sizes.n_entities,
                 blocks,
             )
-        note_lives(
-            store,
-            [ids[name] for name in sizes.names],
-            hours,
-            np.ones((sizes.n_entities, n_hours), np.bool_),
-        )
-        n_rows, read_at = 60 * sizes.n_entities, datetime.now(UTC)
-        ledger = [
-            IngestHour(hour, hour + HOUR, read_at, n_rows, n_rows, hour + HOUR, None)
-            for hour in hours
-        ]
-        store.execute(
-            UPSERT_INGEST_HOURS,
-            dataset_id=dataset.dataset_id,
-            digest="",
-            said="{}",
-            **columns(ledger, IngestHour),
-        )
+        entities = [ids[name] for name in sizes.names]
+        note_hours(store, dataset.dataset_id, entities, hours, 60 * sizes.n_entities)
 
 
 def _train(store: Any, folder: Path) -> None:

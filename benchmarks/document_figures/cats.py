@@ -115,17 +115,15 @@ class Trained:
         return np.asarray(self.detector.reconstruct(self.inputs, ends).channel_errors[:, 0])
 
 
-def split_windows(source: Plant, seed: int, *, at_random: bool) -> tuple[Split, NDArray[np.int64]]:
-    """Windows by what they are for, and the steps that end them."""
+def split_windows(source: Plant, seed: int, *, at_random: bool) -> Split:
+    """Windows by what they are for, as the steps that end them."""
     ends = np.arange(WIDTH - 1, len(source.labels), dtype=np.int64)
     found = (
         split_at_random(source.labels[ends], seed=seed)
         if at_random
         else split_by_time(ends, width=WIDTH)
     )
-    return Split(
-        ends[found.train], ends[found.validation], ends[found.test], found.n_embargoed
-    ), ends
+    return Split(ends[found.train], ends[found.validation], ends[found.test], found.n_embargoed)
 
 
 def train_on(
@@ -135,7 +133,7 @@ def train_on(
     on validation.
     """
     source = plant(sizes, seed)
-    split, _ = split_windows(source, seed, at_random=at_random)
+    split = split_windows(source, seed, at_random=at_random)
     inputs = inputs_of(sizes, seed, context, round(0.7 * len(source.labels)))
     few = slice(None, None, sizes.cats_stride)
     chosen = (
@@ -292,7 +290,7 @@ def counts(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
         seed,
     )
     source = plant(sizes, seed)
-    split, _ = split_windows(source, seed, at_random=True)
+    split = split_windows(source, seed, at_random=True)
     rest = source.labels[len(source.labels) // 5 :]
     return {
         "oversampled": float(len(made.ends)),
@@ -312,7 +310,7 @@ def unsupervised(sizes: Sizes, seed: int, say: Say) -> dict[str, float]:
     part by time.
     """
     source, found = plant(sizes, seed), {}
-    split, _ = split_windows(source, seed, at_random=False)
+    split = split_windows(source, seed, at_random=False)
     inputs = inputs_of(sizes, seed, "none", round(0.7 * len(source.labels)))
     first, last = round(0.8 * source.n_nominal), source.n_nominal
     few = np.arange(WIDTH - 1, first, sizes.cats_stride, dtype=np.int64)

@@ -29,10 +29,13 @@ class Maintenance:
 
     def holds(self, incident: StandingIncident, step: timedelta) -> bool:
         """Whether the incident is inside, but for steps whose windows still hold readings of it."""
-        if self.entity_id not in (None, incident.entity_id):
-            return False
-        end_at = self.end_at + incident.memory_steps * step
-        return self.start_at <= incident.started_at and incident.last_flag_at + step <= end_at
+        ends_at = incident.last_flag_at + step - incident.memory_steps * step
+        return self.covers(incident.entity_id, incident.started_at, ends_at)
+
+    def covers(self, entity_id: int, start_at: datetime, end_at: datetime) -> bool:
+        """Whether all of a time of an entity is inside."""
+        is_its = self.entity_id in (None, entity_id)
+        return is_its and self.start_at <= start_at and end_at <= self.end_at
 
 
 def add_maintenance(

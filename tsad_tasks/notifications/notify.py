@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tsad_tasks.base.enums import NewsEvent, Role, SilenceEvent, severity_rank
 from tsad_tasks.base.errors import Refused, Undelivered, Unreachable
@@ -81,6 +81,7 @@ log = logging.getLogger("tsad")
 
 # Draws the incident of a message's payload as PNG; None: there is nothing to draw.
 Picture = Callable[[Mapping[str, Any]], bytes | None]
+_What = TypeVar("_What")
 MOST_REFUSALS = 5
 _PICTURED = ("opened", "escalated", "taken", "closed")
 # So long before anything that could open an alert, closed ones stay as they are: years of them cost
@@ -227,10 +228,7 @@ def enqueue(
             row = _event_row(config, said, recipient.to)
             return replace(row, held_until=recipient.held_until(heard, now_at, config.site_zone))
 
-        messages = {
-            one.to: [row for what in told if (row := message(what, one)) is not None]
-            for one in wanted
-        }
+        messages = _by_address(told, wanted, message)
         n_told = len({(row.alert_id, row.event) for own in messages.values() for row in own})
         n_changes = sum(one.is_one for one in changes)
         return EnqueueSummary(n_changes, n_told, _insert(store, config, dataset_id, messages))
@@ -320,6 +318,17 @@ def enqueue_news(store: Store, config: DatasetConfig) -> NewsSummary:
         return NewsSummary(len(told), _insert(store, config, dataset_id, messages))
 
 
+def _by_address(
+    told: Sequence[_What],
+    wanted: Sequence[Recipient],
+    message: Callable[[_What, Recipient], queries.NewNotification | None],
+) -> dict[Address, list[queries.NewNotification]]:
+    """What is told, to each who wants to hear of it."""
+    return {
+        one.to: [row for what in told if (row := message(what, one)) is not None] for one in wanted
+    }
+
+
 def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
     """Entities that usually report and have stopped, each told once; and once that they are back.
 
@@ -360,10 +369,7 @@ def enqueue_silences(store: Store, config: DatasetConfig) -> SilenceSummary:
             row = queries.NewNotification(None, silence.event, key, *to, said)
             return replace(row, silence_id=silence.silence_id, held_until=held)
 
-        messages = {
-            one.to: [row for what in told if (row := message(what, one)) is not None]
-            for one in wanted
-        }
+        messages = _by_address(told, wanted, message)
         return SilenceSummary(len(told), _insert(store, config, dataset.dataset_id, messages))
 
 
@@ -408,10 +414,7 @@ def enqueue_outside(store: Store, config: DatasetConfig, *, end_at: datetime) ->
             row = queries.NewNotification(None, OUTSIDE, key, *to, said, episode_id=number)
             return replace(row, held_until=held)
 
-        messages = {
-            one.to: [row for what in told if (row := message(what, one)) is not None]
-            for one in wanted
-        }
+        messages = _by_address(told, wanted, message)
         return OutsideSummary(len(told), _insert(store, config, dataset_id, messages))
 
 

@@ -34,12 +34,7 @@ class OutsideExperience:
 
     def is_held(self, windows: Sequence[Maintenance]) -> bool:
         """Whether all of it lies in a maintenance window."""
-        return any(
-            each.entity_id in (None, self.entity_id)
-            and each.start_at <= self.started_at
-            and self.ended_at <= each.end_at
-            for each in windows
-        )
+        return any(each.covers(self.entity_id, self.started_at, self.ended_at) for each in windows)
 
 
 def by_channel(found: Sequence[OutsideExperience]) -> dict[int, list[OutsideExperience]]:

@@ -51,12 +51,7 @@ class TroubledSensor:
 
     def is_held(self, windows: Sequence[Maintenance]) -> bool:
         """Whether all of it lies in a maintenance window."""
-        return any(
-            each.entity_id in (None, self.entity_id)
-            and each.start_at <= self.since_at
-            and self.until_at <= each.end_at
-            for each in windows
-        )
+        return any(each.covers(self.entity_id, self.since_at, self.until_at) for each in windows)
 
 
 def told_of_sensors(config: DatasetConfig) -> list[Recipient]:
