@@ -32,7 +32,7 @@ TERMS = (
     ),
     (
         "16.8 × its threshold",
-        "The error by the largest usual one: low from 1 ×, medium from 1.5 ×, high from 2 ×.",
+        "How far the error went over it: low from 1 ×, medium from 1.5 ×, high from 2 × on.",
     ),
     (
         "70.9 % of the error",
